@@ -1,0 +1,63 @@
+//! The visit: who is due, and what is taken from and deleted on the server.
+
+use std::time::Duration;
+
+use jiff::civil::Date;
+
+use crate::ident::MailboxName;
+use crate::pop3;
+use crate::retention;
+
+/// All mailboxes, and how many may be visited at once.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Visits at once, in all.
+    pub max_visits: usize,
+    /// Visits at once to one server (host name and port).
+    pub max_visits_per_host: usize,
+    /// The mailboxes in the order of the file.
+    pub mailboxes: Vec<Mailbox>,
+}
+
+/// One configured account.
+#[derive(Debug, Clone)]
+pub struct Mailbox {
+    /// Its name in configuration, metrics and ledger.
+    pub name: MailboxName,
+    /// The name that stands in its messages' ids: `former_name` where one is given.
+    pub identity: MailboxName,
+    /// Its server and login.
+    pub server: pop3::Config,
+    /// Time between the starts of two visits.
+    pub poll_interval: Duration,
+    /// Which of the messages that are there at the first visit are taken.
+    pub start_from: StartFrom,
+    /// Larger messages stay on the server as *oversize*; bytes.
+    pub max_message_size: u64,
+    /// What happens to the server's copies.
+    pub retention: retention::Policy,
+    /// What makes two messages one.
+    pub dedupe: Dedupe,
+    /// The longest that one visit may take.
+    pub visit_timeout: Duration,
+}
+
+/// Which of the messages that are there at the first visit are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartFrom {
+    /// All of them.
+    All,
+    /// None: they are recorded as *skipped*.
+    Now,
+    /// Those received on this day (00:00 UTC) or later.
+    Date(Date),
+}
+
+/// What makes two messages one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dedupe {
+    /// Equal content.
+    Content,
+    /// Equal content under the same unique-id.
+    UniqueId,
+}

@@ -1,0 +1,74 @@
+//! What the road needs to know of its endpoints.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+
+use crate::ident::EndpointName;
+use crate::ident::MailboxName;
+use crate::route::Routes;
+use crate::secret::Secret;
+
+/// Every endpoint, and the way to it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The endpoints in the order of the file.
+    pub endpoints: Vec<Endpoint>,
+    /// Which mail goes where.
+    pub routes: Routes,
+    /// Per mailbox, the labels that its payloads carry.
+    pub labels: BTreeMap<MailboxName, BTreeMap<String, String>>,
+}
+
+/// One HTTP receiver.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Its name in configuration, metrics and spool.
+    pub name: EndpointName,
+    /// Where to post; `http` or `https`.
+    pub url: Url,
+    /// The body's shape.
+    pub format: Format,
+    /// How attachments travel.
+    pub attachments: Attachments,
+    /// Whether the payload carries the whole message in base64 too.
+    pub include_raw: bool,
+    /// The keys that sign each post.
+    pub signing: Signing,
+    /// PEM certificates that are trusted beside the system's roots.
+    pub ca_pem: Option<Arc<[u8]>>,
+    /// Fields that are added to each request; their values are secrets.
+    pub headers: HeaderMap,
+    /// The longest wait for the first byte of the answer, after the body is sent.
+    pub timeout: Duration,
+    /// Posts at once.
+    pub max_in_flight: usize,
+}
+
+/// The body's shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Our own JSON.
+    Json,
+}
+
+/// How attachments travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attachments {
+    /// In the JSON, as base64.
+    Inline,
+    /// Named and measured, without their bytes.
+    Omit,
+}
+
+/// How posts are signed.
+#[derive(Debug, Clone)]
+pub enum Signing {
+    /// Not at all; must be written.
+    None,
+    /// By Standard Webhooks, with each of these keys (`whsec_` and base64).
+    Keys(Vec<Secret>),
+}

@@ -1,0 +1,247 @@
+//! Every metric on one page, one struct per room. The doc comment of a field is its help text.
+//!
+//! Names are `pophook_` + noun + unit + `_total`. Labels come from the configuration or from enums, never from mail
+//! or error texts. Every label pair is created at start, so that zero is reported as zero. Nothing here is global:
+//! `app` makes the page once and hands each room its own part.
+
+use prometheus::Histogram;
+use prometheus::HistogramOpts;
+use prometheus::HistogramVec;
+use prometheus::IntCounter;
+use prometheus::IntCounterVec;
+use prometheus::IntGauge;
+use prometheus::IntGaugeVec;
+use prometheus::Opts;
+use prometheus::Registry;
+use prometheus::core::Collector;
+
+use crate::ident::EndpointName;
+use crate::ident::MailboxName;
+
+/// Buckets for the disk, in seconds: half a millisecond to a quarter of a minute.
+const COMMIT_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 15.0];
+/// Buckets for one exchange over a network, in seconds.
+const EXCHANGE_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 120.0];
+/// Buckets for the whole way of a message, in seconds: up to the five days of the longest retry.
+const LATENCY_BUCKETS: [f64; 11] = [0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0, 21600.0, 86400.0, 432000.0];
+
+/// Declares a room's struct: each field's doc comment is what `/metrics` shows as its help.
+macro_rules! metrics {
+    ($(#[$doc:meta])* $room:ident {
+        $(#[doc = $help:literal] $field:ident: $type:ident [$($label:literal),*] $name:literal $(buckets $buckets:ident)?;)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $room {
+            $(#[doc = $help] pub $field: $type,)*
+        }
+
+        impl $room {
+            fn register(registry: &Registry) -> Result<$room, prometheus::Error> {
+                Ok($room {
+                    $($field: metrics!(@add registry, $type, $name, $help, [$($label),*] $(, $buckets)?),)*
+                })
+            }
+        }
+    };
+    (@add $registry:ident, IntCounter, $name:literal, $help:literal, []) => {
+        add($registry, IntCounter::new($name, $help.trim())?)?
+    };
+    (@add $registry:ident, IntGauge, $name:literal, $help:literal, []) => {
+        add($registry, IntGauge::new($name, $help.trim())?)?
+    };
+    (@add $registry:ident, Histogram, $name:literal, $help:literal, [], $buckets:ident) => {
+        add($registry, Histogram::with_opts(HistogramOpts::new($name, $help.trim()).buckets($buckets.to_vec()))?)?
+    };
+    (@add $registry:ident, HistogramVec, $name:literal, $help:literal, [$($label:literal),+], $buckets:ident) => {
+        add($registry, HistogramVec::new(HistogramOpts::new($name, $help.trim()).buckets($buckets.to_vec()), &[$($label),+])?)?
+    };
+    (@add $registry:ident, $vec:ident, $name:literal, $help:literal, [$($label:literal),+]) => {
+        add($registry, $vec::new(Opts::new($name, $help.trim()), &[$($label),+])?)?
+    };
+}
+
+fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+metrics! {
+    /// What the collecting half counts.
+    CollectMetrics {
+        /// Visits that ended, by result.
+        visits: IntCounterVec ["mailbox", "result"] "pophook_visits_total";
+        /// How long visits took, in seconds.
+        visit_seconds: HistogramVec ["mailbox"] "pophook_visit_duration_seconds" buckets EXCHANGE_BUCKETS;
+        /// When the last visit that succeeded ended, in Unix time; 0 before the first.
+        last_success: IntGaugeVec ["mailbox"] "pophook_last_successful_visit_timestamp_seconds";
+        /// Messages in the last complete listing.
+        maildrop_messages: IntGaugeVec ["mailbox"] "pophook_maildrop_messages";
+        /// Messages that were retrieved and committed.
+        retrieved: IntCounterVec ["mailbox"] "pophook_messages_retrieved_total";
+        /// Bytes of the messages that were retrieved and committed.
+        retrieved_bytes: IntCounterVec ["mailbox"] "pophook_retrieved_bytes_total";
+        /// Retrieved messages that were equal to one in the spool.
+        deduplicated: IntCounterVec ["mailbox"] "pophook_messages_deduplicated_total";
+        /// Messages that the server was told to delete, with QUIT answered.
+        expunged: IntCounterVec ["mailbox"] "pophook_messages_expunged_total";
+        /// Messages that stay on the server because they exceed max_message_size.
+        oversize: IntCounterVec ["mailbox"] "pophook_oversize_messages_total";
+        /// Messages whose retrieval the server refused.
+        retrieve_refused: IntCounterVec ["mailbox"] "pophook_retrievals_refused_total";
+        /// Sessions that were dropped without QUIT because something retrieved was not durable.
+        quit_withheld: IntCounterVec ["mailbox"] "pophook_sessions_without_quit_total";
+        /// 1 while most known unique-ids of the mailbox are gone at once.
+        uidl_reset: IntGaugeVec ["mailbox"] "pophook_uidl_reset";
+        /// 1 while the server keeps messages that it was told to delete.
+        not_deleting: IntGaugeVec ["mailbox"] "pophook_server_does_not_delete";
+        /// Messages in the last listing that had no usable unique-id.
+        without_unique_id: IntGaugeVec ["mailbox"] "pophook_messages_without_unique_id";
+    }
+}
+
+metrics! {
+    /// What the disk counts.
+    SpoolMetrics {
+        /// Messages in the spool, by state.
+        messages: IntGaugeVec ["state"] "pophook_spool_messages";
+        /// Live bytes in the spool; not the size of its file.
+        bytes: IntGauge [] "pophook_spool_bytes";
+        /// The high-water mark of the spool, in bytes.
+        max_bytes: IntGauge [] "pophook_spool_max_bytes";
+        /// 1 while the spool can be written.
+        writable: IntGauge [] "pophook_spool_writable";
+        /// How long a commit took, sync included, in seconds.
+        commit_seconds: Histogram [] "pophook_spool_commit_seconds" buckets COMMIT_BUCKETS;
+        /// Our own copies that retention released.
+        released: IntCounter [] "pophook_messages_released_total";
+        /// Ledger rows that were pruned after ledger_keep.
+        pruned: IntCounter [] "pophook_ledger_rows_pruned_total";
+    }
+}
+
+metrics! {
+    /// What the delivering half counts.
+    DeliverMetrics {
+        /// Deliveries that wait for an attempt.
+        pending: IntGaugeVec ["endpoint"] "pophook_deliveries_pending";
+        /// Age of the oldest delivery that waits, in seconds since it was spooled.
+        oldest_pending: IntGaugeVec ["endpoint"] "pophook_oldest_pending_delivery_seconds";
+        /// Attempts that ended, by outcome.
+        attempts: IntCounterVec ["endpoint", "outcome"] "pophook_delivery_attempts_total";
+        /// How long attempts took, in seconds.
+        attempt_seconds: HistogramVec ["endpoint"] "pophook_delivery_attempt_seconds" buckets EXCHANGE_BUCKETS;
+        /// From spooled to delivered, in seconds.
+        latency: HistogramVec ["endpoint"] "pophook_delivery_latency_seconds" buckets LATENCY_BUCKETS;
+        /// Dead letters, by reason.
+        dead_letters: IntGaugeVec ["endpoint", "reason"] "pophook_dead_letters";
+        /// 1 while the endpoint's deliveries are held.
+        held: IntGaugeVec ["endpoint"] "pophook_endpoint_held";
+        /// Defects found in mails, by kind.
+        defects: IntCounterVec ["kind"] "pophook_parse_defects_total";
+        /// Messages that the parser failed on three times.
+        quarantined: IntGauge [] "pophook_quarantined_messages";
+        /// Messages that no rule and no mailbox sends anywhere.
+        unrouted: IntGauge [] "pophook_unrouted_messages";
+    }
+}
+
+/// The label under which deliveries to endpoints that left the configuration are counted.
+pub const REMOVED_ENDPOINT: &str = "(removed)";
+
+/// The whole page.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Holds every metric; `/metrics` prints it.
+    pub registry: Registry,
+    /// The collecting half's part.
+    pub collect: CollectMetrics,
+    /// The spool's part.
+    pub spool: SpoolMetrics,
+    /// The delivering half's part.
+    pub deliver: DeliverMetrics,
+}
+
+impl Metrics {
+    /// Makes the page.
+    ///
+    /// # Errors
+    /// Fails on two metrics of one name.
+    pub fn new() -> Result<Metrics, prometheus::Error> {
+        let registry = Registry::new();
+        let build =
+            IntGaugeVec::new(Opts::new("pophook_build_info", "Always 1; the label tells the version."), &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(build))?;
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let collect = CollectMetrics::register(&registry)?;
+        let spool = SpoolMetrics::register(&registry)?;
+        let deliver = DeliverMetrics::register(&registry)?;
+        Ok(Metrics { registry, collect, spool, deliver })
+    }
+}
+
+impl CollectMetrics {
+    /// Creates the label pairs of `mailbox`, so that they report zero from the start.
+    pub fn declare(&self, mailbox: &MailboxName, results: &[&str]) {
+        let name = mailbox.as_str();
+        for result in results {
+            self.visits.with_label_values(&[name, result]);
+        }
+        self.visit_seconds.with_label_values(&[name]);
+        for counter in [
+            &self.retrieved,
+            &self.retrieved_bytes,
+            &self.deduplicated,
+            &self.expunged,
+            &self.oversize,
+            &self.retrieve_refused,
+            &self.quit_withheld,
+        ] {
+            counter.with_label_values(&[name]);
+        }
+        for gauge in
+            [&self.last_success, &self.maildrop_messages, &self.uidl_reset, &self.not_deleting, &self.without_unique_id]
+        {
+            gauge.with_label_values(&[name]);
+        }
+    }
+}
+
+impl DeliverMetrics {
+    /// Creates the label pairs of `endpoint`, so that they report zero from the start.
+    pub fn declare(&self, endpoint: &EndpointName, outcomes: &[&str], reasons: &[&str]) {
+        let name = endpoint.as_str();
+        for outcome in outcomes {
+            self.attempts.with_label_values(&[name, outcome]);
+        }
+        for reason in reasons {
+            self.dead_letters.with_label_values(&[name, reason]);
+        }
+        for gauge in [&self.pending, &self.oldest_pending, &self.held] {
+            gauge.with_label_values(&[name]);
+        }
+        self.attempt_seconds.with_label_values(&[name]);
+        self.latency.with_label_values(&[name]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_help_text_and_a_name_of_ours() {
+        let metrics = Metrics::new().unwrap();
+        metrics.collect.declare(&MailboxName::parse("m").unwrap(), &["ok"]);
+        metrics.deliver.declare(&EndpointName::parse("e").unwrap(), &["delivered"], &["refused"]);
+        for family in metrics.registry.gather() {
+            assert!(!family.help().is_empty(), "{}", family.name());
+            assert!(
+                family.name().starts_with("pophook_") || family.name().starts_with("process_"),
+                "{}",
+                family.name()
+            );
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The parsed letter, in our own words and owning all that it holds.
+
+use bytes::Bytes;
+
+/// A parsed mail. Every string is valid UTF-8 without NUL.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Mail {
+    /// Every header field in the order received, repeats included.
+    pub headers: Vec<Header>,
+    /// The Message-ID without angle brackets.
+    pub message_id: Option<String>,
+    /// The ids in In-Reply-To, in order, without angle brackets.
+    pub in_reply_to: Vec<String>,
+    /// The ids in References, in order, without angle brackets.
+    pub references: Vec<String>,
+    /// The Date field as RFC 3339 with its own offset.
+    pub date: Option<String>,
+    /// Decoded and unfolded.
+    pub subject: Option<String>,
+    /// From.
+    pub from: Vec<Address>,
+    /// Sender.
+    pub sender: Option<Address>,
+    /// Reply-To.
+    pub reply_to: Vec<Address>,
+    /// To.
+    pub to: Vec<Address>,
+    /// Cc.
+    pub cc: Vec<Address>,
+    /// Bcc.
+    pub bcc: Vec<Address>,
+    /// The envelope sender as the server recorded it; empty for `<>`.
+    pub return_path: Option<String>,
+    /// Who the mail was really for.
+    pub recipients: Vec<Recipient>,
+    /// What a human would read.
+    pub text: Option<String>,
+    /// Where `text` comes from.
+    pub text_source: Option<TextSource>,
+    /// The HTML body as sent.
+    pub html: Option<String>,
+    /// Attachments and inline parts, in order.
+    pub attachments: Vec<Attachment>,
+    /// What is wrong with the mail.
+    pub defects: Vec<Defect>,
+}
+
+/// One header field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The name as written.
+    pub name: String,
+    /// The value, decoded and unfolded.
+    pub value: String,
+}
+
+/// One address of a header field. Addresses keep their case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The display name.
+    pub name: Option<String>,
+    /// `local@domain`, or whatever stood there.
+    pub address: String,
+    /// The name of the group that it was listed in (RFC 5322 section 3.4).
+    pub group: Option<String>,
+}
+
+/// Who the mail was really for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// The address.
+    pub address: String,
+    /// The text after `+` in the local part.
+    pub tag: Option<String>,
+    /// The header field that named it, as configured (`Delivered-To`).
+    pub source: String,
+}
+
+/// Where the text comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextSource {
+    /// A text/plain part.
+    Plain,
+    /// Made from the HTML part.
+    Html,
+}
+
+/// A part that is not the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// As the sender wrote it, decoded.
+    pub filename: Option<String>,
+    /// A name without separators, control characters, reserved names or repeats within the mail.
+    pub safe_filename: String,
+    /// `type/subtype` in lower case.
+    pub content_type: String,
+    /// The charset parameter, where there is one.
+    pub charset: Option<String>,
+    /// Whether the sender meant it to be shown in place.
+    pub inline: bool,
+    /// The Content-ID without angle brackets.
+    pub content_id: Option<String>,
+    /// Its place in the MIME tree, as IMAP numbers parts: `1.2`.
+    pub part: String,
+    /// The decoded bytes.
+    pub content: Bytes,
+}
+
+/// Something that is wrong with a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defect {
+    /// Which kind.
+    pub kind: DefectKind,
+    /// What and where; never taken from the mail's own text.
+    pub detail: String,
+}
+
+/// The kinds of defects; each is a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DefectKind {
+    /// No header field at all.
+    NoHeader,
+    /// No bytes at all.
+    Empty,
+    /// A charset that nobody knows.
+    UnknownCharset,
+    /// Bytes that are not of the charset, or NUL.
+    InvalidText,
+    /// Base64 or quoted-printable that does not decode.
+    BrokenEncoding,
+    /// A multipart without its boundary or its end.
+    MissingBoundary,
+    /// Parts nested deeper, or more of them, than we read.
+    NestingLimit,
+    /// A date that cannot be read.
+    InvalidDate,
+    /// The parser failed; only headers and raw bytes are given.
+    ParserFailed,
+}
+
+impl DefectKind {
+    /// All kinds, for the metrics.
+    pub const ALL: [DefectKind; 9] = [
+        DefectKind::NoHeader,
+        DefectKind::Empty,
+        DefectKind::UnknownCharset,
+        DefectKind::InvalidText,
+        DefectKind::BrokenEncoding,
+        DefectKind::MissingBoundary,
+        DefectKind::NestingLimit,
+        DefectKind::InvalidDate,
+        DefectKind::ParserFailed,
+    ];
+
+    /// The name in payloads and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DefectKind::NoHeader => "no_header",
+            DefectKind::Empty => "empty",
+            DefectKind::UnknownCharset => "unknown_charset",
+            DefectKind::InvalidText => "invalid_text",
+            DefectKind::BrokenEncoding => "broken_encoding",
+            DefectKind::MissingBoundary => "missing_boundary",
+            DefectKind::NestingLimit => "nesting_limit",
+            DefectKind::InvalidDate => "invalid_date",
+            DefectKind::ParserFailed => "parser_failed",
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a session needs to know of its server.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::secret::Secret;
+
+/// How to reach one maildrop and log in to it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Host name or address; the certificate must be for it.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// How the line is protected.
+    pub tls: Tls,
+    /// PEM certificates that are trusted beside the system's roots.
+    pub ca_pem: Option<Arc<[u8]>>,
+    /// The maildrop's login name.
+    pub username: String,
+    /// Its password.
+    pub password: Secret,
+    /// How the password is sent.
+    pub auth: Auth,
+    /// How many RETR commands may be under way.
+    pub pipelining: Pipelining,
+    /// How long to wait for the server.
+    pub timeouts: Timeouts,
+}
+
+/// How the line is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// TLS from the first byte (RFC 8314), port 995.
+    Implicit,
+    /// STLS (RFC 2595) on port 110, required: the session never goes on in clear.
+    StartTls,
+    /// No TLS at all; the password goes in clear.
+    None,
+}
+
+/// How the password is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// AUTH PLAIN where the server offers it, USER and PASS otherwise.
+    Auto,
+    /// USER and PASS (RFC 1939).
+    User,
+    /// AUTH PLAIN (RFC 5034).
+    Plain,
+}
+
+/// How many RETR commands may be under way on a server that announces PIPELINING (RFC 2449).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pipelining {
+    /// One command at a time.
+    Off,
+    /// At most this many commands without an answer.
+    Window(NonZeroUsize),
+}
+
+/// The longest waits; each ends the session with an error that names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// TCP connect.
+    pub connect: Duration,
+    /// TLS handshake.
+    pub tls: Duration,
+    /// The greeting, and the answer to a command (RFC 1939 asks servers to keep a silent client 10 minutes).
+    pub command: Duration,
+    /// Between two reads of a message or listing, each of which must make progress.
+    pub idle: Duration,
+    /// The answer to PASS or AUTH, which waits for the maildrop's lock, and to QUIT, which expunges.
+    pub slow: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        let seconds = Duration::from_secs;
+        Timeouts { connect: seconds(30), tls: seconds(30), command: seconds(60), idle: seconds(60), slow: seconds(120) }
+    }
+}

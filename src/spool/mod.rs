@@ -1,0 +1,5 @@
+//! The disk.
+
+mod config;
+
+pub use config::Config;
