@@ -46,6 +46,10 @@ pub struct Endpoint {
     pub timeout: Duration,
     /// Posts at once.
     pub max_in_flight: usize,
+    /// The waits after the first, second, … failure; the last one repeats. Never empty.
+    pub backoff: Vec<Duration>,
+    /// How long a delivery is tried, counted from the first attempt of its generation.
+    pub give_up_after: Duration,
 }
 
 /// The body's shape.
