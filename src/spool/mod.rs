@@ -1,5 +1,186 @@
-//! The disk.
+//! The disk: the only thing that both halves know.
+//!
+//! What it promises:
+//! - A message that [`Spool::accept`] reported is on stable storage, with the ledger row that keeps it from being
+//!   taken twice. Before that it is nowhere: no DELE, no QUIT.
+//! - What a verb reported as done is committed and synced; a verb that failed has changed nothing.
+//! - One row per (message, endpoint) is the queue. Nothing else remembers that a post is owed.
+//! - A delivered row never becomes undelivered, except by [`Command::Retry`].
+//! - Raw bytes go only by retention, by `drop --erase`, or, delivered ones, when the spool is above its high-water mark.
+//!
+//! What it does not know: POP3, HTTP, or why a message is wanted. [`Spool`] is written for several engines; the
+//! embedded one is [`sqlite`].
 
 mod config;
+mod delivery;
+mod error;
+mod filesystem;
+mod ledger;
+mod report;
+pub mod socket;
+pub mod sqlite;
+mod state;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::ident::EndpointName;
+use crate::ident::MailboxName;
 
 pub use config::Config;
+pub use delivery::Claim;
+pub use delivery::Claims;
+pub use delivery::Counts;
+pub use delivery::DeliveryKey;
+pub use delivery::End;
+pub use delivery::Form;
+pub use delivery::Hold;
+pub use delivery::MessageKey;
+pub use delivery::Reason;
+pub use delivery::Record;
+pub use delivery::Sorted;
+pub use delivery::Spooled;
+pub use delivery::Unsorted;
+pub use delivery::Verdict;
+pub use error::SpoolError;
+pub use ledger::Accepted;
+pub use ledger::Enrolment;
+pub use ledger::Entry;
+pub use ledger::Flood;
+pub use ledger::Incoming;
+pub use ledger::Known;
+pub use ledger::Ledger;
+pub use ledger::LedgerKey;
+pub use ledger::LedgerRow;
+pub use ledger::Observation;
+pub use ledger::OurCopy;
+pub use ledger::Oversize;
+pub use report::AttemptRow;
+pub use report::Changed;
+pub use report::Command;
+pub use report::EndpointRow;
+pub use report::Filter;
+pub use report::Listed;
+pub use report::MailboxRow;
+pub use report::Row;
+pub use report::Stats;
+pub use state::PARSES_MAX;
+pub use state::Room;
+pub use state::State;
+
+/// An answer that arrives once the work is committed. The work is on its way even while nobody polls it.
+pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, SpoolError>> + Send>>;
+
+/// Which of an endpoint's deliveries may be claimed.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// At most this many.
+    pub free: usize,
+    /// Only those that were not tried at or after this; `None`: all that are due.
+    pub untried_since: Option<Timestamp>,
+}
+
+/// What can be read of a spool, also beside a daemon that writes it.
+pub trait Reading: Send + Sync + fmt::Debug {
+    /// Everything that a visit must know of `mailbox`.
+    fn ledger(&self, mailbox: &MailboxName) -> Reply<Ledger>;
+
+    /// The raw bytes of a message; `None` once they were released.
+    fn raw(&self, message: MessageKey) -> Reply<Option<Vec<u8>>>;
+
+    /// The lines of `spool list`, dead letters first.
+    fn list(&self, filter: Filter) -> Reply<Vec<Row>>;
+
+    /// The message of that id, if there is one.
+    fn find(&self, id: &str) -> Reply<Option<Spooled>>;
+
+    /// The attempts of a message, oldest first.
+    fn attempts(&self, message: MessageKey) -> Reply<Vec<AttemptRow>>;
+
+    /// The lines of `mailbox list`.
+    fn mailboxes(&self) -> Reply<Vec<MailboxRow>>;
+
+    /// What is remembered of every endpoint.
+    fn endpoints(&self) -> Reply<Vec<EndpointRow>>;
+
+    /// The figures that metrics show.
+    fn stats(&self) -> Reply<Stats>;
+}
+
+/// The durable store. Every verb is one transaction.
+pub trait Spool: Reading {
+    // -- the collecting half --
+
+    /// Makes the configured mailboxes known and carries renames out.
+    fn enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()>;
+
+    /// Commits a complete listing's judgement, before anything is retrieved.
+    fn observe(&self, mailbox: &MailboxName, observation: Observation) -> Reply<()>;
+
+    /// Takes messages over: bytes, ledger rows and all. From the reply on, we answer for them.
+    fn accept(&self, mailbox: &MailboxName, messages: Vec<Incoming>) -> Reply<Vec<Accepted>>;
+
+    /// Notes a message that turned out too large while it was retrieved.
+    fn oversize(&self, mailbox: &MailboxName, message: Oversize) -> Reply<()>;
+
+    /// Commits the intent to delete these on the server. DELE may go out after the reply, never before.
+    fn mark(&self, mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()>;
+
+    /// Notes that QUIT was answered after the DELE of these.
+    fn expunged(&self, mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()>;
+
+    /// Whether `mailbox` may retrieve more; makes room first where that costs nothing undelivered.
+    fn room(&self, mailbox: &MailboxName) -> Reply<Room>;
+
+    // -- the delivering half --
+
+    /// Claims messages that nobody has parsed. Their parse counts are committed before the reply.
+    ///
+    /// Messages that a parse was begun for and never ended come alone, one at a time; the third such end
+    /// quarantines them.
+    fn claim_unsorted(&self, at_most: usize) -> Reply<Vec<Unsorted>>;
+
+    /// Commits where messages go; from the reply on, later configurations do not re-route them.
+    fn sort(&self, sorted: Vec<Sorted>) -> Reply<()>;
+
+    /// Gives up the claim on messages whose parsing did not end well; their counts stay.
+    fn abandon(&self, messages: Vec<MessageKey>) -> Reply<()>;
+
+    /// Claims deliveries of `endpoint` that are due, oldest first. Nothing while it is paused or held.
+    fn claim(&self, endpoint: &EndpointName, wanted: Wanted) -> Reply<Claims>;
+
+    /// Gives a claim back unused.
+    fn unclaim(&self, deliveries: Vec<DeliveryKey>) -> Reply<()>;
+
+    /// Writes down how an attempt ended, and frees its claim.
+    fn record(&self, record: Record) -> Reply<()>;
+
+    /// Nothing is posted to `endpoint` before `until`; only ever extended.
+    fn pause(&self, endpoint: &EndpointName, until: Timestamp) -> Reply<()>;
+
+    /// Nothing is posted to `endpoint` until [`Command::Resume`].
+    fn hold(&self, endpoint: &EndpointName, why: Hold) -> Reply<()>;
+
+    /// Makes the configured endpoints known; rows of all others are held as [`Hold::Removed`].
+    fn keep_endpoints(&self, endpoints: Vec<EndpointName>) -> Reply<()>;
+
+    /// Changes when there is something new to sort or to claim.
+    fn work(&self) -> watch::Receiver<u64>;
+
+    // -- the end --
+
+    /// Releases our copies: delivered before the first time, settled dead before the second.
+    fn release(&self, delivered_before: Timestamp, dead_before: Option<Timestamp>) -> Reply<u64>;
+
+    /// Forgets ledger rows that were absent from every complete listing long enough, and tidies the file.
+    fn prune(&self) -> Reply<u64>;
+
+    // -- people --
+
+    /// Carries a changing command out.
+    fn change(&self, command: Command) -> Reply<Changed>;
+}

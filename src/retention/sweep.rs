@@ -1,0 +1,40 @@
+//! Releases our copies in their time, and has the spool tidy up.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::Config;
+use crate::clock::Clock;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+
+/// Time between two sweeps.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Sweeps until `stop`.
+///
+/// # Errors
+/// Only a fault of the spool after which the process must end.
+pub async fn sweep(config: Config, spool: &dyn Spool, clock: &Clock, stop: CancellationToken) -> Result<(), SpoolError> {
+    while !stop.is_cancelled() {
+        match sweep_once(config, spool, clock.now()).await {
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => tracing::warn!(%error, "could not release old copies; trying again"),
+            Ok(()) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = clock.wait(EVERY) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn sweep_once(config: Config, spool: &dyn Spool, now: Timestamp) -> Result<(), SpoolError> {
+    let before = |keep| now.checked_sub(keep).unwrap_or(Timestamp::UNIX_EPOCH);
+    while spool.release(before(config.keep_delivered), config.keep_dead.map(before)).await? > 0 {}
+    spool.prune().await?;
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! One message for one endpoint: what a claim gives and what a record takes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::ident::EndpointName;
+use crate::ident::MailboxName;
+use crate::ident::MessageId;
+use crate::ident::UniqueId;
+
+/// The name of a message inside the spool, in commit order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageKey(pub(super) i64);
+
+/// The name of a delivery inside the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryKey(pub(super) i64);
+
+/// What is known of a spooled message beside its bytes.
+#[derive(Debug, Clone)]
+pub struct Spooled {
+    /// Its name in the spool.
+    pub key: MessageKey,
+    /// Our id for it.
+    pub id: MessageId,
+    /// Whose mail it is.
+    pub mailbox: MailboxName,
+    /// The unique-id that it was first taken under.
+    pub unique_id: Option<UniqueId>,
+    /// SHA-256 of the raw bytes.
+    pub sha256: [u8; 32],
+    /// Length of the raw bytes.
+    pub size: u64,
+    /// When it was committed.
+    pub spooled_at: Timestamp,
+}
+
+/// A spooled message that nobody has parsed yet, with its bytes.
+#[derive(Debug, Clone)]
+pub struct Unsorted {
+    /// The message.
+    pub message: Spooled,
+    /// Its bytes.
+    pub raw: Vec<u8>,
+}
+
+/// What the sorting made of a message.
+#[derive(Debug, Clone)]
+pub struct Sorted {
+    /// Which message.
+    pub message: MessageKey,
+    /// Where it goes.
+    pub verdict: Verdict,
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// To these endpoints; none of them makes it *unrouted*.
+    Routed(Vec<EndpointName>),
+    /// Nowhere yet: it was not parsed, for no fault of its own, and its count is taken back.
+    PutBack,
+}
+
+/// The right to make one attempt. It lives in memory: a crash needs no unlock, the attempt is made again.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Which delivery.
+    pub delivery: DeliveryKey,
+    /// Of which message.
+    pub message: Spooled,
+    /// Which try this is, from 1, over all generations.
+    pub attempt: u32,
+    /// Raised by each retry by hand.
+    pub generation: u32,
+    /// Failures of this generation that count for the backoff.
+    pub failures: u32,
+    /// How often the endpoint refused this message in this generation.
+    pub refusals: u32,
+    /// What the endpoint gets.
+    pub form: Form,
+    /// How long this generation has been tried; time in which the endpoint was held or pophook did not run is left out.
+    pub tried_for: Duration,
+}
+
+/// What an endpoint gets of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The parsed mail.
+    Parsed,
+    /// The raw bytes, because an operator asked for them.
+    Unparsed,
+}
+
+/// The claims that were free, and when to look again.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// In the order in which they are due.
+    pub claims: Vec<Claim>,
+    /// When the next delivery of this endpoint is due, if that is known and in the future.
+    pub next_due: Option<Timestamp>,
+}
+
+/// The end of one attempt, as it is written down.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Which delivery.
+    pub delivery: DeliveryKey,
+    /// The generation that was claimed: a failure of an older one changes nothing.
+    pub generation: u32,
+    /// Which try it was.
+    pub attempt: u32,
+    /// When the attempt began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// The HTTP status, where one arrived.
+    pub status: Option<u16>,
+    /// The kind of error, where none did.
+    pub error: Option<&'static str>,
+    /// The first bytes of the answer, where it was no success.
+    pub answer: Option<String>,
+    /// What the attempt's end is called in listings and metrics: `delivered`, `deferred` or `refused`.
+    pub outcome: &'static str,
+    /// What becomes of the delivery.
+    pub end: End,
+}
+
+/// What becomes of a delivery after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The endpoint took it. A fact: recorded even if the row was settled otherwise meanwhile.
+    Delivered,
+    /// Try again.
+    Deferred {
+        /// Not before this.
+        due: Timestamp,
+        /// Whether the wait gets longer next time.
+        counts: Counts,
+    },
+    /// A dead letter.
+    Dead(Reason),
+}
+
+/// What a failed attempt counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// A failure: the next wait is longer.
+    Failure,
+    /// A refusal of this message: the next wait is longer, and the fifth ends it.
+    Refusal,
+    /// Nothing: the endpoint asked everyone to wait.
+    Nothing,
+}
+
+/// Why a delivery is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The endpoint refused it five times.
+    Refused,
+    /// Its time was over.
+    Expired,
+    /// An operator dropped it.
+    Dropped,
+}
+
+impl Reason {
+    /// All reasons, for the metrics.
+    pub const ALL: [Reason; 3] = [Reason::Refused, Reason::Expired, Reason::Dropped];
+
+    /// The name in listings and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Refused => "refused",
+            Reason::Expired => "expired",
+            Reason::Dropped => "dropped",
+        }
+    }
+}
+
+/// Why an endpoint's deliveries are held until somebody resumes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// It answered 410 twice.
+    Gone,
+    /// It refused many different messages in a row.
+    RefusesAll,
+    /// It is no longer in the configuration.
+    Removed,
+}
+
+impl Hold {
+    /// The name in listings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Hold::Gone => "gone",
+            Hold::RefusesAll => "refuses_all",
+            Hold::Removed => "removed",
+        }
+    }
+
+    /// Reads the name back.
+    pub fn parse(text: &str) -> Option<Hold> {
+        [Hold::Gone, Hold::RefusesAll, Hold::Removed].into_iter().find(|hold| hold.as_str() == text)
+    }
+}

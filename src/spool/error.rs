@@ -1,0 +1,99 @@
+//! How the spool fails.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why the spool did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SpoolError {
+    /// No space, or no right to write. Nothing was committed; it may work later.
+    #[error("the spool cannot be written now: the disk is full or read-only")]
+    NoSpace(#[source] Arc<rusqlite::Error>),
+    /// The disk failed, or nobody knows whether the commit happened. The process must end.
+    #[error("the spool's disk failed; stop and look at it before starting again")]
+    Broken(#[source] Arc<rusqlite::Error>),
+    /// Any other fault of the database. Nothing was committed.
+    #[error("the spool's database refused")]
+    Database(#[source] Arc<rusqlite::Error>),
+    /// The spool has been closed.
+    #[error("the spool is closed")]
+    Closed,
+    /// The file cannot be opened or made.
+    #[error("cannot open the spool {path}")]
+    Open {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another process uses the spool.
+    #[error("the spool {path} is used by another pophook process{holder}; stop that one first")]
+    InUse {
+        /// The database file.
+        path: PathBuf,
+        /// ` (pid N)` where it is known.
+        holder: String,
+    },
+    /// The file lies on a network file system, where SQLite's locks and syncs cannot be trusted.
+    #[error("the spool {path} lies on {kind}, which loses SQLite databases; put it on a local disk")]
+    NetworkFilesystem {
+        /// The database file.
+        path: PathBuf,
+        /// The file system's name.
+        kind: &'static str,
+    },
+    /// The SQLite library has a bug that loses commits.
+    #[error("SQLite {found} loses commits in WAL mode; 3.51.3 or later is needed")]
+    OldSqlite {
+        /// Its version.
+        found: String,
+    },
+    /// A newer pophook wrote the file.
+    #[error("the spool {path} was written by a newer pophook (schema {found}, this one knows {known}); upgrade pophook")]
+    NewerSchema {
+        /// The database file.
+        path: PathBuf,
+        /// Its schema's number.
+        found: i64,
+        /// The newest that we know.
+        known: i64,
+    },
+    /// A mailbox stands under a new name in the configuration.
+    #[error("mailbox {new:?} is known to the spool as {old:?}; write `former_name: {old}` to keep its ids and ledger")]
+    Renamed {
+        /// The name in the spool.
+        old: String,
+        /// The name in the configuration.
+        new: String,
+    },
+    /// A command named something that is not there, or cannot be done to it.
+    #[error("{0}")]
+    Impossible(String),
+}
+
+impl SpoolError {
+    /// Whether the process must end: its disk failed, or a commit's outcome is unknown.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, SpoolError::Broken(_) | SpoolError::Closed)
+    }
+
+    pub(super) fn open(path: &std::path::Path, source: impl std::error::Error + Send + Sync + 'static) -> SpoolError {
+        SpoolError::Open { path: path.to_owned(), source: Arc::new(source) }
+    }
+}
+
+/// Sorts a database error by what has to follow from it.
+impl From<rusqlite::Error> for SpoolError {
+    fn from(error: rusqlite::Error) -> SpoolError {
+        use rusqlite::ErrorCode;
+        let code = error.sqlite_error_code();
+        let error = Arc::new(error);
+        match code {
+            Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => SpoolError::NoSpace(error),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                SpoolError::Broken(error)
+            }
+            _ => SpoolError::Database(error),
+        }
+    }
+}

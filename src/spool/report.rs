@@ -1,0 +1,196 @@
+//! What the spool tells people and metrics.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Hold;
+use super::State;
+use crate::ident::EndpointName;
+
+/// One line of `spool list`: a delivery, or a message that has none.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The message's id; `None` for what was never retrieved.
+    pub id: Option<String>,
+    /// Whose mail it is.
+    pub mailbox: String,
+    /// The unique-id in its printed form.
+    pub unique_id: Option<String>,
+    /// The endpoint, where there is a delivery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// `pending`, `delivered` or `dead`; the message's own state where there is no delivery.
+    pub state: &'static str,
+    /// Why it is in that state.
+    pub reason: Option<String>,
+    /// Attempts made.
+    pub attempts: u32,
+    /// The last HTTP status.
+    pub last_status: Option<u16>,
+    /// When the next attempt is due, RFC 3339.
+    pub due: Option<String>,
+    /// When it was committed, RFC 3339.
+    pub spooled_at: Option<String>,
+    /// Bytes.
+    pub size: Option<u64>,
+}
+
+/// Which lines are wanted; nothing set means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// These message ids.
+    #[serde(default)]
+    pub ids: Vec<String>,
+    /// This endpoint.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// This mailbox.
+    #[serde(default)]
+    pub mailbox: Option<String>,
+    /// This state.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// This reason.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Filter {
+    /// Whether `row` is wanted.
+    pub fn takes(&self, row: &Row) -> bool {
+        let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == found);
+        (self.ids.is_empty() || row.id.as_ref().is_some_and(|id| self.ids.contains(id)))
+            && is(&self.endpoint, row.endpoint.as_deref())
+            && is(&self.mailbox, Some(&row.mailbox))
+            && is(&self.state, Some(row.state))
+            && is(&self.reason, row.reason.as_deref())
+    }
+}
+
+/// One attempt, for `spool show`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AttemptRow {
+    /// The endpoint.
+    pub endpoint: String,
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// Raised by each retry by hand.
+    pub generation: u32,
+    /// When it began, RFC 3339.
+    pub started_at: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// `delivered`, `deferred`, `refused` or `dead`.
+    pub outcome: String,
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// The kind of error.
+    pub error: Option<String>,
+    /// The first bytes of the answer.
+    pub answer: Option<String>,
+}
+
+/// One mailbox, for `mailbox list`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MailboxRow {
+    /// Its name.
+    pub mailbox: String,
+    /// When the latest complete listing was committed, RFC 3339.
+    pub listed_at: Option<String>,
+    /// `none`, `unresolved`, `as_seen` or `as_new`.
+    pub flood: String,
+    /// Ledger rows of messages that were taken.
+    pub taken: u64,
+    /// Ledger rows of messages that were skipped.
+    pub skipped: u64,
+    /// Ledger rows of messages that are too large.
+    pub oversize: u64,
+}
+
+/// The figures that metrics show.
+#[derive(Debug, Clone, Default)]
+pub struct Stats {
+    /// Messages by state.
+    pub messages: Vec<(State, u64)>,
+    /// Ledger rows of oversize and of skipped messages.
+    pub ledger: Vec<(&'static str, u64)>,
+    /// Live bytes.
+    pub bytes: u64,
+    /// Pending deliveries by endpoint: how many, and when the oldest was spooled.
+    pub pending: Vec<(EndpointName, u64, Timestamp)>,
+    /// Dead deliveries by endpoint and reason.
+    pub dead: Vec<(EndpointName, String, u64)>,
+}
+
+/// What is remembered of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointRow {
+    /// Its name.
+    pub endpoint: EndpointName,
+    /// Nothing is posted before this.
+    pub paused_until: Option<Timestamp>,
+    /// Nothing is posted until somebody resumes it.
+    pub held: Option<Hold>,
+    /// Deliveries that wait.
+    pub pending: u64,
+}
+
+/// A changing command, as it goes to a running daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Tries dead deliveries again, with a new budget; sorts unrouted and quarantined messages anew.
+    Retry {
+        /// Which.
+        filter: Filter,
+        /// Another endpoint that takes them over.
+        to: Option<String>,
+        /// Send unrouted and quarantined messages to `to` unparsed.
+        raw: bool,
+    },
+    /// Settles deliveries and unrouted or quarantined messages for good.
+    Drop {
+        /// Which.
+        filter: Filter,
+        /// Erase our copy too.
+        erase: bool,
+    },
+    /// Takes skipped messages after all, at the next visit.
+    Take {
+        /// Whose.
+        mailbox: String,
+        /// These unique-ids in their printed form; empty for all.
+        unique_ids: Vec<String>,
+    },
+    /// Settles a flood.
+    Reset {
+        /// Whose.
+        mailbox: String,
+        /// Whether what is listed at the next visit was seen or is new.
+        listed: Listed,
+    },
+    /// Ends an endpoint's hold and pause.
+    Resume {
+        /// Which.
+        endpoint: String,
+    },
+}
+
+/// What the messages of a flood are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listed {
+    /// They were seen: record them as skipped.
+    Seen,
+    /// They are new: retrieve them.
+    New,
+}
+
+/// What a changing command did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Deliveries, messages or ledger rows that changed.
+    pub changed: u64,
+}
+

@@ -1,0 +1,218 @@
+//! The changing commands: retry, drop, take, reset, resume.
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use rusqlite::params;
+
+use super::collected::flood_name;
+use super::endpoint;
+use super::queue;
+use super::release;
+use super::reports;
+use crate::ident::UniqueId;
+use crate::spool::Command;
+use crate::spool::Filter;
+use crate::spool::Flood;
+use crate::spool::Hold;
+use crate::spool::Listed;
+use crate::spool::Row;
+use crate::spool::SpoolError;
+
+/// Carries a command out; tells how many rows changed.
+pub(super) fn change(
+    connection: &Connection,
+    command: &Command,
+    (now, ran_ms): (Timestamp, i64),
+) -> Result<u64, SpoolError> {
+    match command {
+        Command::Retry { filter, to, raw } => retry(connection, filter, to.as_deref(), *raw, now),
+        Command::Drop { filter, erase } => drop_rows(connection, filter, *erase, now),
+        Command::Take { mailbox, unique_ids } => take(connection, mailbox, unique_ids),
+        Command::Reset { mailbox, listed } => reset(connection, mailbox, *listed),
+        Command::Resume { endpoint } => resume(connection, endpoint, ran_ms),
+    }
+}
+
+fn retry(
+    connection: &Connection,
+    filter: &Filter,
+    to: Option<&str>,
+    raw: bool,
+    now: Timestamp,
+) -> Result<u64, SpoolError> {
+    if let Some(to) = to {
+        require_endpoint(connection, to)?;
+    }
+    let mut changed = 0;
+    for row in reports::list(connection, filter)? {
+        let Some((id, seq)) = message(connection, &row)? else { continue };
+        match (&row.endpoint, to) {
+            (Some(from), to) if retryable(&row, filter, to) => match to.filter(|to| to != from) {
+                Some(to) => move_over(connection, seq, from, to, now)?,
+                None => renew(connection, seq, from, now)?,
+            },
+            (None, to) if matches!(row.state, "unrouted" | "quarantined") => match to.filter(|_| raw) {
+                Some(to) => send_unparsed(connection, seq, to, now)?,
+                None => sort_anew(connection, seq)?,
+            },
+            _ => continue,
+        }
+        changed += 1;
+        tracing::info!(id, endpoint = to.or(row.endpoint.as_deref()), "retried by command");
+    }
+    Ok(changed)
+}
+
+/// Dead letters by default; delivered ones only where they are asked for; waiting ones only to move them elsewhere.
+fn retryable(row: &Row, filter: &Filter, to: Option<&str>) -> bool {
+    match row.state {
+        "dead" => true,
+        "delivered" => filter.state.as_deref() == Some("delivered"),
+        "pending" => to.is_some() && row.endpoint.as_deref() != to,
+        _ => false,
+    }
+}
+
+fn message<'a>(connection: &Connection, row: &'a Row) -> Result<Option<(&'a str, i64)>, SpoolError> {
+    let Some(id) = row.id.as_deref() else { return Ok(None) };
+    Ok(reports::find(connection, id)?.map(|message| (id, message.key.0)))
+}
+
+/// The same row again, with a new budget; the id stays.
+fn renew(connection: &Connection, seq: i64, endpoint: &str, now: Timestamp) -> Result<(), SpoolError> {
+    connection
+        .prepare_cached(
+            "UPDATE delivery SET state = 'pending', reason = NULL, due = ?3, generation = generation + 1, failures = 0,
+                    refusals = 0, budget_from = NULL, tried_at = NULL, settled_at = NULL
+             WHERE message = ?1 AND endpoint = ?2",
+        )?
+        .execute(params![seq, endpoint, now.as_millisecond()])?;
+    queue::settle(connection, seq, now)
+}
+
+fn move_over(connection: &Connection, seq: i64, from: &str, to: &str, now: Timestamp) -> Result<(), SpoolError> {
+    let taken =
+        connection.prepare_cached("SELECT 1 FROM delivery WHERE message = ?1 AND endpoint = ?2")?.exists(params![seq, to])?;
+    if taken {
+        // The other endpoint has a row of its own for this message: that one is the delivery now.
+        connection
+            .prepare_cached("DELETE FROM delivery WHERE message = ?1 AND endpoint = ?2")?
+            .execute(params![seq, from])?;
+        return queue::settle(connection, seq, now);
+    }
+    connection
+        .prepare_cached("UPDATE delivery SET endpoint = ?3 WHERE message = ?1 AND endpoint = ?2")?
+        .execute(params![seq, from, to])?;
+    renew(connection, seq, to, now)
+}
+
+fn send_unparsed(connection: &Connection, seq: i64, to: &str, now: Timestamp) -> Result<(), SpoolError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO delivery (message, endpoint, due, form) VALUES (?1, ?2, ?3, 'unparsed')
+             ON CONFLICT (message, endpoint) DO UPDATE SET form = 'unparsed'",
+        )?
+        .execute(params![seq, to, now.as_millisecond()])?;
+    renew(connection, seq, to, now)
+}
+
+fn sort_anew(connection: &Connection, seq: i64) -> Result<(), SpoolError> {
+    connection
+        .prepare_cached("UPDATE message SET state = 'spooled', parses = 0, settled_at = NULL WHERE seq = ?1")?
+        .execute([seq])?;
+    Ok(())
+}
+
+fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timestamp) -> Result<u64, SpoolError> {
+    let mut changed = 0;
+    for row in reports::list(connection, filter)? {
+        let Some((id, seq)) = message(connection, &row)? else { continue };
+        match (&row.endpoint, row.state) {
+            (Some(endpoint), "dead" | "pending") => {
+                connection
+                    .prepare_cached(
+                        "UPDATE delivery SET state = 'dead', reason = 'dropped', settled_at = ?3
+                         WHERE message = ?1 AND endpoint = ?2",
+                    )?
+                    .execute(params![seq, endpoint, now.as_millisecond()])?;
+                queue::settle(connection, seq, now)?;
+            }
+            (None, "unrouted" | "quarantined") => {
+                connection
+                    .prepare_cached("UPDATE message SET state = 'dropped', settled_at = ?2 WHERE seq = ?1")?
+                    .execute([seq, now.as_millisecond()])?;
+            }
+            _ => continue,
+        }
+        if erase {
+            erase_if_settled(connection, seq, now)?;
+        }
+        changed += 1;
+        tracing::warn!(id, endpoint = row.endpoint.as_deref(), "dropped by command");
+    }
+    Ok(changed)
+}
+
+/// Another endpoint may still need the copy.
+fn erase_if_settled(connection: &Connection, seq: i64, now: Timestamp) -> Result<(), SpoolError> {
+    let settled = connection
+        .prepare_cached("SELECT 1 FROM message WHERE seq = ?1 AND state IN ('dead', 'dropped')")?
+        .exists([seq])?;
+    if settled { release::erase(connection, seq, now) } else { Ok(()) }
+}
+
+fn take(connection: &Connection, mailbox: &str, unique_ids: &[String]) -> Result<u64, SpoolError> {
+    require_mailbox(connection, mailbox)?;
+    if unique_ids.is_empty() {
+        let all = connection.execute("DELETE FROM ledger WHERE mailbox = ?1 AND state = 'skipped'", [mailbox])?;
+        return Ok(u64::try_from(all).unwrap_or(u64::MAX));
+    }
+    let mut changed = 0;
+    for text in unique_ids {
+        let id = UniqueId::from_text(text)
+            .ok_or_else(|| SpoolError::Impossible(format!("{text:?} is no unique-id as `spool list` prints it")))?;
+        let taken = connection
+            .prepare_cached("DELETE FROM ledger WHERE mailbox = ?1 AND unique_id = ?2 AND state = 'skipped'")?
+            .execute(params![mailbox, id.as_bytes()])?;
+        if taken == 0 {
+            return Err(SpoolError::Impossible(format!("mailbox {mailbox:?} has skipped no message {text}")));
+        }
+        changed += 1;
+    }
+    Ok(changed)
+}
+
+fn reset(connection: &Connection, mailbox: &str, listed: Listed) -> Result<u64, SpoolError> {
+    require_mailbox(connection, mailbox)?;
+    let flood = match listed {
+        Listed::Seen => Flood::AsSeen,
+        Listed::New => Flood::AsNew,
+    };
+    let changed = connection.execute(
+        "UPDATE mailbox SET flood = ?2 WHERE name = ?1 AND flood <> 'none'",
+        [mailbox, flood_name(flood)],
+    )?;
+    if changed == 0 {
+        return Err(SpoolError::Impossible(format!("mailbox {mailbox:?} waits for no decision about its unique-ids")));
+    }
+    Ok(1)
+}
+
+fn resume(connection: &Connection, name: &str, ran_ms: i64) -> Result<u64, SpoolError> {
+    require_endpoint(connection, name)?;
+    endpoint::resume(connection, name, ran_ms)?;
+    Ok(1)
+}
+
+/// An endpoint that left the configuration takes no mail over, and resuming it would post to nowhere.
+fn require_endpoint(connection: &Connection, name: &str) -> Result<(), SpoolError> {
+    let configured = connection
+        .prepare_cached("SELECT 1 FROM endpoint WHERE name = ?1 AND coalesce(held, '') <> ?2")?
+        .exists([name, Hold::Removed.as_str()])?;
+    if configured { Ok(()) } else { Err(SpoolError::Impossible(format!("no endpoint {name:?} in the configuration"))) }
+}
+
+fn require_mailbox(connection: &Connection, name: &str) -> Result<(), SpoolError> {
+    let known = connection.prepare_cached("SELECT 1 FROM mailbox WHERE name = ?1")?.exists([name])?;
+    if known { Ok(()) } else { Err(SpoolError::Impossible(format!("the spool knows no mailbox {name:?}"))) }
+}

@@ -1,0 +1,144 @@
+//! The embedded engine: one SQLite file in WAL mode with `synchronous=FULL`.
+//!
+//! One thread writes and commits in groups, readers stand beside it. One process owns the file, so claims live in
+//! memory. The verbs stand in `verbs`; their
+//! SQL in `collected`, `queue`, `release`, `change` and `reports`.
+
+mod change;
+mod collected;
+mod columns;
+mod endpoint;
+mod enrol;
+mod open;
+mod queue;
+mod reader;
+mod release;
+mod reports;
+mod reserve;
+mod schema;
+mod verbs;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use rusqlite::OptionalExtension as _;
+use tokio::sync::watch;
+
+use self::queue::Claimed;
+use self::writer::Writer;
+use super::Config;
+use super::Reply;
+use super::SpoolError;
+use crate::clock::Clock;
+use crate::metrics::SpoolMetrics;
+
+pub use self::reader::Readers;
+
+pub(super) use self::open::beside;
+
+/// The embedded spool, open for writing. Only one process can have it.
+#[derive(Debug)]
+pub struct Sqlite {
+    config: Config,
+    clock: Clock,
+    metrics: SpoolMetrics,
+    writer: Writer,
+    readers: Readers,
+    claimed: Arc<Mutex<Claimed>>,
+    work: watch::Sender<u64>,
+    /// Milliseconds that pophook had run before this start.
+    ran_before: i64,
+    _lock: open::Lock,
+}
+
+impl Sqlite {
+    /// Opens or makes the spool.
+    ///
+    /// # Errors
+    /// A file in use, on a network file system, of a newer schema, or that cannot be opened.
+    pub fn open(config: Config, clock: Clock, metrics: SpoolMetrics) -> Result<Sqlite, SpoolError> {
+        let path = config.path.clone();
+        let lock = open::lock(&path)?;
+        let connection = open::writing(&path)?;
+        let ran_before = connection
+            .query_row("SELECT value FROM meta WHERE key = 'ran_ms'", [], |row| row.get(0))
+            .optional()
+            .map_err(|e| SpoolError::open(&path, e))?
+            .unwrap_or(0);
+        let writer = Writer::start(connection, clock.clone(), metrics.commit_seconds.clone())
+            .map_err(|e| SpoolError::open(&path, e))?;
+        // Held back from the first day; on a disk that is full already, it is taken later.
+        drop(writer.write(reserve::take));
+        metrics.max_bytes.set(columns::integer(config.max_size));
+        metrics.writable.set(1);
+        Ok(Sqlite {
+            readers: Readers::open(&path)?,
+            config,
+            clock,
+            metrics,
+            writer,
+            claimed: Arc::default(),
+            work: watch::Sender::new(0),
+            ran_before,
+            _lock: lock,
+        })
+    }
+
+    /// The milliseconds that pophook has run in all, over every start.
+    fn ran_ms(&self) -> i64 {
+        self.ran_before.saturating_add(columns::integer(self.clock.uptime().as_millis()))
+    }
+
+    fn times(&self) -> (Timestamp, i64) {
+        (self.clock.now(), self.ran_ms())
+    }
+
+    fn claimed(&self) -> MutexGuard<'_, Claimed> {
+        guard(&self.claimed)
+    }
+
+    /// Sends `work`, watches over the disk, and wakes those who wait for work if it made some.
+    fn write<T: Send + 'static>(
+        &self,
+        makes_work: MakesWork,
+        work: impl FnOnce(&Connection) -> Result<T, SpoolError> + Send + 'static,
+    ) -> Reply<T> {
+        let reply = self.writer.write(work);
+        let (wake, writable) = (self.work.clone(), self.metrics.writable.clone());
+        Box::pin(async move {
+            let value = reply.await;
+            match &value {
+                Ok(_) => writable.set(1),
+                Err(SpoolError::NoSpace(_) | SpoolError::Broken(_)) => writable.set(0),
+                Err(_) => {}
+            }
+            if value.is_ok() && makes_work == MakesWork::Yes {
+                wake.send_modify(|count| *count = count.wrapping_add(1));
+            }
+            value
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MakesWork {
+    Yes,
+    No,
+}
+
+fn guard(claimed: &Mutex<Claimed>) -> MutexGuard<'_, Claimed> {
+    claimed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes the time that pophook has run, so that a crash forgets little of it.
+fn note_running(connection: &Connection, ran_ms: i64) -> Result<(), SpoolError> {
+    connection
+        .prepare_cached("INSERT INTO meta VALUES ('ran_ms', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1")?
+        .execute([ran_ms])?;
+    Ok(())
+}

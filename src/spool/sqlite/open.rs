@@ -1,0 +1,123 @@
+//! Opens the file: who may, where it may lie, and how it is set up.
+
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::io::Read as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+use rusqlite::OpenFlags;
+
+use super::schema;
+use crate::spool::SpoolError;
+use crate::spool::filesystem::network_filesystem;
+
+/// The oldest SQLite whose WAL mode does not lose commits (the WAL-reset fault of 3.7.0 to 3.51.2).
+const SQLITE_MIN: i32 = 3_051_003;
+/// Mails are tens of kilobytes: large pages mean short overflow chains.
+const PAGE_SIZE: u32 = 8192;
+/// Page cache of each connection, in KiB.
+const CACHE_KIB: i64 = 2048;
+
+/// The lock that keeps a second process out; held until dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// Takes the lock beside the spool at `path`.
+pub(super) fn lock(path: &Path) -> Result<Lock, SpoolError> {
+    let name = beside(path, "lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&name)
+        .map_err(|e| SpoolError::open(&name, e))?;
+    if file.try_lock().is_err() {
+        let mut pid = String::new();
+        let known = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
+        let holder = if known { format!(" (pid {})", pid.trim()) } else { String::new() };
+        return Err(SpoolError::InUse { path: path.to_owned(), holder });
+    }
+    let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    written.map_err(|e| SpoolError::open(&name, e))?;
+    Ok(Lock { _file: file })
+}
+
+/// `<spool>.<ending>`.
+pub(in crate::spool) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Opens the one connection that writes, migrated and set up. Call it with the [`Lock`] held.
+pub(super) fn writing(path: &Path) -> Result<Connection, SpoolError> {
+    refuse_network_filesystem(path)?;
+    refuse_old_sqlite()?;
+    let mut connection = Connection::open(path).map_err(|e| SpoolError::open(path, e))?;
+    let found = schema::found(&connection).map_err(|e| SpoolError::open(path, e))?;
+    if found > schema::newest() {
+        return Err(SpoolError::NewerSchema { path: path.to_owned(), found, known: schema::newest() });
+    }
+    set_up(&connection).map_err(|e| SpoolError::open(path, e))?;
+    schema::migrate(&mut connection, found).map_err(|e| SpoolError::open(path, e))?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads; for readers beside the writer and for commands beside a daemon.
+pub(super) fn reading(path: &Path) -> Result<Connection, SpoolError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|e| SpoolError::open(path, e))?;
+    let found = schema::found(&connection).map_err(|e| SpoolError::open(path, e))?;
+    if found > schema::newest() {
+        return Err(SpoolError::NewerSchema { path: path.to_owned(), found, known: schema::newest() });
+    }
+    let set_up = || {
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB / 4)
+    };
+    set_up().map_err(|e| SpoolError::open(path, e))?;
+    Ok(connection)
+}
+
+fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+    connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", synchronous())?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// FULL: each commit is synced before it is reported. In debug builds a test may ask for less, to prove that its
+/// check of the order of syncs notices.
+fn synchronous() -> String {
+    let asked = if cfg!(debug_assertions) { std::env::var("POPHOOK_TEST_SYNCHRONOUS").ok() } else { None };
+    asked.unwrap_or_else(|| "FULL".to_owned())
+}
+
+fn refuse_old_sqlite() -> Result<(), SpoolError> {
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(SpoolError::OldSqlite { found: rusqlite::version().to_owned() });
+    }
+    Ok(())
+}
+
+fn refuse_network_filesystem(path: &Path) -> Result<(), SpoolError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let facts = rustix::fs::statfs(folder).map_err(|e| SpoolError::open(path, std::io::Error::from(e)))?;
+    // The type's width differs by machine; magic numbers have 32 bits.
+    let magic = u64::from(facts.f_type.cast_unsigned()) & 0xFFFF_FFFF;
+    match network_filesystem(magic) {
+        Some(kind) => Err(SpoolError::NetworkFilesystem { path: path.to_owned(), kind }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,140 @@
+//! Our copies go, by retention or to make room; and the file is kept tidy.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use rusqlite::OptionalExtension as _;
+use rusqlite::params;
+
+use super::reserve;
+use crate::ident::MailboxName;
+use crate::spool::Config;
+use crate::spool::Room;
+use crate::spool::SpoolError;
+use crate::spool::state;
+
+/// Copies released in one transaction, so that the writer is not kept from accepting.
+const RELEASE_AT_ONCE: u32 = 500;
+/// Free pages that may stay in the file; what is beyond them goes back to the disk, a step at a time.
+const FREE_PAGES_KEPT: u64 = 4096;
+/// Pages given back in one step.
+const FREE_PAGES_STEP: u32 = 1024;
+
+/// Live bytes: what the file holds, without free pages and the reserve.
+pub(super) fn live_bytes(connection: &Connection) -> Result<u64, SpoolError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+    let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+    Ok((pages * pragma("page_size")?).saturating_sub(reserve::held(connection)?))
+}
+
+/// Releases copies that were settled long enough ago; tells how many.
+pub(super) fn release(
+    connection: &Connection,
+    delivered_before: Timestamp,
+    dead_before: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<u64, SpoolError> {
+    let mut released = settled_before(connection, "delivered", delivered_before, now)?;
+    if let Some(before) = dead_before {
+        released += settled_before(connection, "dead", before, now)?;
+    }
+    Ok(released)
+}
+
+fn settled_before(
+    connection: &Connection,
+    state: &str,
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<u64, SpoolError> {
+    let mut old = connection.prepare_cached(
+        "SELECT seq FROM message WHERE state = ?1 AND settled_at <= ?2 AND released_at IS NULL
+         ORDER BY settled_at LIMIT ?3",
+    )?;
+    let old = old
+        .query_map(params![state, before.as_millisecond(), RELEASE_AT_ONCE], |row| row.get::<_, i64>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut released = 0;
+    for seq in old {
+        erase(connection, seq, now)?;
+        released += 1;
+    }
+    Ok(released)
+}
+
+/// Erases our copy of one message; the ledger still knows it.
+pub(super) fn erase(connection: &Connection, seq: i64, now: Timestamp) -> Result<(), SpoolError> {
+    connection.prepare_cached("DELETE FROM raw WHERE seq = ?1")?.execute([seq])?;
+    connection
+        .prepare_cached("UPDATE message SET released_at = ?2 WHERE seq = ?1")?
+        .execute([seq, now.as_millisecond()])?;
+    Ok(())
+}
+
+/// Judges the room for `mailbox`; above the high-water mark, delivered copies go first, oldest first.
+pub(super) fn room(
+    connection: &Connection,
+    config: &Config,
+    mailbox: &MailboxName,
+    now: Timestamp,
+) -> Result<(Room, u64), SpoolError> {
+    let mut released = 0;
+    let mut live = live_bytes(connection)?;
+    while state::above_high_water(live, config.max_size) {
+        let oldest: Option<i64> = connection
+            .prepare_cached(
+                "SELECT seq FROM message WHERE state = 'delivered' AND released_at IS NULL ORDER BY settled_at LIMIT 1",
+            )?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        let Some(seq) = oldest.filter(|_| released < u64::from(RELEASE_AT_ONCE)) else { break };
+        erase(connection, seq, now)?;
+        released += 1;
+        live = live_bytes(connection)?;
+    }
+    if !state::above_high_water(live, config.max_size) {
+        return Ok((Room::Free, released));
+    }
+    let unsettled: u64 = connection
+        .prepare_cached(
+            "SELECT coalesce(sum(size), 0) FROM message
+             WHERE mailbox = ?1 AND released_at IS NULL AND state <> 'delivered'",
+        )?
+        .query_row([mailbox.as_str()], |row| row.get(0))?;
+    Ok((state::room(live, config.max_size, unsettled, config.max_share), released))
+}
+
+/// Forgets ledger rows that were absent from every complete listing for `keep`, and messages that nothing names.
+pub(super) fn prune(connection: &Connection, keep: Duration, now: Timestamp) -> Result<u64, SpoolError> {
+    let before = now.checked_sub(keep).unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond();
+    let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+    // Absence counts only as far as complete listings have confirmed it, and not while a flood is unresolved.
+    let pruned = connection
+        .prepare_cached(
+            "DELETE FROM ledger WHERE absent_since <= ?1 AND EXISTS (
+                 SELECT 1 FROM mailbox WHERE name = ledger.mailbox AND flood <> 'unresolved'
+                    AND listed_at - ledger.absent_since >= ?2)",
+        )?
+        .execute(params![before, keep])?;
+    if pruned > 0 {
+        connection.execute_batch(
+            "CREATE TEMP TABLE nameless AS SELECT seq FROM message WHERE released_at IS NOT NULL
+                 AND NOT EXISTS (SELECT 1 FROM ledger WHERE ledger.message = message.seq);
+             DELETE FROM attempt WHERE delivery IN (SELECT key FROM delivery JOIN nameless ON message = seq);
+             DELETE FROM delivery WHERE message IN (SELECT seq FROM nameless);
+             DELETE FROM message WHERE seq IN (SELECT seq FROM nameless);
+             DROP TABLE nameless;",
+        )?;
+    }
+    give_back_free_pages(connection)?;
+    Ok(u64::try_from(pruned).unwrap_or(u64::MAX))
+}
+
+fn give_back_free_pages(connection: &Connection) -> Result<(), SpoolError> {
+    let free: u64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    if free > FREE_PAGES_KEPT {
+        connection.execute_batch(&format!("PRAGMA incremental_vacuum({FREE_PAGES_STEP})"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! What people and metrics are told.
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use rusqlite::OptionalExtension as _;
+use rusqlite::Row as Columns;
+use rusqlite::params;
+
+use super::columns::SPOOLED;
+use super::columns::illegal;
+use super::columns::spooled;
+use super::columns::time;
+use super::columns::time_or_none;
+use super::release;
+use crate::ident::EndpointName;
+use crate::ident::UniqueId;
+use crate::spool::AttemptRow;
+use crate::spool::EndpointRow;
+use crate::spool::Filter;
+use crate::spool::Hold;
+use crate::spool::MailboxRow;
+use crate::spool::Row;
+use crate::spool::SpoolError;
+use crate::spool::Spooled;
+use crate::spool::State;
+use crate::spool::Stats;
+
+/// Deliveries and messages without one; dead letters first, then what waits for a human, then the rest by age.
+const LIST: &str = "
+    SELECT message.id, message.mailbox, message.unique_id, delivery.endpoint,
+           coalesce(delivery.state, message.state) AS shown, coalesce(delivery.reason, endpoint.held),
+           coalesce(delivery.attempts, message.parses), delivery.last_status,
+           CASE WHEN delivery.state = 'pending' AND endpoint.held IS NULL THEN delivery.due END,
+           message.spooled_at, message.size
+    FROM message LEFT JOIN delivery ON delivery.message = message.seq
+                 LEFT JOIN endpoint ON endpoint.name = delivery.endpoint AND delivery.state = 'pending'
+    WHERE message.released_at IS NULL
+    UNION ALL
+    SELECT NULL, mailbox, unique_id, NULL, state, CASE state WHEN 'oversize' THEN 'limit ' || size_limit END,
+           0, NULL, NULL, NULL, listed_size
+    FROM ledger WHERE state <> 'taken'
+    ORDER BY CASE shown WHEN 'dead' THEN 0 WHEN 'quarantined' THEN 1 WHEN 'unrouted' THEN 2 WHEN 'pending' THEN 3
+                        WHEN 'spooled' THEN 4 WHEN 'oversize' THEN 5 WHEN 'delivered' THEN 6 ELSE 7 END, 10, 1, 4";
+
+/// The lines of `spool list`.
+pub(super) fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Row>, SpoolError> {
+    let mut query = connection.prepare(LIST)?;
+    let mut rows = query.query([])?;
+    let mut wanted = Vec::new();
+    while let Some(columns) = rows.next()? {
+        let row = list_row(columns)?;
+        if filter.takes(&row) {
+            wanted.push(row);
+        }
+    }
+    Ok(wanted)
+}
+
+fn list_row(row: &Columns<'_>) -> Result<Row, rusqlite::Error> {
+    let unique_id: Option<Vec<u8>> = row.get(2)?;
+    let state: String = row.get(4)?;
+    Ok(Row {
+        id: row.get(0)?,
+        mailbox: row.get(1)?,
+        unique_id: unique_id.and_then(|bytes| UniqueId::parse(&bytes)).map(|id| id.to_string()),
+        endpoint: row.get(3)?,
+        state: shown(&state).ok_or_else(|| illegal(4))?,
+        reason: row.get(5)?,
+        attempts: row.get(6)?,
+        last_status: row.get(7)?,
+        due: time_or_none(row, 8)?.map(text),
+        spooled_at: time_or_none(row, 9)?.map(text),
+        size: row.get(10)?,
+    })
+}
+
+fn shown(state: &str) -> Option<&'static str> {
+    ["pending", "skipped", "oversize"]
+        .into_iter()
+        .find(|known| *known == state)
+        .or_else(|| State::parse(state).map(State::as_str))
+}
+
+fn text(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+/// The message of that id.
+pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Spooled>, SpoolError> {
+    let found = connection
+        .prepare(&format!("SELECT {SPOOLED} FROM message WHERE id = ?1"))?
+        .query_row([id], spooled)
+        .optional()?;
+    Ok(found)
+}
+
+/// A message's attempts, oldest first.
+pub(super) fn attempts(connection: &Connection, message: i64) -> Result<Vec<AttemptRow>, SpoolError> {
+    let mut query = connection.prepare(
+        "SELECT endpoint, attempt, attempt.generation, started_at, took_ms, outcome, status, error, answer
+         FROM attempt JOIN delivery ON delivery.key = attempt.delivery WHERE message = ?1
+         ORDER BY started_at, endpoint, attempt",
+    )?;
+    let row = |row: &Columns<'_>| {
+        Ok(AttemptRow {
+            endpoint: row.get(0)?,
+            attempt: row.get(1)?,
+            generation: row.get(2)?,
+            started_at: text(time(row, 3)?),
+            took_ms: row.get(4)?,
+            outcome: row.get(5)?,
+            status: row.get(6)?,
+            error: row.get(7)?,
+            answer: row.get(8)?,
+        })
+    };
+    Ok(query.query_map([message], row)?.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// The lines of `mailbox list`.
+pub(super) fn mailboxes(connection: &Connection) -> Result<Vec<MailboxRow>, SpoolError> {
+    let mut query = connection.prepare(
+        "SELECT name, listed_at, flood, count(*) FILTER (WHERE state = 'taken'),
+                count(*) FILTER (WHERE state = 'skipped'), count(*) FILTER (WHERE state = 'oversize')
+         FROM mailbox LEFT JOIN ledger ON ledger.mailbox = mailbox.name GROUP BY name ORDER BY name",
+    )?;
+    let row = |row: &Columns<'_>| {
+        Ok(MailboxRow {
+            mailbox: row.get(0)?,
+            listed_at: time_or_none(row, 1)?.map(text),
+            flood: row.get(2)?,
+            taken: row.get(3)?,
+            skipped: row.get(4)?,
+            oversize: row.get(5)?,
+        })
+    };
+    Ok(query.query_map([], row)?.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// What is remembered of every endpoint.
+pub(super) fn endpoints(connection: &Connection) -> Result<Vec<EndpointRow>, SpoolError> {
+    let mut query = connection.prepare(
+        "SELECT name, paused_until, held,
+                (SELECT count(*) FROM delivery WHERE endpoint = name AND state = 'pending') FROM endpoint ORDER BY name",
+    )?;
+    let row = |row: &Columns<'_>| {
+        let held: Option<String> = row.get(2)?;
+        Ok(EndpointRow {
+            endpoint: endpoint(row, 0)?,
+            paused_until: time_or_none(row, 1)?,
+            held: held.and_then(|name| Hold::parse(&name)),
+            pending: row.get(3)?,
+        })
+    };
+    Ok(query.query_map([], row)?.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// The figures that metrics show.
+pub(super) fn stats(connection: &Connection) -> Result<Stats, SpoolError> {
+    let mut stats = Stats { bytes: release::live_bytes(connection)?, ..Stats::default() };
+    for state in State::ALL {
+        let count = connection
+            .prepare_cached("SELECT count(*) FROM message WHERE state = ?1 AND released_at IS NULL")?
+            .query_row([state.as_str()], |row| row.get(0))?;
+        stats.messages.push((state, count));
+    }
+    for state in ["oversize", "skipped"] {
+        let count = connection
+            .prepare_cached("SELECT count(*) FROM ledger WHERE state = ?1")?
+            .query_row(params![state], |row| row.get(0))?;
+        stats.ledger.push((state, count));
+    }
+    stats.pending = connection
+        .prepare_cached(
+            "SELECT endpoint, count(*), min(spooled_at) FROM delivery JOIN message ON message.seq = delivery.message
+             WHERE delivery.state = 'pending' GROUP BY endpoint",
+        )?
+        .query_map([], |row| Ok((endpoint(row, 0)?, row.get(1)?, time(row, 2)?)))?
+        .collect::<Result<_, _>>()?;
+    stats.dead = connection
+        .prepare_cached("SELECT endpoint, reason, count(*) FROM delivery WHERE state = 'dead' GROUP BY endpoint, reason")?
+        .query_map([], |row| Ok((endpoint(row, 0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    Ok(stats)
+}
+
+fn endpoint(row: &Columns<'_>, column: usize) -> Result<EndpointName, rusqlite::Error> {
+    EndpointName::parse(&row.get::<_, String>(column)?).map_err(|_| illegal(column))
+}

@@ -1,0 +1,120 @@
+//! The tables, as a list of migrations: a file of schema N becomes N + 1 by running entry N.
+
+use rusqlite::Connection;
+
+/// Every migration in order. Entries are never changed once released, only added.
+pub(super) const MIGRATIONS: &[&str] = &["
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+
+    -- Free pages for recording a success while the disk is full: see reserve.rs.
+    CREATE TABLE reserve (bytes BLOB NOT NULL);
+
+    CREATE TABLE mailbox (
+        name TEXT PRIMARY KEY,
+        host TEXT NOT NULL,
+        username TEXT NOT NULL,
+        listed_at INTEGER,
+        reread_at INTEGER,
+        flood TEXT NOT NULL DEFAULT 'none'
+    ) WITHOUT ROWID;
+
+    CREATE TABLE message (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        mailbox TEXT NOT NULL,
+        unique_id BLOB,
+        sha256 BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        spooled_at INTEGER NOT NULL,
+        state TEXT NOT NULL DEFAULT 'spooled',
+        parses INTEGER NOT NULL DEFAULT 0,
+        settled_at INTEGER,
+        released_at INTEGER
+    );
+    CREATE INDEX message_state ON message (state, settled_at) WHERE released_at IS NULL;
+    CREATE INDEX message_unsettled ON message (mailbox, size) WHERE released_at IS NULL AND state <> 'delivered';
+
+    CREATE TABLE raw (seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+
+    -- unique_id is the empty blob where the server gives none that we can use.
+    CREATE TABLE ledger (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        mailbox TEXT NOT NULL,
+        unique_id BLOB NOT NULL,
+        state TEXT NOT NULL,
+        content BLOB,
+        listed_size INTEGER,
+        size_limit INTEGER,
+        message INTEGER,
+        absent_since INTEGER,
+        marked_at INTEGER,
+        expunged_at INTEGER,
+        expunges INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE UNIQUE INDEX ledger_entry ON ledger (mailbox, unique_id, content);
+    CREATE INDEX ledger_message ON ledger (message);
+    CREATE INDEX ledger_absent ON ledger (absent_since) WHERE absent_since IS NOT NULL;
+
+    CREATE TABLE delivery (
+        key INTEGER PRIMARY KEY,
+        message INTEGER NOT NULL,
+        endpoint TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'pending',
+        reason TEXT,
+        form TEXT NOT NULL DEFAULT 'parsed',
+        generation INTEGER NOT NULL DEFAULT 1,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0,
+        refusals INTEGER NOT NULL DEFAULT 0,
+        due INTEGER NOT NULL,
+        tried_at INTEGER,
+        budget_from INTEGER,
+        last_status INTEGER,
+        settled_at INTEGER,
+        UNIQUE (message, endpoint)
+    );
+    CREATE INDEX delivery_due ON delivery (endpoint, due) WHERE state = 'pending';
+    CREATE INDEX delivery_dead ON delivery (endpoint, reason) WHERE state = 'dead';
+
+    CREATE TABLE attempt (
+        delivery INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        started_at INTEGER NOT NULL,
+        took_ms INTEGER NOT NULL,
+        outcome TEXT NOT NULL,
+        status INTEGER,
+        error TEXT,
+        answer TEXT,
+        PRIMARY KEY (delivery, attempt)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE endpoint (
+        name TEXT PRIMARY KEY,
+        paused_until INTEGER,
+        held TEXT,
+        held_from INTEGER,
+        held_ms INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+"];
+
+/// The schema that this program writes.
+pub(super) fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// The schema of an open file; 0 for a new one.
+pub(super) fn found(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Brings an open file from `found` to the newest schema, each step in a transaction of its own.
+pub(super) fn migrate(connection: &mut Connection, found: i64) -> Result<(), rusqlite::Error> {
+    for (number, sql) in (1i64..).zip(MIGRATIONS).filter(|(number, _)| *number > found) {
+        let step = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        step.execute_batch(sql)?;
+        step.pragma_update(None, "user_version", number)?;
+        step.commit()?;
+    }
+    Ok(())
+}

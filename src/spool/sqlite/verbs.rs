@@ -1,0 +1,245 @@
+//! The verbs of [`Spool`], each one transaction: which SQL runs, which claims it frees, whom it wakes.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::MakesWork;
+use super::Sqlite;
+use super::change;
+use super::collected;
+use super::endpoint;
+use super::enrol;
+use super::guard;
+use super::note_running;
+use super::queue;
+use super::release;
+use super::reserve;
+use crate::ident::EndpointName;
+use crate::ident::MailboxName;
+use crate::spool::Accepted;
+use crate::spool::AttemptRow;
+use crate::spool::Changed;
+use crate::spool::Claims;
+use crate::spool::Command;
+use crate::spool::DeliveryKey;
+use crate::spool::EndpointRow;
+use crate::spool::Enrolment;
+use crate::spool::Filter;
+use crate::spool::Hold;
+use crate::spool::Incoming;
+use crate::spool::Ledger;
+use crate::spool::LedgerKey;
+use crate::spool::MailboxRow;
+use crate::spool::MessageKey;
+use crate::spool::Observation;
+use crate::spool::Oversize;
+use crate::spool::Reading;
+use crate::spool::Record;
+use crate::spool::Reply;
+use crate::spool::Room;
+use crate::spool::Row;
+use crate::spool::Sorted;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+use crate::spool::Spooled;
+use crate::spool::Stats;
+use crate::spool::Unsorted;
+use crate::spool::Wanted;
+
+impl Reading for Sqlite {
+    fn ledger(&self, mailbox: &MailboxName) -> Reply<Ledger> {
+        self.readers.ledger(mailbox)
+    }
+
+    fn raw(&self, message: MessageKey) -> Reply<Option<Vec<u8>>> {
+        self.readers.raw(message)
+    }
+
+    fn list(&self, filter: Filter) -> Reply<Vec<Row>> {
+        self.readers.list(filter)
+    }
+
+    fn find(&self, id: &str) -> Reply<Option<Spooled>> {
+        self.readers.find(id)
+    }
+
+    fn attempts(&self, message: MessageKey) -> Reply<Vec<AttemptRow>> {
+        self.readers.attempts(message)
+    }
+
+    fn mailboxes(&self) -> Reply<Vec<MailboxRow>> {
+        self.readers.mailboxes()
+    }
+
+    fn endpoints(&self) -> Reply<Vec<EndpointRow>> {
+        self.readers.endpoints()
+    }
+
+    fn stats(&self) -> Reply<Stats> {
+        self.readers.stats()
+    }
+}
+
+impl Spool for Sqlite {
+    fn enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()> {
+        self.write(MakesWork::No, move |c| enrol::mailboxes(c, &mailboxes))
+    }
+
+    fn observe(&self, mailbox: &MailboxName, observation: Observation) -> Reply<()> {
+        let (mailbox, now) = (mailbox.clone(), self.clock.now());
+        self.write(MakesWork::No, move |c| collected::observe(c, &mailbox, &observation, now))
+    }
+
+    fn accept(&self, mailbox: &MailboxName, messages: Vec<Incoming>) -> Reply<Vec<Accepted>> {
+        let (mailbox, now) = (mailbox.clone(), self.clock.now());
+        self.write(MakesWork::Yes, move |c| {
+            messages.iter().map(|message| collected::accept(c, &mailbox, message, now)).collect()
+        })
+    }
+
+    fn oversize(&self, mailbox: &MailboxName, message: Oversize) -> Reply<()> {
+        let mailbox = mailbox.clone();
+        self.write(MakesWork::No, move |c| collected::oversize(c, &mailbox, &message))
+    }
+
+    fn mark(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
+        let now = self.clock.now();
+        self.write(MakesWork::No, move |c| collected::mark(c, &rows, now))
+    }
+
+    fn expunged(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
+        let now = self.clock.now();
+        self.write(MakesWork::No, move |c| collected::expunged(c, &rows, now))
+    }
+
+    fn room(&self, mailbox: &MailboxName) -> Reply<Room> {
+        let (mailbox, config, now) = (mailbox.clone(), self.config.clone(), self.clock.now());
+        let counter = self.metrics.released.clone();
+        let reply = self.write(MakesWork::No, move |c| release::room(c, &config, &mailbox, now));
+        Box::pin(async move {
+            let (room, released) = reply.await?;
+            counter.inc_by(released);
+            Ok(room)
+        })
+    }
+
+    fn claim_unsorted(&self, at_most: usize) -> Reply<Vec<Unsorted>> {
+        let claimed = Arc::clone(&self.claimed);
+        self.write(MakesWork::No, move |c| {
+            let mut claimed = guard(&claimed);
+            let found = queue::claim_unsorted(c, &claimed.messages, at_most)?;
+            claimed.messages.extend(found.iter().map(|one| one.message.key.0));
+            Ok(found)
+        })
+    }
+
+    fn sort(&self, sorted: Vec<Sorted>) -> Reply<()> {
+        let (claimed, now) = (Arc::clone(&self.claimed), self.clock.now());
+        let messages: Vec<i64> = sorted.iter().map(|one| one.message.0).collect();
+        let reply = self.write(MakesWork::Yes, move |c| queue::sort(c, &sorted, now));
+        Box::pin(async move {
+            let done = reply.await;
+            let mut claimed = guard(&claimed);
+            messages.iter().for_each(|message| _ = claimed.messages.remove(message));
+            done
+        })
+    }
+
+    fn abandon(&self, messages: Vec<MessageKey>) -> Reply<()> {
+        let mut claimed = self.claimed();
+        messages.iter().for_each(|message| _ = claimed.messages.remove(&message.0));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn claim(&self, endpoint: &EndpointName, wanted: Wanted) -> Reply<Claims> {
+        let (endpoint, claimed, times) = (endpoint.clone(), Arc::clone(&self.claimed), self.times());
+        self.write(MakesWork::No, move |c| {
+            let mut claimed = guard(&claimed);
+            let found = queue::claim(c, &claimed.deliveries, &endpoint, wanted, times)?;
+            claimed.deliveries.extend(found.claims.iter().map(|claim| claim.delivery.0));
+            Ok(found)
+        })
+    }
+
+    fn unclaim(&self, deliveries: Vec<DeliveryKey>) -> Reply<()> {
+        let mut claimed = self.claimed();
+        deliveries.iter().for_each(|delivery| _ = claimed.deliveries.remove(&delivery.0));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn record(&self, record: Record) -> Reply<()> {
+        let (times, claimed, delivery) = (self.times(), Arc::clone(&self.claimed), record.delivery);
+        let record = Arc::new(record);
+        let write = move |c: &Connection| {
+            queue::record(c, &record, times)?;
+            note_running(c, times.1)
+        };
+        let first = self.writer.write(write.clone());
+        let (writer, wake) = (self.writer.clone(), self.work.clone());
+        Box::pin(async move {
+            let mut done = first.await;
+            if let Err(SpoolError::NoSpace(_)) = done {
+                // A full disk must not make a success forgotten: the reserve is for this.
+                writer.write(reserve::spend).await?;
+                done = writer.write(write).await;
+            }
+            done?;
+            // Only now: an attempt that is not on the disk keeps its claim, so that it is not made again.
+            guard(&claimed).deliveries.remove(&delivery.0);
+            wake.send_modify(|count| *count = count.wrapping_add(1));
+            Ok(())
+        })
+    }
+
+    fn pause(&self, endpoint: &EndpointName, until: Timestamp) -> Reply<()> {
+        let endpoint = endpoint.clone();
+        self.write(MakesWork::No, move |c| endpoint::pause(c, endpoint.as_str(), until))
+    }
+
+    fn hold(&self, endpoint: &EndpointName, why: Hold) -> Reply<()> {
+        let (endpoint, ran_ms) = (endpoint.clone(), self.ran_ms());
+        self.write(MakesWork::No, move |c| endpoint::hold(c, endpoint.as_str(), why, ran_ms))
+    }
+
+    fn keep_endpoints(&self, endpoints: Vec<EndpointName>) -> Reply<()> {
+        let ran_ms = self.ran_ms();
+        self.write(MakesWork::Yes, move |c| enrol::endpoints(c, &endpoints, ran_ms))
+    }
+
+    fn work(&self) -> watch::Receiver<u64> {
+        self.work.subscribe()
+    }
+
+    fn release(&self, delivered_before: Timestamp, dead_before: Option<Timestamp>) -> Reply<u64> {
+        let (now, counter) = (self.clock.now(), self.metrics.released.clone());
+        let reply = self.write(MakesWork::No, move |c| release::release(c, delivered_before, dead_before, now));
+        Box::pin(async move { reply.await.inspect(|released| counter.inc_by(*released)) })
+    }
+
+    fn prune(&self) -> Reply<u64> {
+        let ((now, ran_ms), keep, counter) = (self.times(), self.config.ledger_keep, self.metrics.pruned.clone());
+        let pruned = self.write(MakesWork::No, move |c| {
+            note_running(c, ran_ms)?;
+            release::prune(c, keep, now)
+        });
+        let reserve = self.writer.write(reserve::take);
+        Box::pin(async move {
+            let pruned = pruned.await?;
+            counter.inc_by(pruned);
+            // While the disk is full there is no reserve to be had; the next call asks again.
+            match reserve.await {
+                Ok(()) | Err(SpoolError::NoSpace(_)) => Ok(pruned),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn change(&self, command: Command) -> Reply<Changed> {
+        let times = self.times();
+        self.write(MakesWork::Yes, move |c| Ok(Changed { changed: change::change(c, &command, times)? }))
+    }
+}
+
