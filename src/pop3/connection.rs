@@ -1,0 +1,250 @@
+//! Commands out, answers in: the order of a session, without the meaning of its commands.
+//!
+//! RFC 1939 section 3, RFC 2449 section 6.8 (answers come in the order of the commands). Every wait has its deadline,
+//! every answer its limit. The promise: an answer is never taken for that of another command. A connection that was
+//! left in the middle of one, by an error or by a dropped future, refuses every later command with
+//! [`Pop3Error::Poisoned`], and bytes that nobody asked for end it.
+
+use std::io;
+use std::time::Duration;
+
+use tracing::debug;
+
+use super::buffered::Buffered;
+use super::config::Config;
+use super::config::Timeouts;
+use super::error::Pop3Error;
+use super::error::Step;
+use super::reply::Reply;
+use super::reply::Status;
+use super::reply::clean;
+use super::stream;
+use super::stream::Stream;
+use super::stream::within;
+use super::wire;
+use super::wire::LineEnd;
+use super::wire::Unstuffer;
+
+/// The longest status line and listing line, in bytes; RFC 2449 allows 512.
+pub(super) const LINE_MAX: usize = 8 * 1024;
+
+/// A session's line, and how many answers are due on it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    line: Buffered,
+    timeouts: Timeouts,
+    unstuffer: Unstuffer,
+    /// Commands whose answers were not read to their end.
+    unanswered: usize,
+    /// Whether an answer was begun and not read to its end.
+    torn: bool,
+}
+
+/// The answer to a command that is answered with several lines.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// `+OK`, and the lines without their stuffing.
+    Body(Vec<u8>),
+    /// `+OK`, and more bytes than the limit; the connection is of no use any more.
+    TooLong,
+    /// `-ERR`
+    Refused(Reply),
+}
+
+impl Connection {
+    /// Reads the greeting of the server at the other end of `stream`.
+    pub(super) async fn greet(stream: Stream, timeouts: Timeouts) -> Result<(Connection, Reply), Pop3Error> {
+        let line = Buffered::new(stream);
+        let unstuffer = Unstuffer::new(LineEnd::CrLf);
+        let mut connection = Connection { line, timeouts, unstuffer, unanswered: 1, torn: false };
+        let (greeting, end) = connection.read_line(Step::Greeting, timeouts.command).await?;
+        connection.unstuffer = Unstuffer::new(end);
+        let reply = understand(&greeting, Step::Greeting)?;
+        connection.answered();
+        Ok((connection, reply))
+    }
+
+    /// Goes over to TLS; bytes that are there already were sent in clear and must not be taken for protected ones.
+    pub(super) async fn secure(self, config: &Config) -> Result<Connection, Pop3Error> {
+        let Connection { line, timeouts, unstuffer, unanswered, torn } = self;
+        let stream = stream::secure(config, line.into_stream().ok_or(Pop3Error::Injection)?).await?;
+        Ok(Connection { line: Buffered::new(stream), timeouts, unstuffer, unanswered, torn })
+    }
+
+    /// Sends a command and reads its status line.
+    pub(super) async fn ask(&mut self, verb: &'static str, arguments: &str) -> Result<Reply, Pop3Error> {
+        self.ready()?;
+        self.queue(verb, arguments);
+        self.reply(verb).await
+    }
+
+    /// Sends a command and reads its status line and, after `+OK`, at most `limit` bytes up to the final line.
+    pub(super) async fn ask_lines(
+        &mut self,
+        verb: &'static str,
+        arguments: &str,
+        limit: u64,
+    ) -> Result<Answer, Pop3Error> {
+        self.ready()?;
+        self.queue(verb, arguments);
+        self.answer(verb, limit, 0).await
+    }
+
+    /// Sends `AUTH` with a mechanism and reads the continuation line; `Some` if the server refused.
+    pub(super) async fn ask_continuation(&mut self, mechanism: &str) -> Result<Option<Reply>, Pop3Error> {
+        self.ready()?;
+        self.queue("AUTH", mechanism);
+        let (line, _) = self.read_line(Step::Answer("AUTH"), self.timeouts.command).await?;
+        // `+`, `+ `, `+ junk` and even `+OK`: servers differ, and the first challenge of PLAIN says nothing.
+        if line.starts_with(b"+") {
+            self.torn = false;
+            return Ok(None);
+        }
+        let refused = understand(&line, Step::Answer("AUTH"))?;
+        self.answered();
+        Ok(Some(refused))
+    }
+
+    /// Answers the continuation line with a secret and reads the final status line.
+    pub(super) async fn continue_with(&mut self, secret: &str) -> Result<Reply, Pop3Error> {
+        self.expect_silence()?;
+        debug!("sending [secret]");
+        self.line.queue(secret.as_bytes());
+        self.line.queue(b"\r\n");
+        self.reply("AUTH").await
+    }
+
+    /// Fails unless every answer was read and nothing else has come.
+    pub(super) fn ready(&self) -> Result<(), Pop3Error> {
+        if self.torn || self.unanswered > 0 {
+            return Err(Pop3Error::Poisoned);
+        }
+        self.expect_silence()
+    }
+
+    /// Puts a command behind those that are still to be written.
+    pub(super) fn queue(&mut self, verb: &'static str, arguments: &str) {
+        let shown = if verb == "PASS" { "[secret]" } else { arguments };
+        debug!("sending {verb} {shown}");
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.line.queue(verb.as_bytes());
+        if !arguments.is_empty() {
+            self.line.queue(b" ");
+            self.line.queue(arguments.as_bytes());
+        }
+        self.line.queue(b"\r\n");
+    }
+
+    /// Writes what the line takes at once, without waiting.
+    pub(super) async fn push(&mut self) {
+        self.line.push().await;
+    }
+
+    /// Reads the status line that is due for `verb`.
+    pub(super) async fn reply(&mut self, verb: &'static str) -> Result<Reply, Pop3Error> {
+        let longest = match verb {
+            // The maildrop is locked and read, or expunged, before these are answered.
+            "PASS" | "AUTH" | "QUIT" => self.timeouts.slow,
+            _ => self.timeouts.command,
+        };
+        let (line, _) = self.read_line(Step::Answer(verb), longest).await?;
+        let reply = understand(&line, Step::Answer(verb))?;
+        self.answered();
+        Ok(reply)
+    }
+
+    /// Reads the whole answer that is due for `verb`; room for `expected` bytes is made at once.
+    pub(super) async fn answer(
+        &mut self,
+        verb: &'static str,
+        limit: u64,
+        expected: usize,
+    ) -> Result<Answer, Pop3Error> {
+        let (line, _) = self.read_line(Step::Answer(verb), self.timeouts.command).await?;
+        let reply = understand(&line, Step::Answer(verb))?;
+        if reply.status == Status::Err {
+            self.answered();
+            return Ok(Answer::Refused(reply));
+        }
+        let mut body = Vec::with_capacity(expected);
+        loop {
+            let taken = self.unstuffer.take(self.line.unused(), &mut body);
+            self.line.consume(taken.used);
+            if u64::try_from(body.len()).is_ok_and(|length| length > limit) {
+                return Ok(Answer::TooLong);
+            }
+            if taken.ended {
+                self.answered();
+                return Ok(Answer::Body(body));
+            }
+            self.fill(Step::Rest(verb), self.timeouts.idle).await?;
+        }
+    }
+
+    /// Closes the line after QUIT; whether that works is of no interest any more.
+    pub(super) async fn close(mut self) {
+        let closed = within(self.timeouts.command, Step::Answer("QUIT"), self.line.close()).await;
+        debug!(closed = matches!(closed, Ok(Ok(()))), "session ended");
+    }
+
+    /// Reads one line; the answer that it begins counts as torn until [`Connection::answered`].
+    async fn read_line(&mut self, step: Step, longest: Duration) -> Result<(Vec<u8>, LineEnd), Pop3Error> {
+        if self.torn {
+            return Err(Pop3Error::Poisoned);
+        }
+        self.torn = true;
+        within(longest, step, self.read_line_at_leisure(step)).await?
+    }
+
+    async fn read_line_at_leisure(&mut self, step: Step) -> Result<(Vec<u8>, LineEnd), Pop3Error> {
+        loop {
+            let unused = self.line.unused();
+            let line = wire::line(unused);
+            if line.as_ref().map_or(unused.len(), |line| line.text.len()) > LINE_MAX {
+                return Err(Pop3Error::Desync { waiting_for: step, text: clean(unused) });
+            }
+            if let Some(wire::Line { text, end, used }) = line {
+                let text = text.to_vec();
+                self.line.consume(used);
+                return Ok((text, end));
+            }
+            let got = self.line.fill().await;
+            progress(got, step)?;
+        }
+    }
+
+    async fn fill(&mut self, step: Step, longest: Duration) -> Result<(), Pop3Error> {
+        let got = within(longest, step, self.line.fill()).await?;
+        progress(got, step)
+    }
+
+    fn answered(&mut self) {
+        self.torn = false;
+        self.unanswered = self.unanswered.saturating_sub(1);
+    }
+
+    fn expect_silence(&self) -> Result<(), Pop3Error> {
+        let unasked = self.line.unused();
+        if unasked.is_empty() { Ok(()) } else { Err(Pop3Error::Unasked { text: clean(unasked) }) }
+    }
+}
+
+fn understand(line: &[u8], waiting_for: Step) -> Result<Reply, Pop3Error> {
+    Reply::parse(line).ok_or_else(|| Pop3Error::Desync { waiting_for, text: clean(line) })
+}
+
+/// Tells the end of the line from a broken one; both are common, and TLS adds its own ways to end without a word.
+fn progress(got: io::Result<usize>, waiting_for: Step) -> Result<(), Pop3Error> {
+    use io::ErrorKind::BrokenPipe;
+    use io::ErrorKind::ConnectionAborted;
+    use io::ErrorKind::ConnectionReset;
+    use io::ErrorKind::UnexpectedEof;
+    match got {
+        Ok(0) => Err(Pop3Error::Closed { waiting_for }),
+        Ok(_) => Ok(()),
+        Err(error) => match error.kind() {
+            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => Err(Pop3Error::Closed { waiting_for }),
+            _ => Err(Pop3Error::Io { waiting_for, source: error }),
+        },
+    }
+}

@@ -1,0 +1,204 @@
+//! Replies: the status, the code in brackets, and the words behind them.
+//!
+//! RFC 1939 section 3 (`+OK`, `-ERR`), RFC 2449 section 8 (codes), RFC 3206 (`AUTH`, `SYS/…`). Codes are believed
+//! whether or not the server announced RESP-CODES, because many do not. Pure: bytes in, facts out. A server's words
+//! leave this file only escaped and cut, and without the secrets that the caller names.
+
+use super::error::Pop3Error;
+
+/// How much of a server's text is kept, in bytes: enough for a sentence in a log.
+const TEXT_MAX: usize = 200;
+
+/// A response code that tells why a command was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// `[AUTH]`: the credentials are wrong.
+    Auth,
+    /// `[IN-USE]`: another session holds the maildrop.
+    InUse,
+    /// `[LOGIN-DELAY]`: the last login was too short ago.
+    LoginDelay,
+    /// `[SYS/TEMP]`, and every other `[SYS/…]`: the server has a problem that will pass.
+    SysTemp,
+    /// `[SYS/PERM]`: the server has a problem that needs a human.
+    SysPerm,
+}
+
+impl Code {
+    /// Whether it goes away by itself.
+    pub fn is_transient(self) -> bool {
+        match self {
+            Code::InUse | Code::LoginDelay | Code::SysTemp => true,
+            Code::Auth | Code::SysPerm => false,
+        }
+    }
+
+    fn parse(text: &[u8]) -> Option<Code> {
+        let inside = text.strip_prefix(b"[")?.split(|&b| b == b']').next()?.to_ascii_uppercase();
+        match inside.split(|b| b.is_ascii_whitespace()).next()? {
+            b"AUTH" => Some(Code::Auth),
+            b"IN-USE" => Some(Code::InUse),
+            b"LOGIN-DELAY" => Some(Code::LoginDelay),
+            b"SYS/PERM" => Some(Code::SysPerm),
+            code if code == b"SYS" || code.starts_with(b"SYS/") => Some(Code::SysTemp),
+            _ => None,
+        }
+    }
+
+    /// What servers without codes mean by the text of a refused login; most of it was collected by fetchmail.
+    fn guess(text: &[u8]) -> Option<Code> {
+        let text = String::from_utf8_lossy(text).to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        // A locked or blocked *account* is no lock on a maildrop and will not go away.
+        if has(&["lock", "in use"]) && (has(&["session"]) || !has(&["block", "account"])) {
+            return Some(Code::InUse);
+        }
+        if has(&["login too often", "logins must be", "login interval", "too frequent"]) {
+            return Some(Code::LoginDelay);
+        }
+        has(&["wait", "busy", "service unavailable", "temporar", "too many connections"]).then_some(Code::SysTemp)
+    }
+}
+
+/// The status of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    /// `+OK`
+    Ok,
+    /// `-ERR`
+    Err,
+}
+
+/// One status line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) status: Status,
+    text: Vec<u8>,
+}
+
+impl Reply {
+    /// Reads a status line; `None` if it is none.
+    pub(super) fn parse(line: &[u8]) -> Option<Reply> {
+        let token_end = line.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(line.len());
+        let (token, text) = line.split_at_checked(token_end)?;
+        let status = match token.trim_ascii_end().to_ascii_uppercase().as_slice() {
+            b"+OK" => Status::Ok,
+            b"-ERR" => Status::Err,
+            _ => return None,
+        };
+        Some(Reply { status, text: text.trim_ascii().to_vec() })
+    }
+
+    /// The code that the server gave.
+    pub(super) fn code(&self) -> Option<Code> {
+        Code::parse(&self.text)
+    }
+
+    /// The code that the server gave, or the one that the words of a refused login amount to.
+    pub(super) fn login_code(&self) -> Option<Code> {
+        self.code().or_else(|| Code::guess(&self.text))
+    }
+
+    /// The server's words, fit for a log.
+    pub(super) fn text(&self) -> String {
+        clean(&self.text)
+    }
+
+    /// The server's words, should it repeat one of `secrets`, without it.
+    pub(super) fn text_without(&self, secrets: &[&str]) -> String {
+        let mut text = String::from_utf8_lossy(&self.text).into_owned();
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            text = text.replace(secret, "[secret]");
+        }
+        clean(text.as_bytes())
+    }
+
+    /// The error of a command that was answered by this.
+    pub(super) fn refused(&self, command: &'static str) -> Pop3Error {
+        Pop3Error::Refused { command, code: self.code(), text: self.text() }
+    }
+}
+
+/// A server's bytes as text: what is no UTF-8 replaced, control characters escaped, cut to 200 bytes.
+pub(super) fn clean(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for c in String::from_utf8_lossy(bytes).chars() {
+        let piece = if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        if text.len().saturating_add(piece.len()) > TEXT_MAX {
+            break;
+        }
+        text.push_str(&piece);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &[u8], expected: Option<(Status, Option<Code>, &str)>) {
+        let reply = Reply::parse(line);
+        let found = reply.as_ref().map(|reply| (reply.status, reply.code(), reply.text()));
+        let expected = expected.map(|(status, code, text)| (status, code, text.to_owned()));
+        assert_eq!(found, expected, "{:?}", line.escape_ascii());
+    }
+
+    #[test]
+    fn the_status_is_the_first_word() {
+        check(b"+OK", Some((Status::Ok, None, "")));
+        check(b"+ok ready", Some((Status::Ok, None, "ready")));
+        check(b"+OK\t2 octets ", Some((Status::Ok, None, "2 octets")));
+        check(b"-ERR", Some((Status::Err, None, "")));
+        check(b"-err  no", Some((Status::Err, None, "no")));
+        for none in [&b""[..], b"+", b"+OKAY", b"-", b"--boundary", b"OK", b" +OK", b"250 ok"] {
+            check(none, None);
+        }
+    }
+
+    #[test]
+    fn codes_are_believed_whatever_was_announced() {
+        for (line, code) in [
+            (&b"-ERR [AUTH] Authentication failed."[..], Some(Code::Auth)),
+            (b"-ERR [in-use] locked", Some(Code::InUse)),
+            (b"-ERR [LOGIN-DELAY 300] wait", Some(Code::LoginDelay)),
+            (b"-ERR [SYS/TEMP] later", Some(Code::SysTemp)),
+            (b"-ERR [SYS/PERM] call us", Some(Code::SysPerm)),
+            (b"-ERR [SYS/WEIRD] hm", Some(Code::SysTemp)),
+            (b"-ERR [UTF8] hm", None),
+            (b"-ERR no [AUTH] in front", None),
+        ] {
+            assert_eq!(Reply::parse(line).unwrap().code(), code, "{:?}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn known_words_stand_for_a_code_at_login() {
+        for (line, code) in [
+            (&b"-ERR maildrop already locked"[..], Some(Code::InUse)),
+            (b"-ERR /var/mail/.x.pop lock busy!  Is another session active?", Some(Code::InUse)),
+            (b"-ERR Mailbox is in use by your account in another session", Some(Code::InUse)),
+            (b"-ERR Busy - please try later", Some(Code::SysTemp)),
+            (b"-ERR Service Unavailable", Some(Code::SysTemp)),
+            (b"-ERR Logins must be at least 1 minute(s) apart", Some(Code::LoginDelay)),
+            (b"-ERR [AUTH] wait", Some(Code::Auth)),
+            (b"-ERR your account is locked", None),
+            (b"-ERR you are blocked", None),
+            (b"-ERR Logon failure: unknown user name or bad password", None),
+        ] {
+            assert_eq!(Reply::parse(line).unwrap().login_code(), code, "{:?}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn words_of_the_server_cannot_forge_a_log_line() {
+        check(b"-ERR a\x1b[2J\rb\0", Some((Status::Err, None, "a\\u{1b}[2J\\rb\\u{0}")));
+        let long = Reply::parse(&[b"-ERR ", &[0xe9; 5000][..]].concat()).unwrap();
+        assert_eq!(long.text().len(), 198);
+    }
+
+    #[test]
+    fn a_secret_that_the_server_repeats_is_not_kept() {
+        let reply = Reply::parse(b"-ERR wrong password hunter2!").unwrap();
+        assert_eq!(reply.text_without(&["", "hunter2"]), "wrong password [secret]!");
+    }
+}

@@ -1,0 +1,267 @@
+//! The session: one type for each state of the protocol, so that a command in the wrong state does not compile.
+//!
+//! RFC 1939 section 3: AUTHORIZATION, TRANSACTION, UPDATE. What is marked here is gone only after [`Transaction::quit`];
+//! a [`Transaction`] that is dropped closes the connection without QUIT, and the server then removes nothing
+//! (RFC 1939 section 6). The promise: no credential is sent before the line is protected as configured, and a listing
+//! is complete or an error.
+
+use super::auth;
+use super::capability::Capabilities;
+use super::config::Config;
+use super::config::Pipelining;
+use super::config::Tls;
+use super::connection::Answer;
+use super::connection::Connection;
+use super::connection::LINE_MAX;
+use super::error::Pop3Error;
+use super::error::Step;
+use super::header;
+use super::listing;
+use super::listing::Listing;
+use super::pipeline::Pipeline;
+use super::reply::Code;
+use super::reply::Reply;
+use super::reply::Status;
+use super::retrieve::Retrieval;
+use super::retrieve::Wanted;
+use super::stream;
+use super::stream::Stream;
+use super::wire;
+
+/// The most lines of a listing: ten times the largest maildrop that we heard of.
+const LISTING_LINES_MAX: usize = 1_000_000;
+/// The most bytes of a listing, and of a header.
+const LISTING_MAX: u64 = 64 * 1024 * 1024;
+/// The most lines of an answer to CAPA; real ones have about 15.
+const CAPA_LINES_MAX: usize = 200;
+/// The most bytes of an answer to CAPA.
+const CAPA_MAX: u64 = 128 * 1024;
+
+/// A session before the login.
+#[derive(Debug)]
+pub struct Authorization {
+    connection: Connection,
+    capabilities: Capabilities,
+    config: Config,
+    capa: Capa,
+}
+
+/// Whether the server can be asked for its capabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Capa {
+    Asked,
+    /// It closes the session when it is asked.
+    LeftOut,
+}
+
+/// A session after the login: the maildrop is ours.
+#[derive(Debug)]
+pub struct Transaction {
+    connection: Connection,
+    capabilities: Capabilities,
+    /// How many commands may be under way.
+    window: usize,
+}
+
+/// The proof that QUIT was answered `+OK`: the server says that what was marked is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expunged;
+
+/// The end of one DELE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marked {
+    /// The message's number in this session.
+    pub number: u32,
+    /// Whether the server answered `+OK`.
+    pub accepted: bool,
+}
+
+/// Connects, protects the line as configured, and reads greeting and capabilities.
+///
+/// # Errors
+/// Every way in which connecting can fail. With [`Tls::StartTls`] a server that does not go over to TLS is an error,
+/// and nothing is sent to it in clear but CAPA and STLS.
+pub async fn connect(config: &Config) -> Result<Authorization, Pop3Error> {
+    match open(config, Capa::Asked).await {
+        // Some servers of old close the session on a command that they do not know.
+        Err(Pop3Error::Closed { waiting_for: Step::Answer("CAPA") }) if config.tls != Tls::StartTls => {
+            open(config, Capa::LeftOut).await
+        }
+        done => done,
+    }
+}
+
+async fn open(config: &Config, capa: Capa) -> Result<Authorization, Pop3Error> {
+    let stream = stream::connect(config).await?;
+    let stream = match config.tls {
+        Tls::Implicit => stream::secure(config, stream).await?,
+        Tls::StartTls | Tls::None => stream,
+    };
+    Authorization::begin(config, stream, capa).await
+}
+
+impl Authorization {
+    /// Reads the greeting on a line to the server, and goes over to TLS if so configured.
+    async fn begin(config: &Config, stream: Stream, capa: Capa) -> Result<Authorization, Pop3Error> {
+        let (mut connection, greeting) = Connection::greet(stream, config.timeouts).await?;
+        if greeting.status == Status::Err {
+            return Err(Pop3Error::Greeting { code: greeting.code(), text: greeting.text() });
+        }
+        let mut capabilities = capabilities(&mut connection, capa).await?.unwrap_or_default();
+        if config.tls == Tls::StartTls {
+            connection = start_tls(connection, &capabilities, config).await?;
+            // What was said in clear may have been forged.
+            capabilities = self::capabilities(&mut connection, capa).await?.unwrap_or_default();
+        }
+        Ok(Authorization { connection, capabilities, config: config.clone(), capa })
+    }
+
+    /// What the server announced before the login; empty if it does not know CAPA.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Logs in and takes the maildrop.
+    ///
+    /// # Errors
+    /// [`Pop3Error::LoginRefused`], or the connection failed.
+    pub async fn login(self) -> Result<Transaction, Pop3Error> {
+        let Authorization { mut connection, mut capabilities, config, capa } = self;
+        auth::login(&mut connection, &capabilities, &config).await?;
+        // Gmail announces PIPELINING only now, and LOGIN-DELAY and EXPIRE may be this user's own now.
+        if let Some(after) = self::capabilities(&mut connection, capa).await? {
+            capabilities = after;
+        }
+        let window = match config.pipelining {
+            Pipelining::Window(window) if capabilities.has("PIPELINING") => window.get(),
+            Pipelining::Window(_) | Pipelining::Off => 1,
+        };
+        Ok(Transaction { connection, capabilities, window })
+    }
+}
+
+impl Transaction {
+    /// What the server announced after the login.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Asks what lies in the maildrop; the answer is complete or an error.
+    ///
+    /// # Errors
+    /// [`Pop3Error::Refused`] if LIST is refused, or UIDL with a code; UIDL refused without one means that the server
+    /// has no unique-ids. Otherwise the connection failed.
+    pub async fn list(&mut self) -> Result<Listing, Pop3Error> {
+        let connection = &mut self.connection;
+        // LIST first: a mail that comes in between two answers without a snapshot is then known by its unique-id.
+        connection.ready()?;
+        connection.queue("LIST", "");
+        if self.window > 1 {
+            connection.queue("UIDL", "");
+        }
+        let list = connection.answer("LIST", LISTING_MAX, 0).await?;
+        if self.window == 1 {
+            connection.ready()?;
+            connection.queue("UIDL", "");
+        }
+        let uidl = connection.answer("UIDL", LISTING_MAX, 0).await?;
+
+        let list = within_limits("LIST", list)?.map_err(|reply| reply.refused("LIST"))?;
+        let uidl = match within_limits("UIDL", uidl)? {
+            Ok(uidl) => Some(uidl),
+            Err(reply) if reply.code().is_some() => return Err(reply.refused("UIDL")),
+            Err(_) => None,
+        };
+        Ok(listing::join(&list, uidl.as_deref()))
+    }
+
+    /// When the message was received, by its header; `None` if that cannot be told.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub async fn received_at(&mut self, number: u32) -> Result<Option<jiff::Timestamp>, Pop3Error> {
+        match self.connection.ask_lines("TOP", &format!("{number} 0"), LISTING_MAX).await? {
+            Answer::Body(header) => Ok(header::date(&header)),
+            Answer::Refused(_) => Ok(None),
+            Answer::TooLong => Err(Pop3Error::TooLarge { number, limit: LISTING_MAX }),
+        }
+    }
+
+    /// Begins to retrieve messages in the wanted order, each of at most `max_size` bytes.
+    pub fn retrieve(&mut self, wanted: Vec<Wanted>, max_size: u64) -> Retrieval<'_> {
+        Retrieval::new(&mut self.connection, self.window, wanted, max_size)
+    }
+
+    /// Marks messages for deletion; they are gone only after [`Transaction::quit`].
+    ///
+    /// # Errors
+    /// The connection failed; then nothing is marked, because marks die with their session.
+    pub async fn mark_deleted(&mut self, numbers: &[u32]) -> Result<Vec<Marked>, Pop3Error> {
+        let wanted = numbers.iter().map(|&number| Wanted { number, size: None }).collect();
+        let mut pipeline = Pipeline::new("DELE", self.window, wanted);
+        let mut marked = Vec::with_capacity(numbers.len());
+        loop {
+            pipeline.refill(&mut self.connection).await?;
+            let Some(&Wanted { number, .. }) = pipeline.due() else { return Ok(marked) };
+            let reply = self.connection.reply("DELE").await?;
+            pipeline.answered();
+            marked.push(Marked { number, accepted: reply.status == Status::Ok });
+        }
+    }
+
+    /// Ends the session; the server now removes what was marked.
+    ///
+    /// # Errors
+    /// [`Pop3Error::QuitRefused`] and [`Pop3Error::QuitUnanswered`]: what is gone, only a later listing can tell.
+    pub async fn quit(mut self) -> Result<Expunged, Pop3Error> {
+        self.connection.ready()?;
+        let reply = self.connection.ask("QUIT", "").await;
+        let reply = reply.map_err(|source| Pop3Error::QuitUnanswered { source: Box::new(source) })?;
+        if reply.status == Status::Err {
+            return Err(Pop3Error::QuitRefused { code: reply.code(), text: reply.text() });
+        }
+        self.connection.close().await;
+        Ok(Expunged)
+    }
+}
+
+/// STLS, and all that must be so before a credential may follow.
+async fn start_tls(
+    mut connection: Connection,
+    capabilities: &Capabilities,
+    config: &Config,
+) -> Result<Connection, Pop3Error> {
+    if !capabilities.has("STLS") {
+        return Err(Pop3Error::NoStls);
+    }
+    match connection.ask("STLS", "").await?.status {
+        Status::Ok => connection.secure(config).await,
+        Status::Err => Err(Pop3Error::NoStls),
+    }
+}
+
+/// Asks for the capabilities; `None` if the server does not know the command.
+async fn capabilities(connection: &mut Connection, capa: Capa) -> Result<Option<Capabilities>, Pop3Error> {
+    if capa == Capa::LeftOut {
+        return Ok(None);
+    }
+    match connection.ask_lines("CAPA", "", CAPA_MAX).await? {
+        Answer::Body(body) if wire::fits(&body, CAPA_LINES_MAX, LINE_MAX) => Ok(Some(Capabilities::parse(&body))),
+        Answer::Body(_) | Answer::TooLong => Err(Pop3Error::ListingTooLong { command: "CAPA" }),
+        // Dovecot opens the maildrop after it accepted the password; that it failed comes as the answer to this.
+        Answer::Refused(reply) if reply.code().is_some_and(Code::is_transient) => Err(reply.refused("CAPA")),
+        Answer::Refused(_) => Ok(None),
+    }
+}
+
+/// The lines of a listing that has a sensible size, or the reply that refused it.
+fn within_limits(command: &'static str, answer: Answer) -> Result<Result<Vec<u8>, Reply>, Pop3Error> {
+    match answer {
+        Answer::Body(body) if wire::fits(&body, LISTING_LINES_MAX, LINE_MAX) => Ok(Ok(body)),
+        Answer::Body(_) | Answer::TooLong => Err(Pop3Error::ListingTooLong { command }),
+        Answer::Refused(reply) => Ok(Err(reply)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
