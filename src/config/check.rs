@@ -1,0 +1,90 @@
+//! From the file's shape to what each room is told: here it must make sense.
+//!
+//! No check stops at its first problem. A section that cannot be used gives `None`, and then a problem says why; the
+//! other sections are checked all the same.
+
+mod certificates;
+mod endpoint;
+mod known;
+mod mailbox;
+mod route;
+mod server;
+mod spool;
+
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::admin;
+use crate::collect;
+use crate::config::Config;
+use crate::config::check::known::Known;
+use crate::config::file::File;
+use crate::config::file::Listen;
+use crate::config::outside::Outside;
+use crate::config::plain::or;
+use crate::config::problem::Path;
+use crate::config::problem::Report;
+use crate::config::units::Within;
+use crate::deliver;
+use crate::route::Routes;
+
+/// Kubernetes kills after 30 s; this leaves time to close the spool.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// Where the operators' server listens, if the file does not say.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// Turns `file` into a configuration. The outcome counts only if `report` is still empty after it.
+pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> Option<Config> {
+    let known_mailboxes = Known::of("mailbox", &file.mailboxes, |mailbox| mailbox.name.as_deref());
+    let known_endpoints = Known::of("endpoint", &file.endpoints, |endpoint| endpoint.name.as_deref());
+
+    let (spool, retention) = spool::check(file.spool.as_ref(), report).unzip();
+    let collected = mailbox::check(&file.mailboxes, &known_endpoints, outside, report);
+    let endpoints = endpoint::check(&file.endpoints, outside, report);
+    let rules = route::check(&file.routes, &known_mailboxes, &known_endpoints, report);
+
+    let collect = file.collect.as_ref();
+    let Within(max_visits) = collect.map_or(Within(100), |collect| or(&collect.max_visits, Within(100)));
+    let Within(max_visits_per_host) =
+        collect.map_or(Within(10), |collect| or(&collect.max_visits_per_host, Within(10)));
+    let Listen(listen) =
+        file.admin.as_ref().map_or(Listen(Some(LISTEN)), |admin| or(&admin.listen, Listen(Some(LISTEN))));
+
+    let routes = Routes { rules, deliver_to: collected.deliver_to };
+    Some(Config {
+        spool: spool?,
+        retention: retention?,
+        collect: collect::Config { max_visits, max_visits_per_host, mailboxes: collected.mailboxes },
+        deliver: deliver::Config { endpoints, routes, labels: collected.labels },
+        admin: admin::Config { listen },
+        grace: or(&file.grace, GRACE),
+    })
+}
+
+/// The text of a key that must be written.
+fn required<'a>(text: &'a Option<String>, path: &Path, remedy: &str, report: &mut Report) -> Option<&'a str> {
+    match text.as_deref() {
+        None => {
+            report.missing(path, remedy);
+            None
+        }
+        Some("") => {
+            report.add(path, format!("is empty; {remedy}"));
+            None
+        }
+        text => text,
+    }
+}
+
+/// Passes on a value, or notes why there is none.
+fn noted<T, E: Into<String>>(outcome: Result<T, E>, path: &Path, report: &mut Report) -> Option<T> {
+    outcome.map_err(|text| report.add(path, text)).ok()
+}
+
+fn at_least(least: Duration, value: Duration, path: &Path, report: &mut Report) {
+    if value < least {
+        report.add(path, format!("is too short; write {} or more", humantime::format_duration(least)));
+    }
+}

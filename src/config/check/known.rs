@@ -1,0 +1,72 @@
+//! The names that the file gives, for those who refer to them.
+
+use std::collections::BTreeMap;
+
+use crate::config::list::List;
+use crate::config::list::items;
+use crate::config::nearest::did_you_mean;
+use crate::config::problem::Path;
+use crate::config::problem::Report;
+use crate::ident::EndpointName;
+
+/// Every name of one kind.
+pub(super) struct Known<'a> {
+    kind: &'static str,
+    names: Vec<&'a str>,
+    /// Whether each item could be read and has a name. If not, a strange name may be that of such an item.
+    complete: bool,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn of<T>(kind: &'static str, list: &'a Option<List<T>>, name: impl Fn(&T) -> Option<&str>) -> Known<'a> {
+        let names: Vec<Option<&str>> = items(list).map(|(_, item)| name(item)).collect();
+        let complete = list.as_ref().is_some_and(List::is_complete) && names.iter().all(Option::is_some);
+        Known { kind, names: names.into_iter().flatten().collect(), complete }
+    }
+
+    /// Notes it if nothing has this name. `alike` tells whether two names are the same.
+    pub(super) fn expect(&self, name: &str, alike: impl Fn(&str, &str) -> bool, path: &Path, report: &mut Report) {
+        if !self.complete || self.names.iter().any(|known| alike(known, name)) {
+            return;
+        }
+        let kind = self.kind;
+        let remedy = did_you_mean(name, self.names.iter().copied())
+            .unwrap_or_else(|| format!("; known here: {}", self.names.join(", ")));
+        report.add(path, format!("no {kind} is named {name:?}{remedy}"));
+    }
+}
+
+/// The endpoints that a `deliver_to` names.
+pub(super) fn deliver_to(
+    list: &Option<List<String>>,
+    known: &Known<'_>,
+    path: &Path,
+    report: &mut Report,
+) -> Vec<EndpointName> {
+    let mut names = Vec::new();
+    for (at, name) in items(list) {
+        known.expect(name, |a, b| a == b, &path.index(at), report);
+        // A name that is known and not legal is reported where it is given.
+        names.extend(EndpointName::parse(name).ok());
+    }
+    names
+}
+
+/// Notes each item whose name an earlier one has.
+pub(super) struct Taken<'a> {
+    by: BTreeMap<&'a str, usize>,
+    list: &'static str,
+}
+
+impl<'a> Taken<'a> {
+    pub(super) fn none(list: &'static str) -> Taken<'a> {
+        Taken { by: BTreeMap::new(), list }
+    }
+
+    pub(super) fn take(&mut self, name: &'a str, at: usize, path: &Path, report: &mut Report) {
+        let first = *self.by.entry(name).or_insert(at);
+        if first != at {
+            report.add(path, format!("{name:?} is taken by {}[{first}]; choose another name", self.list));
+        }
+    }
+}

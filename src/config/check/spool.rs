@@ -1,0 +1,66 @@
+//! Where mail is kept on disk, and how long.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::check::noted;
+use crate::config::check::required;
+use crate::config::file::Spool;
+use crate::config::plain::or;
+use crate::config::problem::Path;
+use crate::config::problem::Report;
+use crate::config::units::Keep;
+use crate::config::units::Percent;
+use crate::config::units::Size;
+use crate::retention;
+use crate::spool;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const KEEP_DELIVERED: Duration = DAY.saturating_mul(7);
+const LEDGER_KEEP: Duration = DAY.saturating_mul(90);
+const MAX_SIZE: Size = Size(10 << 30);
+const MAX_SHARE: Percent = Percent(25);
+
+/// What to write for `url`.
+const REMEDY: &str = "write sqlite: and the path of a file, such as sqlite:/var/lib/pophook/spool.db";
+
+pub(super) fn check(spool: Option<&Spool>, report: &mut Report) -> Option<(spool::Config, retention::Config)> {
+    let path = Path::default().key("spool");
+    let Some(spool) = spool else {
+        report.missing(&path.key("url"), REMEDY);
+        return None;
+    };
+    let Size(max_size) = or(&spool.max_size, MAX_SIZE);
+    if max_size == 0 {
+        report.add(&path.key("max_size"), "leaves no room for mail; write a size such as 10GiB");
+    }
+    let Percent(max_share) = or(&spool.max_share, MAX_SHARE);
+    let Keep(keep_dead) = or(&spool.keep_dead, Keep(None));
+    let retention = retention::Config { keep_delivered: or(&spool.keep_delivered, KEEP_DELIVERED), keep_dead };
+    let ledger_keep = or(&spool.ledger_keep, LEDGER_KEEP);
+
+    let url = required(&spool.url, &path.key("url"), REMEDY, report)?;
+    let file = noted(database(url), &path.key("url"), report)?;
+    Some((spool::Config { path: file, max_size, max_share, ledger_keep }, retention))
+}
+
+// The texts never repeat the URL: one for PostgreSQL carries a password.
+fn database(url: &str) -> Result<PathBuf, String> {
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        return Err(format!("PostgreSQL is not supported yet; {REMEDY}"));
+    }
+    let path = url.strip_prefix("sqlite:").ok_or_else(|| format!("is of no known kind; {REMEDY}"))?;
+    if path.starts_with("//") {
+        return Err(format!("has the slashes of a web address; {REMEDY}"));
+    }
+    if path.is_empty() || path.ends_with('/') {
+        return Err(format!("names no file; {REMEDY}"));
+    }
+    if path.contains(":memory:") {
+        return Err(format!("would be lost with the process; {REMEDY}"));
+    }
+    if path.contains(['?', '#', '\0']) {
+        return Err(format!("has parameters, which are not used here; {REMEDY}"));
+    }
+    Ok(path.into())
+}

@@ -1,0 +1,197 @@
+//! The file's shape: what may be written where, and nothing about whether it makes sense.
+//!
+//! Every field is optional here, so that a missing key is one problem among others and not the end of the reading.
+//! The doc comments are the descriptions in the JSON Schema. `serde_yaml` stands in this file alone.
+
+mod endpoint;
+mod mailbox;
+mod route;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use schemars::Schema;
+use schemars::json_schema;
+use serde::Deserialize;
+use serde::de::DeserializeSeed as _;
+
+pub(super) use endpoint::Endpoint;
+pub(super) use mailbox::Mailbox;
+pub(super) use mailbox::Retention;
+pub(super) use route::Patterns;
+pub(super) use route::Route;
+pub(super) use route::When;
+
+use crate::config::list::List;
+use crate::config::locate::Walk;
+use crate::config::plain::FromText;
+use crate::config::plain::Plain;
+use crate::config::problem::Path;
+use crate::config::problem::Report;
+use crate::config::units::Keep;
+use crate::config::units::Percent;
+use crate::config::units::Size;
+use crate::config::units::Within;
+
+/// The configuration of pophook.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a mapping")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct File {
+    /// Where mail is kept on disk, and how long.
+    #[schemars(required)]
+    pub(super) spool: Option<Spool>,
+    /// How many mailboxes are visited at once.
+    pub(super) collect: Option<Collect>,
+    /// The POP3 maildrops that are visited.
+    #[schemars(required)]
+    pub(super) mailboxes: Option<List<Mailbox>>,
+    /// The HTTP receivers that mail is posted to.
+    #[schemars(required)]
+    pub(super) endpoints: Option<List<Endpoint>>,
+    /// Which mail goes where; the first rule that matches decides.
+    pub(super) routes: Option<List<Route>>,
+    /// The HTTP server for operators.
+    pub(super) admin: Option<Admin>,
+    /// The longest wait, on SIGTERM, for what is under way. Default: 25s.
+    pub(super) grace: Option<Plain<Duration>>,
+}
+
+/// Where mail is kept on disk, and how long.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a mapping")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Spool {
+    /// `sqlite:` and the path of the database file.
+    #[schemars(required)]
+    pub(super) url: Option<String>,
+    /// How long our copy is kept after every endpoint took it. Default: 7d.
+    pub(super) keep_delivered: Option<Plain<Duration>>,
+    /// How long a dead letter is kept; a duration means that it is erased unread. Default: forever.
+    pub(super) keep_dead: Option<Plain<Keep>>,
+    /// How long a message is remembered after the server listed it for the last time. Default: 90d.
+    pub(super) ledger_keep: Option<Plain<Duration>>,
+    /// How much mail the spool may hold. Default: 10GiB.
+    pub(super) max_size: Option<Plain<Size>>,
+    /// How much of `max_size` the unsettled mail of one mailbox may fill. Default: 25%.
+    pub(super) max_share: Option<Plain<Percent>>,
+}
+
+/// How many mailboxes are visited at once.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a mapping")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Collect {
+    /// Visits at once, in all. Default: 100.
+    pub(super) max_visits: Option<Plain<Within<1, 10_000>>>,
+    /// Visits at once to one server (host name and port). Default: 10.
+    pub(super) max_visits_per_host: Option<Plain<Within<1, 10_000>>>,
+}
+
+/// The HTTP server for operators.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a mapping")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Admin {
+    /// An IP address and a port, or `off`. Default: 127.0.0.1:8080.
+    pub(super) listen: Option<Plain<Listen>>,
+}
+
+/// An address to listen on; `None` is off.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listen(pub(super) Option<SocketAddr>);
+
+impl FromText for Listen {
+    const WHAT: &'static str = "an IP address and a port such as 127.0.0.1:8080, or off";
+
+    fn from_text(text: &str) -> Result<Listen, String> {
+        match text {
+            "off" | "false" => Ok(Listen(None)),
+            _ => match text.parse() {
+                Ok(address) => Ok(Listen(Some(address))),
+                Err(_) => Err(format!("{text:?} is no address; write {}", Listen::WHAT)),
+            },
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "anyOf": [{ "enum": ["off", false] }, { "type": "string" }] })
+    }
+}
+
+/// Why a text is no YAML document.
+#[derive(Debug)]
+pub(super) struct NotYaml {
+    pub(super) line: Option<usize>,
+    pub(super) text: String,
+}
+
+/// Reads YAML into a tree, with `<<` merged. What YAML allows and we do not is noted in `report`.
+pub(super) fn read(text: &str, report: &mut Report) -> Result<serde_json::Value, NotYaml> {
+    let mut tree: serde_yaml::Value = serde_yaml::from_str(text).map_err(|e| not_yaml(&e))?;
+    tree.apply_merge().map_err(|e| not_yaml(&e))?;
+    Ok(plain_tree(tree, &Path::default(), report))
+}
+
+/// The line of `path`, or of what stands nearest above it.
+pub(super) fn line_of(text: &str, path: &Path) -> Option<usize> {
+    let walk = Walk(path.steps()).deserialize(serde_yaml::Deserializer::from_str(text));
+    match walk {
+        Err(end) => end.location().map(|location| location.line()),
+        Ok(()) => line_of(text, &path.parent()?),
+    }
+}
+
+fn not_yaml(error: &serde_yaml::Error) -> NotYaml {
+    let text = error.to_string();
+    let line = error.location().map(|location| location.line());
+    // The line is told in front; the message repeats it.
+    let text = text.split_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
+    NotYaml { line, text }
+}
+
+fn plain_tree(tree: serde_yaml::Value, path: &Path, report: &mut Report) -> serde_json::Value {
+    match tree {
+        serde_yaml::Value::Null => serde_json::Value::Null,
+        serde_yaml::Value::Bool(value) => value.into(),
+        serde_yaml::Value::String(text) => text.into(),
+        serde_yaml::Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => number.into(),
+            (None, Some(number)) => number.into(),
+            (None, None) => number.as_f64().into(),
+        },
+        serde_yaml::Value::Sequence(list) => plain_list(list, path, report),
+        serde_yaml::Value::Mapping(map) => plain_map(map, path, report),
+        serde_yaml::Value::Tagged(_) => {
+            report.add(path, "has a YAML tag (a word that starts with !); take it out, or put the value in quotes");
+            serde_json::Value::Null
+        }
+    }
+}
+
+fn plain_list(list: Vec<serde_yaml::Value>, path: &Path, report: &mut Report) -> serde_json::Value {
+    let mut items = Vec::with_capacity(list.len());
+    for (at, item) in list.into_iter().enumerate() {
+        let path = path.index(at);
+        if item.is_null() {
+            report.add(&path, "is empty; write a value, or take the line out");
+        }
+        items.push(plain_tree(item, &path, report));
+    }
+    items.into()
+}
+
+fn plain_map(map: serde_yaml::Mapping, path: &Path, report: &mut Report) -> serde_json::Value {
+    let mut keys = serde_json::Map::new();
+    for (key, value) in map {
+        match key {
+            serde_yaml::Value::String(key) => {
+                let value = plain_tree(value, &path.key(&key), report);
+                keys.insert(key, value);
+            }
+            _ => report.add(path, "has a key that is no text; put the key in quotes"),
+        }
+    }
+    keys.into()
+}

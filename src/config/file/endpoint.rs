@@ -1,0 +1,54 @@
+//! The shape of one endpoint.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::list::List;
+use crate::config::names::Unordered;
+use crate::config::names::Unsigned;
+use crate::config::plain::Plain;
+use crate::config::secret::Source;
+use crate::config::units::Within;
+use crate::deliver::Attachments;
+use crate::deliver::Format;
+
+/// One HTTP receiver.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a mapping")]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Endpoint {
+    /// Its name in metrics, logs and the spool.
+    #[schemars(required)]
+    pub(in crate::config) name: Option<String>,
+    /// Where to post: `https://` or `http://`, without a user name or password.
+    #[schemars(required)]
+    pub(in crate::config) url: Option<String>,
+    /// The body's shape. Default: json.
+    pub(in crate::config) format: Option<Plain<Format>>,
+    /// The keys that sign each post: `whsec_` and 24 to 64 bytes in base64. This or `signing: none` is required.
+    pub(in crate::config) signing_keys: Option<List<Source>>,
+    /// `none`: posts are not signed.
+    pub(in crate::config) signing: Option<Plain<Unsigned>>,
+    /// A PEM file of certificates that are trusted beside the system's roots.
+    pub(in crate::config) ca_file: Option<String>,
+    /// Header fields that each request carries; their values are secrets.
+    pub(in crate::config) headers: Option<BTreeMap<String, Source>>,
+    /// How attachments travel: in the body, or only named and measured. Default: inline.
+    pub(in crate::config) attachments: Option<Plain<Attachments>>,
+    /// Whether the payload carries the whole message too. Default: false.
+    pub(in crate::config) include_raw: Option<bool>,
+    /// The longest wait for the first byte of the answer, after the body is sent. Default: 30s.
+    pub(in crate::config) timeout: Option<Plain<Duration>>,
+    /// Posts at once. Default: 8.
+    pub(in crate::config) max_concurrency: Option<Plain<Within<1, 64>>>,
+    /// The waits after the first, second, … failure; the last one repeats. Default: 5s to 8h in nine steps.
+    pub(in crate::config) backoff: Option<List<Plain<Duration>>>,
+    /// How long a delivery is tried before it is a dead letter. Default: 5d.
+    pub(in crate::config) give_up_after: Option<Plain<Duration>>,
+    /// In which order mail is posted; `none` promises nothing. Default: none.
+    #[expect(dead_code, reason = "the one value that can be read is the one that always holds")]
+    pub(in crate::config) ordering: Option<Plain<Unordered>>,
+}

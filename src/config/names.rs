@@ -1,0 +1,120 @@
+//! Choices from a fixed list, each under the name that the file uses.
+//!
+//! A name of a later version is known here, so that it is refused as *not supported yet* and not as a slip.
+
+use schemars::Schema;
+use schemars::json_schema;
+
+use crate::collect::Dedupe;
+use crate::config::nearest::did_you_mean;
+use crate::config::plain::FromText;
+use crate::deliver::Attachments;
+use crate::deliver::Format;
+use crate::pop3::Auth;
+use crate::pop3::Tls;
+use crate::retention::OnServer;
+
+/// A choice from a fixed list.
+pub(super) trait Named: Copy + 'static {
+    /// Every value and its name.
+    const NAMES: &'static [(&'static str, Self)];
+    /// Names that are planned.
+    const LATER: &'static [&'static str] = &[];
+}
+
+impl Named for Tls {
+    const NAMES: &'static [(&'static str, Tls)] =
+        &[("implicit", Tls::Implicit), ("starttls", Tls::StartTls), ("none", Tls::None)];
+}
+
+impl Named for Auth {
+    const NAMES: &'static [(&'static str, Auth)] =
+        &[("auto", Auth::Auto), ("user", Auth::User), ("plain", Auth::Plain)];
+    const LATER: &'static [&'static str] = &["login", "scram", "apop", "xoauth2", "oauthbearer"];
+}
+
+impl Named for OnServer {
+    const NAMES: &'static [(&'static str, OnServer)] = &[
+        ("keep", OnServer::Keep),
+        ("delete_when_delivered", OnServer::DeleteWhenDelivered),
+        ("delete_when_spooled", OnServer::DeleteWhenSpooled),
+    ];
+}
+
+impl Named for Dedupe {
+    const NAMES: &'static [(&'static str, Dedupe)] = &[("content", Dedupe::Content), ("unique_id", Dedupe::UniqueId)];
+}
+
+impl Named for Format {
+    const NAMES: &'static [(&'static str, Format)] = &[("json", Format::Json)];
+    const LATER: &'static [&'static str] =
+        &["cloudevents", "raw", "postmark", "cloudmailin", "sendgrid", "mailgun", "template"];
+}
+
+impl Named for Attachments {
+    const NAMES: &'static [(&'static str, Attachments)] =
+        &[("inline", Attachments::Inline), ("omit", Attachments::Omit)];
+    const LATER: &'static [&'static str] = &["multipart", "link"];
+}
+
+/// `signing: none`, the only thing that can stand there beside keys.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unsigned;
+
+impl Named for Unsigned {
+    const NAMES: &'static [(&'static str, Unsigned)] = &[("none", Unsigned)];
+}
+
+/// In which order an endpoint gets its mail.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unordered;
+
+impl Named for Unordered {
+    const NAMES: &'static [(&'static str, Unordered)] = &[("none", Unordered)];
+    const LATER: &'static [&'static str] = &["per_mailbox"];
+}
+
+impl<T: Named> FromText for T {
+    const WHAT: &'static str = "one of the known names";
+
+    fn from_text(text: &str) -> Result<T, String> {
+        if let Some((_, value)) = T::NAMES.iter().find(|(name, _)| *name == text) {
+            return Ok(*value);
+        }
+        let names: Vec<&str> = T::NAMES.iter().map(|(name, _)| *name).collect();
+        let known = names.join(", ");
+        if T::LATER.contains(&text) {
+            return Err(format!("{text:?} is not supported yet; known here: {known}"));
+        }
+        let remedy = did_you_mean(text, names).unwrap_or_else(|| format!("; known here: {known}"));
+        Err(format!("{text:?} is not known{remedy}"))
+    }
+
+    fn schema() -> Schema {
+        let names: Vec<&str> = T::NAMES.iter().map(|(name, _)| *name).collect();
+        json_schema!({ "type": "string", "enum": names })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: Named>(text: &str, expected: &str) {
+        assert_eq!(T::from_text(text).err().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn what_comes_later_is_not_a_slip() {
+        check::<Auth>("xoauth2", r#""xoauth2" is not supported yet; known here: auto, user, plain"#);
+        check::<Format>("cloudevents", r#""cloudevents" is not supported yet; known here: json"#);
+        check::<Attachments>("link", r#""link" is not supported yet; known here: inline, omit"#);
+        check::<Unordered>("per_mailbox", r#""per_mailbox" is not supported yet; known here: none"#);
+    }
+
+    #[test]
+    fn a_slip_is_answered_with_the_nearest_name() {
+        check::<Tls>("startls", r#""startls" is not known; did you mean starttls?"#);
+        check::<Tls>("yes", r#""yes" is not known; known here: implicit, starttls, none"#);
+    }
+}

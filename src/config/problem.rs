@@ -1,0 +1,138 @@
+//! What is wrong with a configuration file: where it stands, and what to write instead.
+//!
+//! A problem never carries the value of a secret. Every text names its remedy.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The way from the top of the file to one value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Path(Vec<Step>);
+
+/// One step of a [`Path`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// One problem of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1; `None` where the file as a whole is meant.
+    pub line: Option<usize>,
+    /// The keys that lead to the value, such as `mailboxes[0].poll_interval`; empty at the top of the file.
+    pub path: String,
+    /// What is wrong, and the remedy.
+    pub text: String,
+}
+
+/// All problems of one file, in the order of its lines. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub list: Vec<Problem>,
+}
+
+/// Gathers problems while the file is read.
+#[derive(Debug, Default)]
+pub(super) struct Report(Vec<(Path, String)>);
+
+impl Path {
+    pub(super) fn key(&self, key: &str) -> Path {
+        self.with(Step::Key(key.to_owned()))
+    }
+
+    pub(super) fn index(&self, index: usize) -> Path {
+        self.with(Step::Index(index))
+    }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// The path without its last step; `None` at the top.
+    pub(super) fn parent(&self) -> Option<Path> {
+        let (_, above) = self.0.split_last()?;
+        Some(Path(above.to_vec()))
+    }
+
+    fn with(&self, step: Step) -> Path {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Path(steps)
+    }
+}
+
+impl FromIterator<Step> for Path {
+    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Path {
+        Path(steps.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) if at == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    /// Notes what is wrong at `path`.
+    pub(super) fn add(&mut self, path: &Path, text: impl Into<String>) {
+        self.0.push((path.clone(), text.into()));
+    }
+
+    /// Notes that the key at `path` is missing; `remedy` completes the sentence. Says nothing where a problem with the
+    /// key or the section around it is noted already: it may have been written, and could not be read.
+    pub(super) fn missing(&mut self, path: &Path, remedy: &str) {
+        if !self.0.iter().any(|(spoilt, _)| path.steps().starts_with(spoilt.steps())) {
+            self.add(path, format!("is missing; {remedy}"));
+        }
+    }
+
+    /// Whether something is noted at exactly this path.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.0.iter().any(|(noted, _)| noted == path)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The problems in the order of their lines, which `line_of` looks up.
+    pub(super) fn into_list(self, line_of: impl Fn(&Path) -> Option<usize>) -> Vec<Problem> {
+        let problem = |(path, text): (Path, String)| Problem { line: line_of(&path), path: path.to_string(), text };
+        let mut list: Vec<Problem> = self.0.into_iter().map(problem).collect();
+        list.sort_by_key(|problem| problem.line);
+        list
+    }
+}
+
+/// One line a problem: `FILE:LINE: path: text`.
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.list.iter().enumerate() {
+            let end = if at == 0 { "" } else { "\n" };
+            write!(f, "{end}{}", self.file.display())?;
+            if let Some(line) = problem.line {
+                write!(f, ":{line}")?;
+            }
+            if !problem.path.is_empty() {
+                write!(f, ": {}", problem.path)?;
+            }
+            write!(f, ": {}", problem.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

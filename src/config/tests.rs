@@ -1,0 +1,305 @@
+//! Whole files: what they mean, and what is said about broken ones.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::collect::Dedupe;
+use crate::collect::StartFrom;
+use crate::config::Config;
+use crate::config::Problems;
+use crate::config::from_text;
+use crate::config::outside::CommandError;
+use crate::config::outside::Outside;
+use crate::config::schema;
+use crate::deliver::Signing;
+use crate::pop3::Auth;
+use crate::pop3::Pipelining;
+use crate::pop3::Tls;
+use crate::retention::OnServer;
+
+const EXAMPLE: &str = include_str!("../../config.example.yaml");
+const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A world of maps.
+#[derive(Default)]
+struct Map(BTreeMap<&'static str, &'static [u8]>);
+
+impl Outside for Map {
+    fn variable(&self, name: &str) -> Option<String> {
+        String::from_utf8(self.0.get(name)?.to_vec()).ok()
+    }
+
+    fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let text = self.0.get(path.to_str().unwrap()).ok_or(io::ErrorKind::NotFound)?;
+        Ok(text.to_vec())
+    }
+
+    fn command(&self, program: &str, arguments: &[String]) -> Result<Vec<u8>, CommandError> {
+        let line = format!("{program} {}", arguments.join(" "));
+        let printed = self.0.get(line.as_str()).ok_or(io::Error::from(io::ErrorKind::NotFound))?;
+        Ok(printed.to_vec())
+    }
+}
+
+fn world() -> Map {
+    Map(BTreeMap::from([
+        ("/run/secrets/support", &b"hunter2\n"[..]),
+        ("/crlf", b"hunter2\r\n"),
+        ("/two-lines", b"hunter2\n\n"),
+        ("/empty", b"\n"),
+        ("/latin1", b"\xfc"),
+        ("/ca.pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        ("/no-ca.pem", b"hello"),
+        ("vault read support", b"hunter2\n"),
+        ("HELPDESK_WEBHOOK_SECRET", KEY.as_bytes()),
+        ("HELPDESK_TOKEN", b"Bearer hunter2"),
+        ("LINE_END", b"hunter2\n"),
+    ]))
+}
+
+fn load(text: &str) -> Result<Config, String> {
+    from_text(text, &world()).map_err(|list| Problems { file: PathBuf::from("F"), list }.to_string())
+}
+
+/// Expects these problems, one a line.
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    let found = load(text).map(|_| String::from("no problem")).unwrap_or_else(|problems| problems);
+    assert!(!found.contains("hunter2"), "a secret is told: {found}");
+    assert_eq!(found, expected.trim_start(), "\n--- found:\n{found}\n--- in:\n{text}");
+}
+
+const SPOOL: &str = "spool: { url: sqlite:s.db }\n";
+const MAILBOXES: &str = "mailboxes: [{ name: a, host: h, username: u, password: p, start_from: all }]\n";
+const ENDPOINTS: &str = "endpoints: [{ name: e, url: http://h/, signing: none }]\n";
+
+/// A good file and these keys after it, on line 4.
+#[track_caller]
+fn check_top(more: &str, expected: &str) {
+    check(&format!("{SPOOL}{MAILBOXES}{ENDPOINTS}{more}"), expected);
+}
+
+/// A good file whose only mailbox also has these keys, on line 9.
+#[track_caller]
+fn check_mailbox(more: &str, expected: &str) {
+    let mailbox = "mailboxes:\n  - name: a\n    host: h\n    username: u\n    password: p\n    start_from: all\n";
+    let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
+    check(&format!("{SPOOL}{ENDPOINTS}{mailbox}{more}"), expected);
+}
+
+/// A good file whose only endpoint has these keys too, on line 6.
+#[track_caller]
+fn check_endpoint(more: &str, expected: &str) {
+    let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
+    check(&format!("{SPOOL}{MAILBOXES}endpoints:\n  - name: e\n    url: http://h/\n{more}"), expected);
+}
+
+#[test]
+fn the_example_loads() {
+    let config = load(EXAMPLE).unwrap();
+    let [mailbox] = &config.collect.mailboxes[..] else { panic!("one mailbox") };
+    assert_eq!(mailbox.server.password.reveal(), "hunter2");
+    assert_eq!(mailbox.start_from, StartFrom::Date("2026-01-31".parse().unwrap()));
+    assert!(config.deliver.endpoints[0].headers["authorization"].is_sensitive());
+    assert_eq!(config.deliver.routes.rules.len(), 2);
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn what_the_example_gives_as_a_default_is_the_default() {
+    let lines = EXAMPLE.lines().map(|line| {
+        let (indent, text) = line.split_at(line.len() - line.trim_start().len());
+        let setting = text.strip_prefix('#').filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()));
+        format!("{indent}{}\n", setting.unwrap_or(text))
+    });
+    let explicit: String = lines.collect();
+    assert!(explicit.contains("\ngrace: 25s"), "{explicit}");
+    assert_eq!(format!("{:?}", load(&explicit).unwrap()), format!("{:?}", load(EXAMPLE).unwrap()));
+}
+
+#[test]
+fn the_example_shows_every_key() {
+    fn keys(schema: &Value, found: &mut Vec<String>) {
+        match schema {
+            Value::Object(map) => {
+                if let Some(Value::Object(properties)) = map.get("properties") {
+                    found.extend(properties.keys().cloned());
+                }
+                map.values().for_each(|value| keys(value, found));
+            }
+            Value::Array(list) => list.iter().for_each(|value| keys(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    keys(&schema(), &mut found);
+    assert!(found.len() > 50, "{found:?}");
+    for key in found {
+        assert!(EXAMPLE.contains(&format!("{key}:")), "{key} is missing in config.example.yaml");
+    }
+}
+
+#[test]
+fn the_smallest_file_takes_every_default() {
+    let config = load(&format!("{SPOOL}{MAILBOXES}{ENDPOINTS}")).unwrap();
+    assert_eq!(config.spool.path, PathBuf::from("s.db"));
+    assert_eq!((config.spool.max_size, config.spool.max_share), (10 << 30, 25));
+    assert_eq!(config.retention.keep_dead, None);
+    assert_eq!((config.collect.max_visits, config.collect.max_visits_per_host), (100, 10));
+    assert_eq!(config.admin.listen, Some("127.0.0.1:8080".parse().unwrap()));
+    assert_eq!(config.grace, Duration::from_secs(25));
+    let mailbox = &config.collect.mailboxes[0];
+    assert_eq!((mailbox.server.tls, mailbox.server.port), (Tls::Implicit, 995));
+    assert_eq!((mailbox.server.auth, mailbox.server.pipelining), (Auth::Auto, Pipelining::Off));
+    assert_eq!((mailbox.retention.on_server, mailbox.dedupe), (OnServer::Keep, Dedupe::Content));
+    let endpoint = &config.deliver.endpoints[0];
+    assert!(matches!(endpoint.signing, Signing::None));
+    assert_eq!((endpoint.backoff.len(), endpoint.max_in_flight), (9, 8));
+}
+
+#[test]
+fn a_file_says_what_it_says() {
+    let text = format!(
+        "{SPOOL}{ENDPOINTS}mailboxes:
+  - name: new
+    former_name: old
+    host: h
+    tls: starttls
+    username: u
+    password: {{ command: [vault, read, support] }}
+    pipelining: 8
+    start_from: now
+    retention: {{ on_server: delete_when_spooled, delete_after: 3d, keep_latest: 2 }}
+    labels: {{ team: blue }}
+    deliver_to: [e]
+admin: {{ listen: off }}
+"
+    );
+    let config = load(&text).unwrap();
+    let mailbox = &config.collect.mailboxes[0];
+    assert_eq!((mailbox.name.as_str(), mailbox.identity.as_str()), ("new", "old"));
+    assert_eq!(mailbox.server.port, 110);
+    assert_eq!(mailbox.server.password.reveal(), "hunter2");
+    assert_eq!(mailbox.server.pipelining, Pipelining::Window(8.try_into().unwrap()));
+    assert_eq!(mailbox.retention.delete_after, Duration::from_secs(3 * 86400));
+    assert_eq!(config.deliver.labels[&mailbox.name]["team"], "blue");
+    assert_eq!(config.deliver.routes.deliver_to[&mailbox.name][0].as_str(), "e");
+    assert_eq!(config.admin.listen, None);
+}
+
+#[test]
+fn anchors_and_merges_are_yaml_and_work() {
+    let text = format!(
+        "{SPOOL}{ENDPOINTS}mailboxes:
+  - &first {{ name: a, host: h, username: u, password: p, start_from: all }}
+  - <<: *first
+    name: b
+    username: v
+"
+    );
+    let config = load(&text).unwrap();
+    assert_eq!(config.collect.mailboxes[1].name.as_str(), "b");
+    assert_eq!(config.collect.mailboxes[1].server.host, "h");
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_line() {
+    check(
+        "\
+spool:
+  url: postgres://user:hunter2@db/mail
+  max_size: 10
+  max_shares: 25%
+mailboxes:
+  - name: support
+    host: https://pop.example.com
+    username: support
+    password: { env: NOT_SET }
+    poll_interval: 5
+    start_from: 2026-02-30
+    retention:
+      on_server: keep
+      delete_after: 1d
+    deliver_to:
+      - helpdesk
+      - helpdsk
+  - name: support
+    hosts: pop.example.com
+    username: 4711
+    password: 4711
+    tls: startls
+endpoints:
+  - name: helpdesk
+    url: https://user:hunter2@helpdesk.example.com/
+    signing_keys:
+      - { env: HELPDESK_WEBHOOK_SECRET }
+      - hunter2
+    backoff: [5s, 30, soon, 2m]
+    headers:
+      Authorization: { env: HELPDESK_TOKEN }
+      Webhook-Id: x
+routes:
+  - when:
+      mailbox: suport
+      header:
+        X-Spam: /(/
+    deliver_to: [helpdesk]
+grase: 5s
+",
+        r#"
+F:2: spool.url: PostgreSQL is not supported yet; write sqlite: and the path of a file, such as sqlite:/var/lib/pophook/spool.db
+F:3: spool.max_size: "10" has no unit; write it with one, such as 50MiB
+F:4: spool.max_shares: is an unknown key; did you mean max_share?
+F:7: mailboxes[0].host: "https://pop.example.com" is no host name; take the part before :// out, and say how the line is protected with tls
+F:9: mailboxes[0].password: the environment variable "NOT_SET" is not set, or not UTF-8; set it
+F:10: mailboxes[0].poll_interval: "5" has no unit; write it with one, such as 5m
+F:11: mailboxes[0].start_from: "2026-02-30" is no date; write all, now, or a date such as 2026-01-31
+F:14: mailboxes[0].retention.delete_after: has no effect with on_server: keep; take it out, or write when mail is deleted
+F:17: mailboxes[0].deliver_to[1]: no endpoint is named "helpdsk"; did you mean helpdesk?
+F:18: mailboxes[1].name: "support" is taken by mailboxes[0]; choose another name
+F:18: mailboxes[1].host: is missing; write the server's name, such as pop.example.com
+F:18: mailboxes[1].start_from: is missing; write all (take what is there), now (take only new mail) or a date such as 2026-01-31
+F:19: mailboxes[1].hosts: is an unknown key; did you mean host?
+F:20: mailboxes[1].username: is not read as a text; put it in quotes
+F:21: mailboxes[1].password: is a number; put it in quotes
+F:22: mailboxes[1].tls: "startls" is not known; did you mean starttls?
+F:25: endpoints[0].url: carries a user name or password; take it out, and write an Authorization field under headers
+F:28: endpoints[0].signing_keys[1]: is no signing key: whsec_ and 24 to 64 bytes in base64; make one with: echo whsec_$(openssl rand -base64 32)
+F:29: endpoints[0].backoff[1]: "30" has no unit; write it with one, such as 5m
+F:29: endpoints[0].backoff[2]: "soon" is no duration; write one such as 30s, 5m, 1h or 7d
+F:32: endpoints[0].headers.Webhook-Id: is set by pophook itself; take it out
+F:35: routes[0].when.mailbox: no mailbox is named "suport"; did you mean support?
+F:37: routes[0].when.header.X-Spam: "/(/" is no regular expression: unclosed group
+F:39: grase: is an unknown key; did you mean grace?"#,
+    );
+}
+
+#[test]
+fn an_empty_file_lacks_what_is_required() {
+    let missing = "\
+F:1: spool.url: is missing; write sqlite: and the path of a file, such as sqlite:/var/lib/pophook/spool.db
+F:1: mailboxes: is missing; write at least one mailbox, with name, host, username, password and start_from
+F:1: endpoints: is missing; write at least one endpoint, with name, url and signing_keys";
+    check("", missing);
+    check("# nothing\n", missing);
+}
+
+#[test]
+fn what_is_no_yaml_is_told_with_its_line() {
+    check("a: 1\nb: [1\nc: 2\n", "F:3: is not YAML: did not find expected ',' or ']', while parsing a flow sequence");
+    check("a: b: c\n", "F:1: is not YAML: mapping values are not allowed in this context");
+    check_top("spool: {}\n", "F:1: is not YAML: duplicate entry with key \"spool\"");
+    check_mailbox("labels:\n  x: 1\n  y: 2\n  x: 3\n", "");
+    check("a: *nowhere\n", "");
+    check("<<: 5\n", "");
+    check("a: 1\n---\na: 2\n", "");
+    check("- a\n- b\n", "");
+    check_mailbox("ca_file: !file x\n", "");
+    check_mailbox("labels: { 1: a }\n", "");
+    check_mailbox("deliver_to:\n  - e\n  -\n", "");
+}
