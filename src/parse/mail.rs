@@ -132,6 +132,8 @@ pub enum DefectKind {
     MissingBoundary,
     /// Parts nested deeper, or more of them, than we read.
     NestingLimit,
+    /// More header fields than we read.
+    HeaderLimit,
     /// A date that cannot be read.
     InvalidDate,
     /// The parser failed; only headers and raw bytes are given.
@@ -140,7 +142,7 @@ pub enum DefectKind {
 
 impl DefectKind {
     /// All kinds, for the metrics.
-    pub const ALL: [DefectKind; 9] = [
+    pub const ALL: [DefectKind; 10] = [
         DefectKind::NoHeader,
         DefectKind::Empty,
         DefectKind::UnknownCharset,
@@ -148,6 +150,7 @@ impl DefectKind {
         DefectKind::BrokenEncoding,
         DefectKind::MissingBoundary,
         DefectKind::NestingLimit,
+        DefectKind::HeaderLimit,
         DefectKind::InvalidDate,
         DefectKind::ParserFailed,
     ];
@@ -162,6 +165,7 @@ impl DefectKind {
             DefectKind::BrokenEncoding => "broken_encoding",
             DefectKind::MissingBoundary => "missing_boundary",
             DefectKind::NestingLimit => "nesting_limit",
+            DefectKind::HeaderLimit => "header_limit",
             DefectKind::InvalidDate => "invalid_date",
             DefectKind::ParserFailed => "parser_failed",
         }

@@ -1,0 +1,205 @@
+//! What a part says about itself: its MIME fields (RFC 2045, 2183, 2231).
+
+use mail_parser::ContentType;
+use mail_parser::HeaderValue;
+use mail_parser::parsers::MessageStream;
+
+use crate::parse::encoded_word;
+use crate::parse::fields::Field;
+
+/// Parameters beyond this are not read. The longest honest ones are file names, 255 characters in percent-encoded
+/// UTF-8; the time that a hostile field takes grows faster than its length.
+const FIELD_MAX: usize = 8 * 1024;
+
+/// How a part's bytes are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// 7bit, 8bit, binary, or not said.
+    Identity,
+    /// base64.
+    Base64,
+    /// quoted-printable.
+    QuotedPrintable,
+    /// A name that nobody knows.
+    Unknown,
+}
+
+/// Where the sender wants a part to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Disposition {
+    /// Not said.
+    Unsaid,
+    /// In place.
+    Inline,
+    /// Apart.
+    Attachment,
+}
+
+/// The MIME fields of one part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mime {
+    /// `type/subtype` in lower case.
+    pub(super) content_type: String,
+    /// The charset parameter.
+    pub(super) charset: Option<String>,
+    /// The boundary parameter, of multiparts.
+    pub(super) boundary: Option<String>,
+    /// The name that the sender gave, decoded.
+    pub(super) filename: Option<String>,
+    /// Content-Disposition.
+    pub(super) disposition: Disposition,
+    /// Content-ID without angle brackets.
+    pub(super) content_id: Option<String>,
+    /// Content-Transfer-Encoding.
+    pub(super) encoding: Encoding,
+}
+
+impl Mime {
+    /// A part that says nothing; `content_type` is what it is then.
+    pub(super) fn unsaid(content_type: &str) -> Mime {
+        Mime {
+            content_type: content_type.to_owned(),
+            charset: None,
+            boundary: None,
+            filename: None,
+            disposition: Disposition::Unsaid,
+            content_id: None,
+            encoding: Encoding::Identity,
+        }
+    }
+
+    /// Reads the fields of a part. `default` is its type if it says none. The first of repeated fields counts.
+    pub(super) fn read<'x>(fields: impl Iterator<Item = Field<'x>>, default: &str) -> Mime {
+        let mut mime = Mime::unsaid(default);
+        let (mut content_type, mut disposition, mut encoding) = (None, None, None);
+        for field in fields {
+            if field.is("Content-Type") {
+                content_type = content_type.or_else(|| parameters(field.value));
+            } else if field.is("Content-Disposition") {
+                disposition = disposition.or_else(|| parameters(field.value));
+            } else if field.is("Content-Transfer-Encoding") {
+                encoding = encoding.or_else(|| Some(encoding_of(field.value)));
+            } else if field.is("Content-ID") {
+                let id = encoded_word::text(field.value).0.trim_matches(['<', '>', ' ']).to_owned();
+                mime.content_id = mime.content_id.or(Some(id).filter(|id| !id.is_empty()));
+            }
+        }
+        mime.encoding = encoding.unwrap_or(Encoding::Identity);
+        mime.disposition = disposition.as_ref().map_or(Disposition::Unsaid, disposition_of);
+        if let Some(given) = &content_type {
+            mime.content_type = type_of(given).unwrap_or_else(|| default.to_owned());
+            mime.charset = parameter(given, "charset");
+            mime.boundary = given.attribute("boundary").filter(|text| !text.is_empty()).map(str::to_owned);
+        }
+        let named = disposition.as_ref().and_then(|given| parameter(given, "filename"));
+        mime.filename = named.or_else(|| content_type.as_ref().and_then(|given| parameter(given, "name")));
+        mime
+    }
+
+    /// Whether this holds other parts.
+    pub(super) fn is_multipart(&self) -> bool {
+        self.content_type.starts_with("multipart/")
+    }
+
+    /// Whether this is a whole mail.
+    pub(super) fn is_message(&self) -> bool {
+        matches!(&*self.content_type, "message/rfc822" | "message/global")
+    }
+}
+
+fn parameters(value: &[u8]) -> Option<ContentType<'static>> {
+    let mut field = value.get(..FIELD_MAX).unwrap_or(value).trim_ascii_end().to_vec();
+    field.push(b'\n');
+    match MessageStream::new(&field).parse_content_type().into_owned() {
+        HeaderValue::ContentType(given) => Some(given),
+        _ => None,
+    }
+}
+
+/// The type, if it is one: `text` alone is plain text, anything else alone is unknown bytes.
+fn type_of(given: &ContentType<'_>) -> Option<String> {
+    let legal = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'/' && b != b';');
+    let main = given.c_type.trim().to_ascii_lowercase();
+    if !legal(&main) {
+        return None;
+    }
+    match given.c_subtype.as_deref().map(|text| text.trim().to_ascii_lowercase()) {
+        Some(sub) if legal(&sub) => Some(format!("{main}/{sub}")),
+        _ if main == "text" => None,
+        _ if main == "multipart" => Some("multipart/mixed".to_owned()),
+        _ => Some("application/octet-stream".to_owned()),
+    }
+}
+
+fn disposition_of(given: &ContentType<'_>) -> Disposition {
+    if given.c_type.trim().eq_ignore_ascii_case("inline") { Disposition::Inline } else { Disposition::Attachment }
+}
+
+fn encoding_of(value: &[u8]) -> Encoding {
+    let name = value.trim_ascii().to_ascii_lowercase();
+    match name.split(|b| b.is_ascii_whitespace() || matches!(b, b';' | b'(')).next().unwrap_or_default() {
+        b"base64" | b"\"base64\"" => Encoding::Base64,
+        b"quoted-printable" | b"\"quoted-printable\"" => Encoding::QuotedPrintable,
+        b"" | b"7bit" | b"8bit" | b"binary" | b"7-bit" | b"8-bit" => Encoding::Identity,
+        _ => Encoding::Unknown,
+    }
+}
+
+fn parameter(given: &ContentType<'_>, name: &str) -> Option<String> {
+    let text = encoded_word::text(given.attribute(name)?.as_bytes()).0;
+    Some(text).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::fields::Fields;
+
+    fn read(header: &str) -> Mime {
+        Mime::read(Fields::of(header.as_bytes()), "text/plain")
+    }
+
+    fn check(header: &str, content_type: &str, filename: Option<&str>) {
+        let mime = read(header);
+        assert_eq!((&*mime.content_type, mime.filename.as_deref()), (content_type, filename), "{header:?}");
+    }
+
+    #[test]
+    fn file_names_in_every_way_of_writing() {
+        for (header, name) in [
+            ("Content-Disposition: attachment; filename=a.txt", "a.txt"),
+            ("Content-Disposition: attachment; filename=\"a b.txt\"", "a b.txt"),
+            ("Content-Disposition: attachment; filename*=UTF-8''caf%C3%A9.txt", "café.txt"),
+            ("Content-Disposition: attachment;\r\n filename*0*=UTF-8''caf%C3%A9;\r\n filename*1*=%2Etxt", "café.txt"),
+            ("Content-Disposition: attachment;\r\n filename*0=\"long \";\r\n filename*1=\"name.txt\"", "long name.txt"),
+            ("Content-Disposition: attachment; filename=\"=?utf-8?B?Y2Fmw6kudHh0?=\"", "café.txt"),
+            ("Content-Disposition: attachment; filename==?utf-8?B?Y2Fmw6kudHh0?=", "café.txt"),
+            ("Content-Disposition: attachment; filename=\"café.txt\"", "café.txt"),
+            ("Content-Disposition: attachment; filename*=iso-8859-1'de'gr%FC%DFe.txt", "grüße.txt"),
+        ] {
+            check(header, "text/plain", Some(name));
+        }
+        check("Content-Type: image/png; name=x.png", "image/png", Some("x.png"));
+        check("Content-Type: image/png; name=x.png\nContent-Disposition: inline; filename=", "image/png", Some("x.png"));
+    }
+
+    #[test]
+    fn types_that_are_none_fall_back() {
+        for (header, expected) in [
+            ("", "text/plain"),
+            ("Content-Type: TEXT/HTML; charset=x", "text/html"),
+            ("Content-Type: text", "text/plain"),
+            ("Content-Type: pdf", "application/octet-stream"),
+            ("Content-Type:", "text/plain"),
+            ("Content-Type: text/html\nContent-Type: image/png", "text/html"),
+        ] {
+            check(header, expected, None);
+        }
+    }
+
+    #[test]
+    fn a_hostile_field_is_cut() {
+        let header = format!("Content-Type: text/html; {}", "x*9=y;".repeat(100_000));
+        check(&header, "text/html", None);
+    }
+}

@@ -1,0 +1,3 @@
+//! Odd mails, each with one oddity.
+
+use super::*;
