@@ -380,15 +380,13 @@ impl Pophook {
     #[track_caller]
     pub fn once_until(&self, what: &str, mut condition: impl FnMut() -> bool) -> Ended {
         let mut last = None;
-        for _ in 0..40 {
+        wait_for(what, || {
             let ended = self.once();
-            assert!([0, 2].contains(&ended.code()), "once neither succeeded nor left something to do: {ended:?}");
-            if condition() {
-                return ended;
-            }
+            assert!([0, 2].contains(&ended.code()), "once neither succeeded nor left something to do: {ended:#?}");
             last = Some(ended);
-        }
-        panic!("{what}: not after 40 runs; the last: {last:#?}");
+            condition()
+        });
+        last.unwrap()
     }
 
     /// `pophook spool list --json`.

@@ -73,12 +73,11 @@ pub fn order(trace: &str, mail: &str) -> Order {
             Some(Act::Synced) if call.ends_with("<unfinished ...>") => {
                 begun.insert(process, written);
             }
-            Some(Act::Synced) => {
-                if returned {
-                    synced = written;
-                    order.syncs += 1;
-                }
+            Some(Act::Synced) if returned => {
+                synced = written;
+                order.syncs += 1;
             }
+            Some(Act::Synced) => {}
             Some(Act::Told(command)) => {
                 order.told.push(command.to_owned());
                 let needed = if command == "QUIT" { mail_written } else { written };
