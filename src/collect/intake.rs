@@ -1,0 +1,118 @@
+//! Retrieved messages on their way to the disk, in committed groups.
+//!
+//! While one group is being synced the next is being read. Nothing is durable before [`Intake::settle`] said so.
+
+use sha2::Digest as _;
+use sha2::Sha256;
+
+use super::Dedupe;
+use super::Mailbox;
+use super::plan::Take;
+use crate::ident::Content;
+use crate::ident::MessageId;
+use crate::metrics::CollectMetrics;
+use crate::spool::Accepted;
+use crate::spool::Incoming;
+use crate::spool::Known;
+use crate::spool::Reply;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+
+/// Messages in one group at most.
+const GROUP_MESSAGES: usize = 32;
+/// Bytes in one group, give or take the last message: two groups are in memory at a time.
+const GROUP_BYTES: usize = 1 << 20;
+
+/// A message that is on the disk.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) take: Take,
+    pub(super) content: Content,
+    pub(super) accepted: Accepted,
+}
+
+/// Gathers messages into groups and hands these to the spool.
+pub(super) struct Intake<'a> {
+    mailbox: &'a Mailbox,
+    spool: &'a dyn Spool,
+    metrics: &'a CollectMetrics,
+    group: Group,
+    on_its_way: Option<(Vec<(Take, Content, u64)>, Reply<Vec<Accepted>>)>,
+    durable: Vec<Taken>,
+}
+
+#[derive(Default)]
+struct Group {
+    messages: Vec<Incoming>,
+    takes: Vec<(Take, Content, u64)>,
+    bytes: usize,
+}
+
+impl<'a> Intake<'a> {
+    pub(super) fn new(mailbox: &'a Mailbox, spool: &'a dyn Spool, metrics: &'a CollectMetrics) -> Intake<'a> {
+        Intake { mailbox, spool, metrics, group: Group::default(), on_its_way: None, durable: Vec::new() }
+    }
+
+    /// Takes a complete message in.
+    pub(super) async fn push(&mut self, take: Take, raw: Vec<u8>) -> Result<(), SpoolError> {
+        let content = Content::of(&raw);
+        self.group.bytes += raw.len();
+        let size = u64::try_from(raw.len()).unwrap_or(u64::MAX);
+        self.group.messages.push(incoming(self.mailbox, &take, content, raw));
+        self.group.takes.push((take, content, size));
+        if self.group.messages.len() >= GROUP_MESSAGES || self.group.bytes >= GROUP_BYTES {
+            self.hand_over().await?;
+        }
+        Ok(())
+    }
+
+    /// Returns once everything that was pushed is durable: what became of each message.
+    pub(super) async fn settle(mut self) -> Result<Vec<Taken>, SpoolError> {
+        self.hand_over().await?;
+        self.wait().await?;
+        Ok(self.durable)
+    }
+
+    /// Waits for the group before this one, so that two are in memory at most.
+    async fn hand_over(&mut self) -> Result<(), SpoolError> {
+        self.wait().await?;
+        let group = std::mem::take(&mut self.group);
+        if !group.messages.is_empty() {
+            self.on_its_way = Some((group.takes, self.spool.accept(&self.mailbox.name, group.messages)));
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self) -> Result<(), SpoolError> {
+        let Some((takes, reply)) = self.on_its_way.take() else { return Ok(()) };
+        for ((take, content, size), accepted) in takes.into_iter().zip(reply.await?) {
+            self.count(accepted.known, size);
+            self.durable.push(Taken { take, content, accepted });
+        }
+        Ok(())
+    }
+
+    fn count(&self, known: Known, size: u64) {
+        let name = [self.mailbox.name.as_str()];
+        self.metrics.retrieved.with_label_values(&name).inc();
+        self.metrics.retrieved_bytes.with_label_values(&name).inc_by(size);
+        if known != Known::New {
+            self.metrics.deduplicated.with_label_values(&name).inc();
+        }
+    }
+}
+
+fn incoming(mailbox: &Mailbox, take: &Take, content: Content, raw: Vec<u8>) -> Incoming {
+    let id = match (mailbox.dedupe, &take.unique_id) {
+        (Dedupe::UniqueId, Some(unique_id)) => MessageId::of_copy(&mailbox.identity, &content, unique_id),
+        (Dedupe::UniqueId, None) | (Dedupe::Content, _) => MessageId::of(&mailbox.identity, &content),
+    };
+    Incoming {
+        id,
+        unique_id: take.unique_id.clone(),
+        content,
+        sha256: Sha256::digest(&raw).into(),
+        listed_size: take.size,
+        raw,
+    }
+}

@@ -1,0 +1,260 @@
+//! The loop: who is due, under the caps; how each visit ended.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Config;
+use super::Mailbox;
+use super::Purpose;
+use super::Report;
+use super::VisitError;
+use super::schedule;
+use super::schedule::Ended;
+use super::schedule::Slots;
+use super::visit::Means;
+use super::visit::Memory;
+use super::visit::visit;
+use crate::clock::Clock;
+use crate::ident::MailboxName;
+use crate::metrics::CollectMetrics;
+use crate::pop3;
+use crate::pop3::Pipelining;
+use crate::pop3::Pop3Error;
+use crate::spool::Spool;
+use crate::spool::SpoolError;
+
+/// The result label of a visit that succeeded.
+pub const RESULT_OK: &str = "ok";
+
+/// Every value of the label `result`.
+pub fn results() -> Vec<&'static str> {
+    [RESULT_OK, "spool", "visit_timeout"].into_iter().chain(pop3::REASONS.iter().copied()).collect()
+}
+
+/// The collecting half.
+#[derive(Debug, Clone)]
+pub struct Collector {
+    /// Which mailboxes, and how many at once.
+    pub config: Arc<Config>,
+    /// Where messages go.
+    pub spool: Arc<dyn Spool>,
+    /// What time it is.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: CollectMetrics,
+}
+
+/// What the loop remembers of one mailbox between visits.
+#[derive(Debug, Default)]
+struct Standing {
+    memory: Memory,
+    failures: u32,
+}
+
+type Visited = (usize, Standing, Result<Report, VisitError>);
+
+/// Everything that changes while the loop runs.
+struct Board {
+    due: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    standing: Vec<Standing>,
+    slots: Slots,
+    /// Servers on which pipelining went wrong: one command at a time from then on.
+    plain: HashSet<(String, u16)>,
+    visits: JoinSet<Visited>,
+}
+
+impl Collector {
+    /// Visits each mailbox when it is due, until `stop`; then lets the visits under way end.
+    ///
+    /// # Errors
+    /// Only a fault of the spool after which the process must end.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), SpoolError> {
+        let mut board = self.board();
+        for (index, mailbox) in self.config.mailboxes.iter().enumerate() {
+            let wait = schedule::first_wait(mailbox.poll_interval, self.config.mailboxes.len(), fastrand::f64());
+            board.due.push(Reverse((self.after(wait), index)));
+        }
+        while !stop.is_cancelled() {
+            let blocked = self.start_due(&mut board);
+            let next = board.due.peek().filter(|_| !blocked).map_or(Timestamp::MAX, |Reverse((due, _))| *due);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.clock.wait_until(next) => {}
+                Some(ended) = board.visits.join_next() => {
+                    let (index, standing, result) = joined(ended)?;
+                    self.settle(&mut board, index, standing, &result)?;
+                }
+            }
+        }
+        while let Some(ended) = board.visits.join_next().await {
+            let (index, standing, result) = joined(ended)?;
+            self.settle(&mut board, index, standing, &result)?;
+        }
+        Ok(())
+    }
+
+    /// Visits every mailbox once, under the caps; tells how each visit ended, in the order of the file.
+    ///
+    /// # Errors
+    /// Only a fault of the spool after which the process must end.
+    pub async fn once(&self, purpose: Purpose) -> Result<Vec<(MailboxName, Result<Report, VisitError>)>, SpoolError> {
+        let mut board = self.board();
+        board.due.extend((0..self.config.mailboxes.len()).map(|index| Reverse((Timestamp::MIN, index))));
+        let mut results = Vec::new();
+        loop {
+            self.start(&mut board, purpose);
+            let Some(ended) = board.visits.join_next().await else { break };
+            let (index, _, result) = joined(ended)?;
+            let Some(mailbox) = self.config.mailboxes.get(index) else { continue };
+            board.slots.free(&host(mailbox));
+            self.tell(mailbox, &result);
+            if let Err(VisitError::Spool(error)) = &result
+                && error.is_fatal()
+            {
+                return Err(error.clone());
+            }
+            results.push((index, mailbox.name.clone(), result));
+        }
+        results.sort_by_key(|(index, ..)| *index);
+        Ok(results.into_iter().map(|(_, name, result)| (name, result)).collect())
+    }
+
+    fn board(&self) -> Board {
+        Board {
+            due: BinaryHeap::new(),
+            standing: self.config.mailboxes.iter().map(|_| Standing::default()).collect(),
+            slots: Slots::new(self.config.max_visits, self.config.max_visits_per_host),
+            plain: HashSet::new(),
+            visits: JoinSet::new(),
+        }
+    }
+
+    fn after(&self, wait: std::time::Duration) -> Timestamp {
+        self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Starts what is due; tells whether something due is kept waiting by the caps.
+    fn start_due(&self, board: &mut Board) -> bool {
+        self.start(board, Purpose::Collect)
+    }
+
+    fn start(&self, board: &mut Board, purpose: Purpose) -> bool {
+        let now = self.clock.now();
+        let mut kept = Vec::new();
+        while let Some(Reverse((due, index))) = board.due.pop() {
+            let Some(mailbox) = self.config.mailboxes.get(index) else { continue };
+            if due > now {
+                board.due.push(Reverse((due, index)));
+                break;
+            }
+            if !board.slots.take(&host(mailbox)) {
+                kept.push(Reverse((due, index)));
+                continue;
+            }
+            let standing = board.standing.get_mut(index).map(std::mem::take).unwrap_or_default();
+            let visit = self.clone().visit(index, self.adapted(mailbox, &board.plain), standing, purpose);
+            board.visits.spawn(visit);
+        }
+        let blocked = !kept.is_empty();
+        board.due.extend(kept);
+        blocked
+    }
+
+    fn adapted(&self, mailbox: &Mailbox, plain: &HashSet<(String, u16)>) -> Mailbox {
+        let mut mailbox = mailbox.clone();
+        if plain.contains(&host(&mailbox)) {
+            mailbox.server.pipelining = Pipelining::Off;
+        }
+        mailbox
+    }
+
+    async fn visit(self, index: usize, mailbox: Mailbox, mut standing: Standing, purpose: Purpose) -> Visited {
+        let started = self.clock.uptime();
+        let means = Means { spool: self.spool.as_ref(), clock: &self.clock, metrics: &self.metrics };
+        let result = visit(&mailbox, purpose, means, &mut standing.memory).await;
+        let took = self.clock.uptime().saturating_sub(started).as_secs_f64();
+        self.metrics.visit_seconds.with_label_values(&[mailbox.name.as_str()]).observe(took);
+        (index, standing, result)
+    }
+
+    /// Counts and tells a visit's end, and decides when the next one is due.
+    fn settle(
+        &self,
+        board: &mut Board,
+        index: usize,
+        mut standing: Standing,
+        result: &Result<Report, VisitError>,
+    ) -> Result<(), SpoolError> {
+        let Some(mailbox) = self.config.mailboxes.get(index) else { return Ok(()) };
+        board.slots.free(&host(mailbox));
+        self.tell(mailbox, result);
+        let ended = match result {
+            Ok(_) => Ended::Well,
+            Err(VisitError::Spool(error)) if error.is_fatal() => return Err(error.clone()),
+            Err(VisitError::Pop3(error)) if error.is_login_refused() => Ended::LoginRefused,
+            Err(_) => Ended::Failed,
+        };
+        if let Err(VisitError::Pop3(Pop3Error::Desync { .. } | Pop3Error::Closed { .. } | Pop3Error::Io { .. })) = result
+            && mailbox.server.pipelining != Pipelining::Off
+            && board.plain.insert(host(mailbox))
+        {
+            tracing::warn!(mailbox = %mailbox.name, "pipelining is off for this server from now on");
+        }
+        standing.failures = if ended == Ended::Well { 0 } else { standing.failures.saturating_add(1) };
+        let wait = schedule::wait(mailbox.poll_interval, ended, standing.failures, fastrand::f64());
+        board.due.push(Reverse((self.after(wait), index)));
+        if let Some(place) = board.standing.get_mut(index) {
+            *place = standing;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, mailbox: &Mailbox, result: &Result<Report, VisitError>) {
+        let name = mailbox.name.as_str();
+        let label = result.as_ref().map_or_else(VisitError::reason, |_| RESULT_OK);
+        self.metrics.visits.with_label_values(&[name, label]).inc();
+        match result {
+            Ok(report) => {
+                self.metrics.last_success.with_label_values(&[name]).set(self.clock.now().as_second());
+                if report.is_quiet() {
+                    tracing::debug!(mailbox = name, listed = report.listed, "visit done, nothing new");
+                } else {
+                    let Report { listed, taken, known, expunged, oversize, skipped, left, .. } = report;
+                    tracing::info!(mailbox = name, listed, taken, known, expunged, oversize, skipped, left, "visit done");
+                }
+            }
+            Err(error) => {
+                if let VisitError::Spool(_) = error {
+                    self.metrics.quit_withheld.with_label_values(&[name]).inc();
+                }
+                tracing::warn!(mailbox = name, reason = error.reason(), error = %chain(error), "visit failed");
+            }
+        }
+    }
+}
+
+fn host(mailbox: &Mailbox) -> (String, u16) {
+    (mailbox.server.host.clone(), mailbox.server.port)
+}
+
+/// A visit that panicked is a fault of ours; the process ends and starts anew with everything in the spool.
+fn joined(ended: Result<Visited, tokio::task::JoinError>) -> Result<Visited, SpoolError> {
+    ended.map_err(|error| {
+        tracing::error!(%error, "a visit crashed");
+        SpoolError::Closed
+    })
+}
+
+/// An error with its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
