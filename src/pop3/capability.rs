@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::reply::clean;
+use super::connection::LINE_MAX;
+use super::reply::escape;
 use super::wire;
 
 /// How long the server keeps mail that was left on it (RFC 2449 section 6.7).
@@ -28,7 +29,7 @@ impl Capabilities {
     /// Reads the body of an answer to CAPA.
     pub(super) fn parse(body: &[u8]) -> Capabilities {
         let entry = |line: &[u8]| {
-            let line = clean(line.trim_ascii());
+            let line = escape(line.trim_ascii(), LINE_MAX);
             let (keyword, parameters) = line.split_once([' ', '\t']).unwrap_or((&line, ""));
             (keyword.to_ascii_uppercase(), parameters.trim().to_owned())
         };

@@ -108,7 +108,7 @@ impl Connection {
     /// Answers the continuation line with a secret and reads the final status line.
     pub(super) async fn continue_with(&mut self, secret: &str) -> Result<Reply, Pop3Error> {
         self.expect_silence()?;
-        debug!("sending [secret]");
+        debug!(command = "AUTH", arguments = "[secret]", "answering the challenge");
         self.line.queue(secret.as_bytes());
         self.line.queue(b"\r\n");
         self.reply("AUTH").await
@@ -125,7 +125,7 @@ impl Connection {
     /// Puts a command behind those that are still to be written.
     pub(super) fn queue(&mut self, verb: &'static str, arguments: &str) {
         let shown = if verb == "PASS" { "[secret]" } else { arguments };
-        debug!("sending {verb} {shown}");
+        debug!(command = verb, arguments = shown, "sending a command");
         self.unanswered = self.unanswered.saturating_add(1);
         self.line.queue(verb.as_bytes());
         if !arguments.is_empty() {

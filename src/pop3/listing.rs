@@ -78,7 +78,9 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn check(list: &[u8], uidl: &[u8], expected: &[(u32, Option<u64>, Option<&[u8]>)]) {
+    type Expected<'a> = (u32, Option<u64>, Option<&'a [u8]>);
+
+    fn check(list: &[u8], uidl: &[u8], expected: &[Expected<'_>]) {
         let listing = join(list, Some(uidl));
         let found: Vec<_> = listing.entries.iter().map(|e| (e.number, e.size, e.unique_id.clone())).collect();
         let id = |id: &Option<&[u8]>| id.map(|id| UniqueId::parse(id).unwrap());

@@ -49,6 +49,10 @@ impl Code {
     fn guess(text: &[u8]) -> Option<Code> {
         let text = String::from_utf8_lossy(text).to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        // "Wrong password, wait a while" is about the password.
+        if has(&["password", "credential", "invalid", "incorrect"]) {
+            return None;
+        }
         // A locked or blocked *account* is no lock on a maildrop and will not go away.
         if has(&["lock", "in use"]) && (has(&["session"]) || !has(&["block", "account"])) {
             return Some(Code::InUse);
@@ -121,10 +125,15 @@ impl Reply {
 
 /// A server's bytes as text: what is no UTF-8 replaced, control characters escaped, cut to 200 bytes.
 pub(super) fn clean(bytes: &[u8]) -> String {
+    escape(bytes, TEXT_MAX)
+}
+
+/// A server's bytes as text: what is no UTF-8 replaced, control characters escaped, cut to `longest` bytes.
+pub(super) fn escape(bytes: &[u8], longest: usize) -> String {
     let mut text = String::new();
     for c in String::from_utf8_lossy(bytes).chars() {
         let piece = if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-        if text.len().saturating_add(piece.len()) > TEXT_MAX {
+        if text.len().saturating_add(piece.len()) > longest {
             break;
         }
         text.push_str(&piece);
@@ -182,6 +191,7 @@ mod tests {
             (b"-ERR Logins must be at least 1 minute(s) apart", Some(Code::LoginDelay)),
             (b"-ERR [AUTH] wait", Some(Code::Auth)),
             (b"-ERR your account is locked", None),
+            (b"-ERR wrong password, please wait before you try again", None),
             (b"-ERR you are blocked", None),
             (b"-ERR Logon failure: unknown user name or bad password", None),
         ] {

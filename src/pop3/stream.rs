@@ -85,6 +85,11 @@ fn trusted(pem: Option<&[u8]>) -> Result<Vec<Certificate>, Pop3Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pop3::Auth;
+    use crate::pop3::Pipelining;
+    use crate::pop3::Timeouts;
+    use crate::pop3::Tls;
+    use crate::secret::Secret;
 
     #[test]
     fn certificates_that_are_none_are_an_error() {
@@ -92,5 +97,25 @@ mod tests {
         for pem in ["", "nonsense", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n"] {
             assert!(matches!(trusted(Some(pem.as_bytes())), Err(Pop3Error::Certificates { .. })), "{pem:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_goes_away_in_the_handshake_may_be_back_soon() {
+        let (ours, theirs) = tokio::io::duplex(64);
+        drop(theirs);
+        let wait = Duration::from_secs(20);
+        let config = Config {
+            host: "pop.example.com".to_owned(),
+            port: 995,
+            tls: Tls::Implicit,
+            ca_pem: None,
+            username: String::new(),
+            password: Secret::new(""),
+            auth: Auth::Auto,
+            pipelining: Pipelining::Off,
+            timeouts: Timeouts { connect: wait, tls: wait, command: wait, idle: wait, slow: wait },
+        };
+        let error = secure(&config, Stream(Box::new(ours))).await.unwrap_err();
+        assert!(matches!(error, Pop3Error::Tls { .. }) && error.is_transient(), "{error:?}");
     }
 }
