@@ -20,6 +20,14 @@ pub(super) fn line(text: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
+/// Prints a line for people beside output that is for programs.
+///
+/// # Errors
+/// When standard error is gone.
+pub(super) fn note(text: &str) -> io::Result<()> {
+    writeln!(io::stderr().lock(), "{text}")
+}
+
 /// `text` on one line of at most `limit` characters, without what could steer a terminal.
 pub(super) fn excerpt(text: &str, limit: usize) -> String {
     let mut words = text.split_whitespace().flat_map(|word| [" ", word]).skip(1).flat_map(str::chars);

@@ -1,6 +1,5 @@
 //! `pophook receive`: an endpoint for trying things out.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
+use bytesize::ByteSize;
 use clap::Args;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -48,13 +48,14 @@ pub struct Receive {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8089")]
     listen: SocketAddr,
-    /// A secret that posts must be signed with (whsec_ and base64); may be repeated
+    /// A secret that posts must be signed with (whsec_ and base64); may be repeated. POPHOOK_SECRET in the
+    /// environment gives one that does not show in the list of processes
     #[arg(long, value_name = "SECRET", value_parser = key)]
     secret: Vec<Key>,
     /// The status to answer
     #[arg(long, value_name = "CODE", default_value = "204", value_parser = status)]
     status: StatusCode,
-    /// Print the whole body of each post on one line
+    /// Print the whole body of each post on one line, and nothing else (the address goes to standard error)
     #[arg(long)]
     json: bool,
     /// End after this many posts
@@ -101,7 +102,8 @@ impl Receive {
             .await
             .with_context(|| format!("cannot listen on {}: choose another with --listen", self.listen))?;
         let stop = CancellationToken::new();
-        out::line(format!("listening on http://{}", listener.local_addr()?).as_bytes())?;
+        let listening = format!("listening on http://{}", listener.local_addr()?);
+        if self.json { out::note(&listening) } else { out::line(listening.as_bytes()) }?;
         let desk = Arc::new(Desk {
             keys,
             status: self.status,
@@ -158,24 +160,22 @@ impl Desk {
             signature: header("webhook-signature"),
         };
         let now = self.clock.now().as_second();
-        if !self.keys.is_empty() {
-            if let Err(why) = signature::verify(&self.keys, signed, now, body) {
-                self.print(format!("refused: {why}").into_bytes(), Some(&why.to_string()));
-                return (StatusCode::UNAUTHORIZED, format!("{why}\n"));
-            }
+        let trust = if self.keys.is_empty() { Ok(()) } else { signature::verify(&self.keys, signed, now, body) };
+        match (trust, self.json) {
+            (Ok(()), true) => self.print(&one_line(body)),
+            (Ok(()), false) => self.print(summary(signed.id, body).as_bytes()),
+            (Err(why), true) => self.print(serde_json::json!({ "refused": why.to_string() }).to_string().as_bytes()),
+            (Err(why), false) => self.print(format!("refused: {why}\n").as_bytes()),
         }
-        let shown = if self.json { one_line(body) } else { summary(signed.id, body).into_bytes() };
-        self.print(shown, None);
-        (self.status, String::new())
+        match trust {
+            Ok(()) => (self.status, String::new()),
+            Err(why) => (StatusCode::UNAUTHORIZED, format!("{why}\n")),
+        }
     }
 
-    fn print(&self, text: Vec<u8>, refused: Option<&str>) {
-        let text = match refused {
-            Some(why) if self.json => serde_json::json!({ "refused": why }).to_string().into_bytes(),
-            _ => text,
-        };
+    fn print(&self, text: &[u8]) {
         // A reader that has gone away shall not make the sender try again.
-        if out::line(&text).is_err() {
+        if out::line(text).is_err() {
             self.stop.cancel();
         }
     }
@@ -197,37 +197,90 @@ fn one_line(body: &[u8]) -> Vec<u8> {
 
 /// What a person wants to know of a post.
 fn summary(id: Option<&str>, body: &[u8]) -> String {
+    let id = out::excerpt(id.unwrap_or("(no webhook-id)"), 60);
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
-        return format!("{}  {} bytes, not JSON\n", out::excerpt(id.unwrap_or("(no webhook-id)"), 60), body.len());
+        return format!("{id}  {} bytes, not JSON\n", body.len());
     };
-    let data = &value["data"];
-    let text_of = |value: &Value| out::excerpt(value.as_str().unwrap_or("–"), 120);
-    let mut text = format!("{}  {}  {} bytes", out::excerpt(id.unwrap_or("(no webhook-id)"), 60), text_of(&value["type"]), body.len());
-    let mut row = |name: &str, shown: String| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "\n  {name:<12}{shown}");
-    };
-    row("mailbox", text_of(&data["mailbox"]));
-    for (name, key) in [("from", "from"), ("to", "to"), ("recipients", "recipients")] {
-        let addresses: Vec<_> = items(&data[key]).map(|item| text_of(&item["address"])).collect();
-        row(name, out::excerpt(&addresses.join(", "), 120));
+    let mut lines = vec![format!("{id}  {}  {} bytes", text_at(&value, "/type"), body.len())];
+    let mut row = |name: &str, shown: &str| lines.push(format!("  {name:<12}{shown}"));
+    row("mailbox", &text_at(&value, "/data/mailbox"));
+    for name in ["from", "to", "recipients"] {
+        let list = format!("/data/{name}");
+        let addresses: Vec<_> = items(&value, &list).map(|item| text_at(item, "/address")).collect();
+        row(name, &out::excerpt(&addresses.join(", "), 120));
     }
-    row("subject", text_of(&data["subject"]));
-    row("date", text_of(&data["date"]));
-    for part in items(&data["attachments"]) {
-        let size = part["size"].as_u64().map_or_else(String::new, |size| bytesize::ByteSize(size).to_string());
-        row("attachment", format!("{} ({}, {size})", text_of(&part["safe_filename"]), text_of(&part["content_type"])));
+    row("subject", &text_at(&value, "/data/subject"));
+    row("date", &text_at(&value, "/data/date"));
+    for part in items(&value, "/data/attachments") {
+        let size = ByteSize(part.pointer("/size").and_then(Value::as_u64).unwrap_or_default());
+        row("attachment", &format!("{} ({}, {size})", text_at(part, "/safe_filename"), text_at(part, "/content_type")));
     }
-    for defect in items(&data["defects"]) {
-        row("defect", format!("{}: {}", text_of(&defect["kind"]), text_of(&defect["detail"])));
+    for defect in items(&value, "/data/defects") {
+        row("defect", &format!("{}: {}", text_at(defect, "/kind"), text_at(defect, "/detail")));
     }
-    if let Some(body) = data["text"].as_str() {
-        row("text", out::excerpt(body, TEXT_SHOWN));
+    if let Some(text) = value.pointer("/data/text").and_then(Value::as_str) {
+        row("text", &out::excerpt(text, TEXT_SHOWN));
     }
-    text.push('\n');
-    text
+    lines.join("\n") + "\n"
 }
 
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
+fn text_at(value: &Value, pointer: &str) -> String {
+    out::excerpt(value.pointer(pointer).and_then(Value::as_str).unwrap_or("–"), 120)
+}
+
+fn items<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value> {
+    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn desk(keys: Vec<Key>) -> Desk {
+        let status = StatusCode::NO_CONTENT;
+        let clock = Clock::by_hand(jiff::Timestamp::from_second(1000).unwrap());
+        Desk { keys, status, json: true, left: Some(AtomicU64::new(2)), stop: CancellationToken::new(), clock }
+    }
+
+    #[test]
+    fn a_post_that_is_not_signed_with_the_secret_is_refused() {
+        let key = key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signature = signature::sign(std::slice::from_ref(&key), "msg_1", 1000, b"{}");
+        let headers = [("webhook-id", "msg_1"), ("webhook-timestamp", "1000"), ("webhook-signature", &*signature)];
+        let headers: HeaderMap =
+            headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect();
+        let desk = desk(vec![key]);
+        assert_eq!(desk.answer(&headers, b"{}").0, StatusCode::NO_CONTENT);
+        assert_eq!(desk.answer(&headers, b"{ }").0, StatusCode::UNAUTHORIZED);
+        assert_eq!(desk.answer(&HeaderMap::new(), b"{}").0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[test]
+    fn without_a_secret_every_post_is_taken_until_enough_came() {
+        let desk = desk(Vec::new());
+        assert_eq!(desk.answer(&HeaderMap::new(), b"not json").0, StatusCode::NO_CONTENT);
+        assert_eq!([desk.is_last(), desk.is_last()], [false, true]);
+    }
+
+    #[test]
+    fn a_summary_shows_what_matters() {
+        let body = serde_json::json!({ "type": "mail.received", "data": {
+            "mailbox": "support", "from": [{ "address": "a@x" }], "subject": "hi\u{1b}[2J",
+            "attachments": [{ "safe_filename": "x.pdf", "content_type": "application/pdf", "size": 2048 }],
+            "text": "hello\nworld",
+        }});
+        let shown = summary(Some("msg_1"), body.to_string().as_bytes());
+        for part in ["msg_1  mail.received", "a@x", "hi\u{fffd}[2J", "x.pdf (application/pdf, 2.0 KiB)", "hello world"]
+        {
+            assert!(shown.contains(part), "{part:?} in {shown}");
+        }
+        assert_eq!(summary(None, b"x"), "(no webhook-id)  1 bytes, not JSON\n");
+    }
+
+    #[test]
+    fn every_body_is_shown_as_one_line_of_json() {
+        for (body, expected) in [("{\"a\":1}", "{\"a\":1}"), ("{\n}", "{}"), ("x", "{\"not_json\":\"x\"}")] {
+            assert_eq!(String::from_utf8_lossy(&one_line(body.as_bytes())), expected);
+        }
+    }
 }

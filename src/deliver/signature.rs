@@ -136,7 +136,8 @@ mod tests {
         let at = at.to_string();
         let judge = standardwebhooks::Webhook::new(SECRET).unwrap();
         let headers = [("webhook-id", "msg_1"), ("webhook-timestamp", &*at), ("webhook-signature", &*signature)];
-        let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect();
+        let headers =
+            headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect();
         judge.verify(&body, &headers).unwrap();
         let mut flipped = body.clone();
         flipped[2] ^= 1;
@@ -161,7 +162,8 @@ mod tests {
 
     #[test]
     fn only_keys_of_the_specified_form_are_taken() {
-        for bad in ["", "whsec_", "whsec_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_not base64 at all, I fear!!"] {
+        for bad in ["", "whsec_", "whsec_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_not base64 at all, I fear!!"]
+        {
             assert!(Key::parse(&Secret::new(bad)).is_none(), "{bad:?}");
         }
         assert_eq!(format!("{:?}", key(SECRET)), "[secret]");

@@ -17,7 +17,8 @@ fn outline(mail: &Mail) -> String {
     let mut line = format!("{:?} {:?}", mail.text.as_deref().unwrap_or("(null)"), kinds(mail));
     for part in &mail.attachments {
         let inline = if part.inline { " inline" } else { "" };
-        write!(line, " [{} {} {} {}{inline}]", part.part, part.content_type, part.safe_filename, part.content.len()).unwrap();
+        write!(line, " [{} {} {} {}{inline}]", part.part, part.content_type, part.safe_filename, part.content.len())
+            .unwrap();
     }
     line
 }
@@ -46,6 +47,7 @@ fn bytes_that_are_hardly_a_mail() {
     check("just some words\r\nand more\r\n", "\"just some words\\nand more\\n\" [\"no_header\"]");
     check("Subject: x", "\"\" []");
     check("\r\n\r\nSubject: x\r\n\r\nbody", "\"body\" []");
+    check("   \n \r\nSubject: x\n\nbody", "\"body\" []");
     check("\u{feff}Subject: x\n\nbody\n", "\"body\\n\" []");
     check("From me Thu Jan  1 00:00:00 1970\nSubject: x\n\nbody", "\"body\" []");
     check(b"Subject: \xff\0\n\nbody", "\"body\" [\"invalid_text\"]");
@@ -80,7 +82,10 @@ fn the_text_that_a_human_would_read() {
     check(multipart("alternative", &[PLAIN, HTML]), "\"plain\" []");
     check(multipart("alternative", &[HTML]), "\"rich\" []");
     check(multipart("alternative", &["Content-Type: text/plain\r\n\r\n \r\n", HTML]), "\"rich\" []");
-    check(multipart("mixed", &[HTML, "Content-Type: text/plain\r\n\r\n-- list footer"]), "\"rich\\n\\n-- list footer\" []");
+    check(
+        multipart("mixed", &[HTML, "Content-Type: text/plain\r\n\r\n-- list footer"]),
+        "\"rich\\n\\n-- list footer\" []",
+    );
     check(multipart("mixed", &[PLAIN, PLAIN]), "\"plain\\n\\nplain\" []");
     check("Content-Type: text/markdown; name=x.md\n\n# hi", "\"# hi\" []");
     check("Content-Type: application/pdf; name=x.pdf\n\n%PDF", "\"(null)\" [] [1 application/pdf x.pdf 4]");
@@ -104,7 +109,10 @@ fn parts_that_are_no_body_are_attachments() {
     let related = multipart("related", &[HTML, "Content-Type: image/png\r\nContent-ID: <i@x>\r\n\r\nPNG"]);
     check(&related, "\"rich\" [] [2 image/png part-2.png 3 inline]");
     check(
-        multipart("mixed", &[&multipart("alternative", &[PLAIN, &related]), "Content-Type: text/plain; name=n.txt\r\n\r\nnote"]),
+        multipart(
+            "mixed",
+            &[&multipart("alternative", &[PLAIN, &related]), "Content-Type: text/plain; name=n.txt\r\n\r\nnote"],
+        ),
         "\"plain\" [] [1.2.2 image/png part-1.2.2.png 3 inline] [2 text/plain n.txt 4]",
     );
     let calendar = "Content-Type: text/calendar; method=REQUEST\r\n\r\nBEGIN:VCALENDAR";
@@ -145,7 +153,9 @@ fn nested_twenty_thousand_deep() {
 
 #[test]
 fn the_first_of_repeated_fields_counts_and_all_are_listed() {
-    let mail = read("Subject: one\nX: 1\nsubject: two\nFrom: a@x\nFrom: b@x\nTo: c@x\nTo: d@x\nDate: never\nReturn-Path: <>\n\n");
+    let mail = read(
+        "Subject: one\nX: 1\nsubject: two\nFrom: a@x\nFrom: b@x\nTo: c@x\nTo: d@x\nDate: never\nReturn-Path: <>\n\n",
+    );
     assert_eq!(mail.subject.as_deref(), Some("one"));
     assert_eq!(mail.from.len(), 1);
     assert_eq!(mail.to.len(), 2);
@@ -171,7 +181,10 @@ fn a_parser_that_fails_leaves_the_header() {
 
 #[test]
 fn any_cut_and_any_flipped_byte_still_gives_a_mail() {
-    let mail = multipart("mixed", &[&multipart("alternative", &[PLAIN, HTML]), "Content-Type: image/png; name*=utf-8''a%20b\r\n\r\nx"]);
+    let mail = multipart(
+        "mixed",
+        &[&multipart("alternative", &[PLAIN, HTML]), "Content-Type: image/png; name*=utf-8''a%20b\r\n\r\nx"],
+    );
     let mail = format!("From: =?utf-8?q?a?= <a@b>, g: c@d;\r\nDate: 1 Jan 2025 00:00 +0000\r\n{mail}");
     for at in 0..mail.len() {
         assert!(!kinds(&read(&mail.as_bytes()[..at])).contains(&"parser_failed"), "cut at {at}");
