@@ -48,7 +48,7 @@ pub struct Receive {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8089")]
     listen: SocketAddr,
-    /// A secret that posts must be signed with (whsec_ and base64); may be repeated. POPHOOK_SECRET in the
+    /// A secret that posts must be signed with (whsec_ and base64); may be repeated. `POPHOOK_SECRET` in the
     /// environment gives one that does not show in the list of processes
     #[arg(long, value_name = "SECRET", value_parser = key)]
     secret: Vec<Key>,
