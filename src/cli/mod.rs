@@ -1,1 +1,6 @@
 //! One file per command.
+
+mod out;
+
+pub mod parse;
+pub mod receive;

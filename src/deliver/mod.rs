@@ -2,6 +2,8 @@
 
 pub mod payload;
 
+pub mod signature;
+
 mod config;
 
 pub use config::Attachments;

@@ -7,7 +7,7 @@ use mail_parser::decoders::charsets::map::charset_decoder;
 use crate::parse::DefectKind;
 
 /// Charsets in which plain ASCII bytes can mean something else.
-const NOT_ASCII: [&str; 5] = ["utf-7", "utf-16", "utf-32", "iso-2022", "hz-gb"];
+const NOT_ASCII: [&str; 6] = ["utf-7", "unicode-1-1", "utf-16", "utf-32", "iso-2022", "hz-gb"];
 
 /// Text, and what was wrong with its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,9 @@ fn checked(text: String) -> Decoded {
 }
 
 fn decoder(label: &str) -> Option<fn(&[u8]) -> String> {
+    if label == "unicode-1-1-utf-7" {
+        return charset_decoder(b"utf-7");
+    }
     // The order of Hebrew and Arabic letters is the reader's business (RFC 1556).
     let label = label.strip_suffix("-i").or_else(|| label.strip_suffix("-e")).unwrap_or(label);
     charset_decoder(label.as_bytes())
@@ -82,6 +85,7 @@ mod tests {
         check(b"+ZYeB9FH6ckh5Pg-", Some("utf-7"), "文致出版社", None);
         check("\u{feff}né".as_bytes(), Some("\"UTF-8\""), "né", None);
         check("né".as_bytes(), Some("us-ascii"), "né", None);
+        check(b"+ZYeB9FH6ckh5Pg-", Some("unicode-1-1-utf-7"), "文致出版社", None);
         check(b"", Some("koi8-r"), "", None);
     }
 

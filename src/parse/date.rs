@@ -57,7 +57,9 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_a_defect() {
-        for value in ["", "yesterday", "31 Feb 2025 10:11:12 +0000", "32 Oct 2025 10:11:12 +0000", "1 Jan 2025 25:00 +0000"] {
+        for value in
+            ["", "yesterday", "31 Feb 2025 10:11:12 +0000", "32 Oct 2025 10:11:12 +0000", "1 Jan 2025 25:00 +0000"]
+        {
             check(value, None);
         }
     }

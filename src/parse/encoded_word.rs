@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_hostile_value_takes_linear_time() {
         for hostile in [&b"=?aa?q?a"[..], b"=?aa?x?", b"=?", b"?="] {
-            let value = hostile.repeat(200_000);
+            let value = hostile.repeat(50_000);
             assert_eq!(text(&value).0.len(), value.len());
             assert!(!text(&[&value, &b"?="[..]].concat()).0.is_empty());
         }

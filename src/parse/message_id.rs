@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn the_empty_return_path_is_told_from_none() {
-        for (value, expected) in [(" <>\r\n", ""), ("<a@b>", "a@b"), ("a@b", "a@b"), ("\"x\" < a@b >", "a@b"), ("", "")] {
+        for (value, expected) in [(" <>\r\n", ""), ("<a@b>", "a@b"), ("a@b", "a@b"), ("\"x\" < a@b >", "a@b"), ("", "")]
+        {
             assert_eq!(return_path(value.as_bytes()), expected, "{value:?}");
         }
     }

@@ -6,6 +6,7 @@ use mail_parser::parsers::MessageStream;
 
 use crate::parse::encoded_word;
 use crate::parse::fields::Field;
+use crate::parse::quoting;
 
 /// Parameters beyond this are not read. The longest honest ones are file names, 255 characters in percent-encoded
 /// UTF-8; the time that a hostile field takes grows faster than its length.
@@ -108,8 +109,7 @@ impl Mime {
 }
 
 fn parameters(value: &[u8]) -> Option<ContentType<'static>> {
-    let mut field = value.get(..FIELD_MAX).unwrap_or(value).trim_ascii_end().to_vec();
-    field.push(b'\n');
+    let field = quoting::quoted(value.get(..FIELD_MAX).unwrap_or(value).trim_ascii_end());
     match MessageStream::new(&field).parse_content_type().into_owned() {
         HeaderValue::ContentType(given) => Some(given),
         _ => None,
@@ -139,8 +139,8 @@ fn encoding_of(value: &[u8]) -> Encoding {
     let name = value.trim_ascii().to_ascii_lowercase();
     match name.split(|b| b.is_ascii_whitespace() || matches!(b, b';' | b'(')).next().unwrap_or_default() {
         b"base64" | b"\"base64\"" => Encoding::Base64,
-        b"quoted-printable" | b"\"quoted-printable\"" => Encoding::QuotedPrintable,
-        b"" | b"7bit" | b"8bit" | b"binary" | b"7-bit" | b"8-bit" => Encoding::Identity,
+        b"quoted-printable" | b"\"quoted-printable\"" | b"quoted" => Encoding::QuotedPrintable,
+        b"" | b"7bit" | b"8bit" | b"binary" | b"7bits" | b"8bits" | b"7-bit" | b"8-bit" => Encoding::Identity,
         _ => Encoding::Unknown,
     }
 }
@@ -174,13 +174,19 @@ mod tests {
             ("Content-Disposition: attachment;\r\n filename*0=\"long \";\r\n filename*1=\"name.txt\"", "long name.txt"),
             ("Content-Disposition: attachment; filename=\"=?utf-8?B?Y2Fmw6kudHh0?=\"", "café.txt"),
             ("Content-Disposition: attachment; filename==?utf-8?B?Y2Fmw6kudHh0?=", "café.txt"),
+            ("Content-Disposition: attachment;\n filename=\"=?utf-8?Q?caf=C3?=\n =?utf-8?Q?=A9.txt?=\"", "café.txt"),
+            ("Content-Disposition: attachment; filename=\"=?utf-8?Q?a=22b.txt?=\"", "a\"b.txt"),
             ("Content-Disposition: attachment; filename=\"café.txt\"", "café.txt"),
             ("Content-Disposition: attachment; filename*=iso-8859-1'de'gr%FC%DFe.txt", "grüße.txt"),
         ] {
             check(header, "text/plain", Some(name));
         }
         check("Content-Type: image/png; name=x.png", "image/png", Some("x.png"));
-        check("Content-Type: image/png; name=x.png\nContent-Disposition: inline; filename=", "image/png", Some("x.png"));
+        check(
+            "Content-Type: image/png; name=x.png\nContent-Disposition: inline; filename=",
+            "image/png",
+            Some("x.png"),
+        );
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod html_text;
 mod mail;
 mod message_id;
 mod mime;
+mod quoting;
 mod recipients;
 mod structure;
 mod transfer;
@@ -98,6 +99,10 @@ fn header_only(raw: &[u8]) -> Mail {
 /// Cuts a byte order mark and blank lines, behind which some servers hide the header.
 fn trim_start(raw: &[u8]) -> &[u8] {
     let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
-    let blank = raw.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-    raw.get(blank..).unwrap_or_default()
+    let blank = raw.len() - raw.trim_ascii_start().len();
+    let (blanks, _) = raw.split_at_checked(blank).unwrap_or((raw, &[]));
+    // Blanks at the head of the first line that has more are its own.
+    let lines = memchr::memrchr(b'\n', blanks).map_or(0, |at| at + 1);
+    let only_blanks = blank == raw.len();
+    raw.get(if only_blanks { blank } else { lines }..).unwrap_or_default()
 }

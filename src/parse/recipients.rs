@@ -56,11 +56,10 @@ mod tests {
             "Delivered-To: b@x\nX-Original-To: a+t@x\nDelivered-To: A+T@x\nTo: list@y\n",
             &[("a+t@x", Some("t"), "X-Original-To"), ("b@x", None, "Delivered-To")],
         );
-        check("To: L <l@y>, m@y\nCc: l@y, n+1+2@y\n", &[
-            ("l@y", None, "To"),
-            ("m@y", None, "To"),
-            ("n+1+2@y", Some("1+2"), "Cc"),
-        ]);
+        check(
+            "To: L <l@y>, m@y\nCc: l@y, n+1+2@y\n",
+            &[("l@y", None, "To"), ("m@y", None, "To"), ("n+1+2@y", Some("1+2"), "Cc")],
+        );
         check("Envelope-To: <a@x>, b@x\nTo: c@x\n", &[("a@x", None, "Envelope-To"), ("b@x", None, "Envelope-To")]);
         check("Delivered-To: Mailing-List\n", &[("Mailing-List", None, "Delivered-To")]);
         check("Subject: x\n", &[]);

@@ -19,6 +19,9 @@ const DEPTH_MAX: usize = 50;
 /// More parts than these stay in the raw message. A mail of 50 MiB can be cut into seven million.
 const PARTS_MAX: usize = 10_000;
 
+/// The longest boundary that is guessed; RFC 2046 allows 70.
+const BOUNDARY_MAX: usize = 200;
+
 /// A part: a leaf with a body, or a multipart with children.
 #[derive(Debug)]
 pub(super) struct Part<'x> {
@@ -87,7 +90,14 @@ impl Walk<'_> {
             self.beyond = true;
             return Vec::new();
         }
-        let Split { parts, closed, cut } = split(body, mime.boundary.as_deref(), PARTS_MAX.saturating_sub(self.parts));
+        let limit = PARTS_MAX.saturating_sub(self.parts);
+        let mut found = split(body, mime.boundary.as_deref().map(str::as_bytes), limit);
+        if let Some(boundary) = found.is_empty().then(|| guess(body)).flatten() {
+            let detail = format!("{} has another boundary than it says", place(number));
+            self.defects.add(DefectKind::MissingBoundary, detail);
+            found = split(body, Some(boundary), limit);
+        }
+        let Split { parts, closed, cut } = found;
         self.beyond |= cut;
         if parts.is_empty() && cut {
             return Vec::new();
@@ -137,11 +147,26 @@ struct Split<'x> {
     cut: bool,
 }
 
+impl Split<'_> {
+    fn is_empty(&self) -> bool {
+        self.parts.is_empty() && !self.cut
+    }
+}
+
+/// The boundary that the first line with two dashes is, if the line that ends it follows.
+fn guess(body: &[u8]) -> Option<&[u8]> {
+    let start = if body.starts_with(b"--") { 0 } else { memmem::find(body, b"\n--")? + 1 };
+    let line = body.get(start..)?.split(|b| *b == b'\n').next()?.trim_ascii_end();
+    let end = [b"\n", line, b"--"].concat();
+    let boundary = line.strip_prefix(b"--").filter(|name| !name.is_empty() && name.len() <= BOUNDARY_MAX)?;
+    memmem::find(body, &end).map(|_| boundary)
+}
+
 /// Cuts `body` at its boundary lines, into `limit` parts at most.
-fn split<'x>(body: &'x [u8], boundary: Option<&str>, limit: usize) -> Split<'x> {
+fn split<'x>(body: &'x [u8], boundary: Option<&[u8]>, limit: usize) -> Split<'x> {
     let mut split = Split { parts: Vec::new(), closed: false, cut: false };
     let Some(boundary) = boundary else { return split };
-    let delimiter = [b"--", boundary.as_bytes()].concat();
+    let delimiter = [b"--", boundary].concat();
     let mut start = None;
     for at in memmem::find_iter(body, &delimiter) {
         let (before, line) = body.split_at_checked(at).unwrap_or((body, &[]));
@@ -211,13 +236,14 @@ mod tests {
     fn parts_are_numbered_as_imap_does() {
         check("A: b\n\nx", "1plain", &[]);
         check(&format!("{MIXED}b\n\n--b\n\nx\n--b\n\ny\n--b--\n"), "mixed(1plain 2plain)", &[]);
-        let inner = "Content-Type: multipart/alternative; boundary=c\n\n--c\n\nx\n--c\nContent-Type: text/html\n\ny\n--c--\n";
-        check(&format!("{MIXED}b\n\n--b\n{inner}\n--b\n\ny\n--b--\n"), "mixed(1alternative(1.1plain 1.2html) 2plain)", &[]);
+        let inner =
+            "Content-Type: multipart/alternative; boundary=c\n\n--c\n\nx\n--c\nContent-Type: text/html\n\ny\n--c--\n";
         check(
-            "Content-Type: multipart/digest; boundary=b\n\n--b\n\nA: b\n\nx\n--b--",
-            "digest(1rfc822)",
+            &format!("{MIXED}b\n\n--b\n{inner}\n--b\n\ny\n--b--\n"),
+            "mixed(1alternative(1.1plain 1.2html) 2plain)",
             &[],
         );
+        check("Content-Type: multipart/digest; boundary=b\n\n--b\n\nA: b\n\nx\n--b--", "digest(1rfc822)", &[]);
     }
 
     #[test]
@@ -225,6 +251,7 @@ mod tests {
         check(&format!("{MIXED}b\n\n--bb\n\nx\n"), "1plain", &[DefectKind::MissingBoundary]);
         check("Content-Type: multipart/mixed\n\nx\n", "1plain", &[DefectKind::MissingBoundary]);
         check(&format!("{MIXED}b\n\n--b\n\nx\n"), "mixed(1plain)", &[DefectKind::MissingBoundary]);
+        check(&format!("{MIXED}b\n\n\n--c\n\nx\n--c--\n"), "mixed(1plain)", &[DefectKind::MissingBoundary]);
         let open = "Content-Type: multipart/mixed; boundary=c\n\n--c\n\nx\n";
         check(
             &format!("{MIXED}b\n\n--b\n{open}\n--b\n\ny\n--b--\n"),

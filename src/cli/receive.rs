@@ -1,0 +1,286 @@
+//! `pophook receive`: an endpoint for trying things out.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use bytesize::ByteSize;
+use clap::Args;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::out;
+use crate::clock::Clock;
+use crate::deliver::signature;
+use crate::deliver::signature::Key;
+use crate::deliver::signature::Signed;
+use crate::secret::Secret;
+
+/// The largest body that is taken: base64 of the largest mail that anyone accepts, and then some.
+const BODY_MAX: usize = 256 * 1024 * 1024;
+
+/// Characters of the text that are shown.
+const TEXT_SHOWN: usize = 300;
+
+/// Receives posts, verifies their signature and shows them.
+///
+/// Point an endpoint's url at it to see what pophook sends, before the real receiver exists:
+///
+///   pophook receive --secret whsec_…
+///
+/// With a secret, a post whose signature is missing or wrong is answered 401. Give several during a change of keys.
+/// `--status 503` plays a receiver that is down. Ctrl-C ends it.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Receive {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8089")]
+    listen: SocketAddr,
+    /// A secret that posts must be signed with (whsec_ and base64); may be repeated. `POPHOOK_SECRET` in the
+    /// environment gives one that does not show in the list of processes
+    #[arg(long, value_name = "SECRET", value_parser = key)]
+    secret: Vec<Key>,
+    /// The status to answer
+    #[arg(long, value_name = "CODE", default_value = "204", value_parser = status)]
+    status: StatusCode,
+    /// Print the whole body of each post on one line, and nothing else (the address goes to standard error)
+    #[arg(long)]
+    json: bool,
+    /// End after this many posts
+    #[arg(long, value_name = "N")]
+    max: Option<u64>,
+}
+
+fn key(text: &str) -> Result<Key, &'static str> {
+    Key::parse(&Secret::new(text)).ok_or("not a secret: whsec_ and the base64 of 24 to 64 bytes")
+}
+
+fn status(text: &str) -> Result<StatusCode, &'static str> {
+    let code: u16 = text.parse().map_err(|_| "not a number")?;
+    let code = StatusCode::from_u16(code).map_err(|_| "not a status code")?;
+    if code.is_informational() { Err("not a final status code: 200 to 999") } else { Ok(code) }
+}
+
+/// The environment variable that is looked at when no secret is given.
+const SECRET_ENV: &str = "POPHOOK_SECRET";
+
+/// What every post needs.
+struct Desk {
+    keys: Vec<Key>,
+    status: StatusCode,
+    json: bool,
+    left: Option<AtomicU64>,
+    stop: CancellationToken,
+    clock: Clock,
+}
+
+impl Receive {
+    /// Serves until a signal, or until enough posts came.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on or the secret in the environment is none.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.serve())
+    }
+
+    async fn serve(self) -> anyhow::Result<ExitCode> {
+        let keys = self.keys()?;
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}: choose another with --listen", self.listen))?;
+        let stop = CancellationToken::new();
+        let listening = format!("listening on http://{}", listener.local_addr()?);
+        if self.json { out::note(&listening) } else { out::line(listening.as_bytes()) }?;
+        let desk = Arc::new(Desk {
+            keys,
+            status: self.status,
+            json: self.json,
+            left: self.max.map(AtomicU64::new),
+            stop: stop.clone(),
+            clock: Clock::system(),
+        });
+        let router = Router::new().fallback(take).with_state(desk);
+        let mut terminate = signal(SignalKind::terminate())?;
+        let ended = async move {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+                () = stop.cancelled() => {}
+            }
+        };
+        axum::serve(listener, router).with_graceful_shutdown(ended).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn keys(&self) -> anyhow::Result<Vec<Key>> {
+        if !self.secret.is_empty() {
+            return Ok(self.secret.clone());
+        }
+        match std::env::var(SECRET_ENV) {
+            Ok(text) if !text.is_empty() => {
+                let key = key(&text).map_err(anyhow::Error::msg).with_context(|| format!("${SECRET_ENV}"))?;
+                Ok(vec![key])
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+async fn take(State(desk): State<Arc<Desk>>, request: Request<Body>) -> (StatusCode, String) {
+    let (head, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, BODY_MAX).await else {
+        return (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {BODY_MAX} bytes, or it broke off\n"));
+    };
+    let answer = desk.answer(&head.headers, &body);
+    if desk.is_last() {
+        desk.stop.cancel();
+    }
+    answer
+}
+
+impl Desk {
+    fn answer(&self, headers: &HeaderMap, body: &[u8]) -> (StatusCode, String) {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let signed = Signed {
+            id: header("webhook-id"),
+            timestamp: header("webhook-timestamp"),
+            signature: header("webhook-signature"),
+        };
+        let now = self.clock.now().as_second();
+        let trust = if self.keys.is_empty() { Ok(()) } else { signature::verify(&self.keys, signed, now, body) };
+        match (trust, self.json) {
+            (Ok(()), true) => self.print(&one_line(body)),
+            (Ok(()), false) => self.print(summary(signed.id, body).as_bytes()),
+            (Err(why), true) => self.print(serde_json::json!({ "refused": why.to_string() }).to_string().as_bytes()),
+            (Err(why), false) => self.print(format!("refused: {why}\n").as_bytes()),
+        }
+        match trust {
+            Ok(()) => (self.status, String::new()),
+            Err(why) => (StatusCode::UNAUTHORIZED, format!("{why}\n")),
+        }
+    }
+
+    fn print(&self, text: &[u8]) {
+        // A reader that has gone away shall not make the sender try again.
+        if out::line(text).is_err() {
+            self.stop.cancel();
+        }
+    }
+
+    /// Counts a post; true for the last one.
+    fn is_last(&self) -> bool {
+        self.left.as_ref().is_some_and(|left| left.fetch_sub(1, Ordering::Relaxed) <= 1)
+    }
+}
+
+/// The body on one line, as JSON even if it is none.
+fn one_line(body: &[u8]) -> Vec<u8> {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(_) if !body.contains(&b'\n') => body.to_vec(),
+        Ok(value) => value.to_string().into_bytes(),
+        Err(_) => serde_json::json!({ "not_json": String::from_utf8_lossy(body) }).to_string().into_bytes(),
+    }
+}
+
+/// What a person wants to know of a post.
+fn summary(id: Option<&str>, body: &[u8]) -> String {
+    let id = out::excerpt(id.unwrap_or("(no webhook-id)"), 60);
+    let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        return format!("{id}  {} bytes, not JSON\n", body.len());
+    };
+    let mut lines = vec![format!("{id}  {}  {} bytes", text_at(&value, "/type"), body.len())];
+    let mut row = |name: &str, shown: &str| lines.push(format!("  {name:<12}{shown}"));
+    row("mailbox", &text_at(&value, "/data/mailbox"));
+    for name in ["from", "to", "recipients"] {
+        let list = format!("/data/{name}");
+        let addresses: Vec<_> = items(&value, &list).map(|item| text_at(item, "/address")).collect();
+        row(name, &out::excerpt(&addresses.join(", "), 120));
+    }
+    row("subject", &text_at(&value, "/data/subject"));
+    row("date", &text_at(&value, "/data/date"));
+    for part in items(&value, "/data/attachments") {
+        let size = ByteSize(part.pointer("/size").and_then(Value::as_u64).unwrap_or_default());
+        row("attachment", &format!("{} ({}, {size})", text_at(part, "/safe_filename"), text_at(part, "/content_type")));
+    }
+    for defect in items(&value, "/data/defects") {
+        row("defect", &format!("{}: {}", text_at(defect, "/kind"), text_at(defect, "/detail")));
+    }
+    if let Some(text) = value.pointer("/data/text").and_then(Value::as_str) {
+        row("text", &out::excerpt(text, TEXT_SHOWN));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn text_at(value: &Value, pointer: &str) -> String {
+    out::excerpt(value.pointer(pointer).and_then(Value::as_str).unwrap_or("–"), 120)
+}
+
+fn items<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value> {
+    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn desk(keys: Vec<Key>) -> Desk {
+        let status = StatusCode::NO_CONTENT;
+        let clock = Clock::by_hand(jiff::Timestamp::from_second(1000).unwrap());
+        Desk { keys, status, json: true, left: Some(AtomicU64::new(2)), stop: CancellationToken::new(), clock }
+    }
+
+    #[test]
+    fn a_post_that_is_not_signed_with_the_secret_is_refused() {
+        let key = key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signature = signature::sign(std::slice::from_ref(&key), "msg_1", 1000, b"{}");
+        let headers = [("webhook-id", "msg_1"), ("webhook-timestamp", "1000"), ("webhook-signature", &*signature)];
+        let headers: HeaderMap =
+            headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect();
+        let desk = desk(vec![key]);
+        assert_eq!(desk.answer(&headers, b"{}").0, StatusCode::NO_CONTENT);
+        assert_eq!(desk.answer(&headers, b"{ }").0, StatusCode::UNAUTHORIZED);
+        assert_eq!(desk.answer(&HeaderMap::new(), b"{}").0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[test]
+    fn without_a_secret_every_post_is_taken_until_enough_came() {
+        let desk = desk(Vec::new());
+        assert_eq!(desk.answer(&HeaderMap::new(), b"not json").0, StatusCode::NO_CONTENT);
+        assert_eq!([desk.is_last(), desk.is_last()], [false, true]);
+    }
+
+    #[test]
+    fn a_summary_shows_what_matters() {
+        let body = serde_json::json!({ "type": "mail.received", "data": {
+            "mailbox": "support", "from": [{ "address": "a@x" }], "subject": "hi\u{1b}[2J",
+            "attachments": [{ "safe_filename": "x.pdf", "content_type": "application/pdf", "size": 2048 }],
+            "text": "hello\nworld",
+        }});
+        let shown = summary(Some("msg_1"), body.to_string().as_bytes());
+        for part in ["msg_1  mail.received", "a@x", "hi\u{fffd}[2J", "x.pdf (application/pdf, 2.0 KiB)", "hello world"]
+        {
+            assert!(shown.contains(part), "{part:?} in {shown}");
+        }
+        assert_eq!(summary(None, b"x"), "(no webhook-id)  1 bytes, not JSON\n");
+    }
+
+    #[test]
+    fn every_body_is_shown_as_one_line_of_json() {
+        for (body, expected) in [("{\"a\":1}", "{\"a\":1}"), ("{\n}", "{}"), ("x", "{\"not_json\":\"x\"}")] {
+            assert_eq!(String::from_utf8_lossy(&one_line(body.as_bytes())), expected);
+        }
+    }
+}
