@@ -1,0 +1,138 @@
+//! One try to deliver one message to one endpoint.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::Endpoint;
+use super::outcome::Judgement;
+use super::outcome::Outcome;
+use super::outcome::Says;
+use super::outcome::judge;
+use super::payload::json;
+use super::recent::Recent;
+use super::settle::settle;
+use super::webhook::Answer;
+use super::webhook::Post;
+use super::webhook::Webhook;
+use crate::clock::Clock;
+use crate::ident::MailboxName;
+use crate::parse;
+use crate::parse::Defect;
+use crate::parse::DefectKind;
+use crate::parse::Mail;
+use crate::spool::Claim;
+use crate::spool::Form;
+use crate::spool::Record;
+use crate::spool::Spool;
+use crate::spool::Spooled;
+
+/// What attempts need; shared by all of an endpoint's.
+#[derive(Debug)]
+pub(super) struct Means {
+    pub(super) endpoint: Endpoint,
+    pub(super) webhook: Webhook,
+    pub(super) labels: Arc<BTreeMap<MailboxName, BTreeMap<String, String>>>,
+    pub(super) spool: Arc<dyn Spool>,
+    pub(super) recent: Arc<Recent>,
+    pub(super) clock: Clock,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(super) struct Attempted {
+    pub(super) message: Spooled,
+    pub(super) judgement: Judgement,
+    pub(super) record: Record,
+}
+
+/// Makes one attempt.
+pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Attempted {
+    let (started_at, began) = (means.clock.now(), means.clock.uptime());
+    let answer = match render(&means, &claim, started_at).await {
+        Ok(post) => means.webhook.post(post).await,
+        Err(failure) => Answer::Failed(failure),
+    };
+    let took = means.clock.uptime().saturating_sub(began);
+    conclude(&means, claim, answer, (started_at, took), fastrand::f64())
+}
+
+fn conclude(
+    means: &Means,
+    claim: Claim,
+    answer: Answer,
+    (started_at, took): (Timestamp, Duration),
+    chance: f64,
+) -> Attempted {
+    let (judgement, status, error, body) = match answer {
+        Answer::Status { status, retry_after, body } => {
+            let judgement = judge(status, retry_after);
+            (judgement, Some(status), None, (judgement.outcome != Outcome::Delivered).then_some(body))
+        }
+        Answer::Failed(kind) => {
+            (Judgement { outcome: Outcome::Deferred, says: Says::Nothing }, None, Some(kind), None)
+        }
+    };
+    let record = Record {
+        delivery: claim.delivery,
+        generation: claim.generation,
+        attempt: claim.attempt,
+        started_at,
+        took,
+        status,
+        error,
+        answer: body.filter(|body| !body.is_empty()),
+        outcome: judgement.outcome.as_str(),
+        end: settle(judgement, &claim, &means.endpoint, means.clock.now(), chance),
+    };
+    Attempted { message: claim.message, judgement, record }
+}
+
+/// The signed body, or the name of what went wrong on our side.
+async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post, &'static str> {
+    let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
+    let raw = match (&kept, means.endpoint.include_raw) {
+        (Some(_), false) => Vec::new(),
+        _ => means.spool.raw(claim.message.key).await.map_err(|_| "spool")?.ok_or("released")?,
+    };
+    let (means, message, form) = (Arc::clone(means), claim.message.clone(), claim.form);
+    let rendering = move || {
+        let (mail, include_raw) = match form {
+            Form::Parsed => (kept.unwrap_or_else(|| Arc::new(parse::parse(&raw, &parse::Options::default()))), false),
+            Form::Unparsed => (Arc::new(unparsed()), true),
+        };
+        let body = json::render(
+            &facts(&message, &means.labels),
+            &mail,
+            &raw,
+            &json::Options {
+                attachments: means.endpoint.attachments,
+                include_raw: include_raw || means.endpoint.include_raw,
+            },
+        );
+        means.webhook.sign(message.id.as_str(), at, Bytes::from(body))
+    };
+    tokio::task::spawn_blocking(rendering).await.map_err(|_| "render")
+}
+
+fn facts<'a>(message: &'a Spooled, labels: &'a BTreeMap<MailboxName, BTreeMap<String, String>>) -> json::Facts<'a> {
+    const NONE: &BTreeMap<String, String> = &BTreeMap::new();
+    json::Facts {
+        id: &message.id,
+        mailbox: &message.mailbox,
+        labels: labels.get(&message.mailbox).unwrap_or(NONE),
+        unique_id: message.unique_id.as_ref(),
+        spooled_at: message.spooled_at,
+        size: message.size,
+        sha256: message.sha256,
+    }
+}
+
+/// What stands in for a mail that an operator wants sent as it is.
+fn unparsed() -> Mail {
+    let detail = "sent unparsed, by command".to_owned();
+    Mail { defects: vec![Defect { kind: DefectKind::ParserFailed, detail }], ..Mail::default() }
+}

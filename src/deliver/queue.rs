@@ -1,0 +1,222 @@
+//! One endpoint's loop: claim what is due, as far as slots are free; post; write down.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinError;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Mode;
+use super::attempt::Attempted;
+use super::attempt::Means;
+use super::attempt::attempt;
+use super::outcome::Outcome;
+use super::outcome::Says;
+use crate::metrics::DeliverMetrics;
+use crate::spool::End;
+use crate::spool::Hold;
+use crate::spool::MessageKey;
+use crate::spool::Record;
+use crate::spool::SpoolError;
+use crate::spool::Wanted;
+
+/// Records that may wait for their commit; beyond that, no new attempt begins.
+const RECORDS_MAX: usize = 256;
+/// An endpoint that refused this many different messages with no success between is at fault itself.
+const REFUSED_MAX: usize = 20;
+/// Two answers 410 this far apart mean it.
+const GONE_APART: Duration = Duration::from_secs(60);
+/// How long to wait after a fault of the spool.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// One endpoint's queue.
+#[derive(Debug)]
+pub(super) struct Queue {
+    means: Arc<Means>,
+    metrics: DeliverMetrics,
+    /// Different messages refused in a row.
+    refused: HashSet<MessageKey>,
+    gone_since: Option<Duration>,
+}
+
+impl Queue {
+    pub(super) fn new(means: Means, metrics: DeliverMetrics) -> Queue {
+        Queue { means: Arc::new(means), metrics, refused: HashSet::new(), gone_since: None }
+    }
+
+    /// Delivers until `stop`, then lets the attempts under way end. In [`Mode::Once`], ends when everything due has
+    /// been tried once and `sorted` says that no more will come.
+    pub(super) async fn run(
+        mut self,
+        mode: Mode,
+        sorted: CancellationToken,
+        stop: CancellationToken,
+    ) -> Result<(), SpoolError> {
+        let mut work = self.means.spool.work();
+        let mut attempts = JoinSet::new();
+        let mut records = JoinSet::new();
+        let untried_since = matches!(mode, Mode::Once).then(|| self.means.clock.now());
+        loop {
+            // Read before the claim: what comes in between must not be missed.
+            work.borrow_and_update();
+            let complete = sorted.is_cancelled();
+            let mut next_due = None;
+            if !stop.is_cancelled() {
+                next_due = self.start(&mut attempts, records.len(), untried_since).await?;
+            }
+            if attempts.is_empty() && records.is_empty() && (stop.is_cancelled() || (complete && untried_since.is_some())) {
+                return Ok(());
+            }
+            tokio::select! {
+                Some(ended) = attempts.join_next() => {
+                    for attempted in std::iter::once(ended).chain(std::iter::from_fn(|| attempts.try_join_next())) {
+                        self.conclude(attempted, &mut records).await?;
+                    }
+                }
+                Some(recorded) = records.join_next() => {
+                    joined(recorded)??;
+                    while let Some(recorded) = records.try_join_next() {
+                        joined(recorded)??;
+                    }
+                }
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+                () = sorted.cancelled(), if !complete => {}
+                () = self.idle(&mut work, next_due), if attempts.len() < self.means.endpoint.max_in_flight => {}
+            }
+        }
+    }
+
+    /// Returns when there may be something to claim.
+    async fn idle(&self, work: &mut watch::Receiver<u64>, next_due: Option<Timestamp>) {
+        tokio::select! {
+            _ = work.changed() => {}
+            () = self.means.clock.wait_until(next_due.unwrap_or(Timestamp::MAX)) => {}
+        }
+    }
+
+    /// Claims as much as slots are free, and begins the attempts. Tells when to look again.
+    async fn start(
+        &self,
+        attempts: &mut JoinSet<Attempted>,
+        waiting: usize,
+        untried_since: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, SpoolError> {
+        let free = self.means.endpoint.max_in_flight.saturating_sub(attempts.len());
+        if free == 0 || waiting >= RECORDS_MAX {
+            return Ok(None);
+        }
+        match self.means.spool.claim(&self.means.endpoint.name, Wanted { free, untried_since }).await {
+            Ok(claimed) => {
+                for claim in claimed.claims {
+                    attempts.spawn(attempt(Arc::clone(&self.means), claim));
+                }
+                Ok(claimed.next_due)
+            }
+            Err(error) if error.is_fatal() => Err(error),
+            Err(error) => {
+                tracing::warn!(endpoint = %self.means.endpoint.name, %error, "cannot look for deliveries now");
+                Ok(self.means.clock.now().checked_add(LOOK_AGAIN).ok())
+            }
+        }
+    }
+
+    async fn conclude(
+        &mut self,
+        ended: Result<Attempted, JoinError>,
+        records: &mut JoinSet<Result<(), SpoolError>>,
+    ) -> Result<(), SpoolError> {
+        let Attempted { message, judgement, record } = joined(ended)?;
+        let name = self.means.endpoint.name.as_str();
+        self.metrics.attempt_seconds.with_label_values(&[name]).observe(record.took.as_secs_f64());
+        self.metrics.attempts.with_label_values(&[name, record.outcome]).inc();
+        if !matches!(record.end, End::Deferred { .. }) {
+            self.means.recent.forget(message.key);
+        }
+        match (&record.end, record.status, record.error) {
+            (End::Delivered, ..) => {
+                let age = self.means.clock.now().duration_since(message.spooled_at).as_secs_f64();
+                self.metrics.latency.with_label_values(&[name]).observe(age.max(0.0));
+                tracing::debug!(id = %message.id, endpoint = name, attempt = record.attempt, "delivered");
+            }
+            (End::Deferred { due, .. }, status, error) => {
+                tracing::info!(id = %message.id, endpoint = name, attempt = record.attempt, status, error, %due, "deferred");
+            }
+            (End::Dead(reason), status, error) => {
+                let reason = reason.as_str();
+                tracing::error!(id = %message.id, endpoint = name, status, error, reason, "dead letter: see `pophook spool list`");
+            }
+        }
+        self.heed(judgement.says, judgement.outcome, message.key).await?;
+        records.spawn(write_down(Arc::clone(&self.means), record));
+        Ok(())
+    }
+
+    /// What the answer says of the endpoint itself.
+    async fn heed(&mut self, says: Says, outcome: Outcome, message: MessageKey) -> Result<(), SpoolError> {
+        match outcome {
+            Outcome::Delivered => {
+                self.refused.clear();
+                self.gone_since = None;
+            }
+            Outcome::Refused => {
+                self.refused.insert(message);
+            }
+            Outcome::Deferred => {}
+        }
+        let means = Arc::clone(&self.means);
+        let (endpoint, now) = (&means.endpoint.name, means.clock.uptime());
+        let done = match says {
+            Says::Wait(wait) => {
+                let until = means.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
+                tracing::warn!(%endpoint, %until, "the endpoint asks to wait");
+                means.spool.pause(endpoint, until).await
+            }
+            Says::Gone if self.gone_since.is_some_and(|since| now.saturating_sub(since) >= GONE_APART) => {
+                self.hold(Hold::Gone).await
+            }
+            Says::Gone => {
+                self.gone_since.get_or_insert(now);
+                Ok(())
+            }
+            Says::Nothing if self.refused.len() >= REFUSED_MAX => {
+                self.refused.clear();
+                self.hold(Hold::RefusesAll).await
+            }
+            Says::Nothing => Ok(()),
+        };
+        // A pause or hold that cannot be written down now will be asked for by the next answer again.
+        done.or_else(|error| if error.is_fatal() { Err(error) } else { Ok(()) })
+    }
+
+    async fn hold(&self, why: Hold) -> Result<(), SpoolError> {
+        let endpoint = &self.means.endpoint.name;
+        tracing::error!(%endpoint, why = why.as_str(), "the endpoint is held; end it with `pophook endpoint resume`");
+        self.metrics.held.with_label_values(&[endpoint.as_str()]).set(1);
+        self.means.spool.hold(endpoint, why).await
+    }
+}
+
+/// Writes an attempt's end down, however long that takes: until then its claim stands, and it is not made again.
+async fn write_down(means: Arc<Means>, record: Record) -> Result<(), SpoolError> {
+    loop {
+        match means.spool.record(record.clone()).await {
+            Err(error) if !error.is_fatal() => {
+                tracing::warn!(endpoint = %means.endpoint.name, %error, "cannot write an attempt down now; trying again");
+                means.clock.wait(LOOK_AGAIN).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// A task of ours that panicked is a fault of ours; the process ends and starts anew with everything in the spool.
+fn joined<T>(ended: Result<T, JoinError>) -> Result<T, SpoolError> {
+    ended.map_err(|error| {
+        tracing::error!(%error, "an attempt crashed");
+        SpoolError::Closed
+    })
+}

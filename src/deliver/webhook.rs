@@ -1,0 +1,222 @@
+//! The HTTP client of one endpoint: one post, one answer, every wait bounded.
+//!
+//! A 2xx status line is success, even if the body behind it stalls. Redirects are never followed: a POST that becomes a
+//! GET somewhere else delivers nothing.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use reqwest::Client;
+use reqwest::Response;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::header::DATE;
+use reqwest::header::HeaderMap;
+use reqwest::header::HeaderName;
+use reqwest::header::HeaderValue;
+use reqwest::header::RETRY_AFTER;
+use reqwest::redirect::Policy;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::Endpoint;
+use super::Signing;
+use super::outcome;
+use super::signature;
+use super::signature::Key;
+use super::upload::Upload;
+
+/// TCP and TLS together.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Idle connections go before the peer's own limit (5 s in many servers) closes them under a request.
+const IDLE: Duration = Duration::from_secs(4);
+/// An upload that makes no progress for so long has failed.
+const UPLOAD_STALL: Duration = Duration::from_secs(30);
+/// The whole exchange: this, and a second for each [`UPLOAD_RATE`] bytes.
+const WHOLE: Duration = Duration::from_secs(45);
+/// The slowest upload that is waited for, in bytes per second.
+const UPLOAD_RATE: u64 = 512 << 10;
+/// What is read of an answer's body.
+const ANSWER_BYTES: usize = 64 << 10;
+/// How long an answer's body is read.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// What is kept of an answer that was no success, in bytes.
+const ANSWER_KEPT: usize = 512;
+
+/// What came back, or did not.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// A status line arrived.
+    Status { status: u16, retry_after: Option<Duration>, body: String },
+    /// It did not; the value names the kind of failure.
+    Failed(&'static str),
+}
+
+/// Why an endpoint's client cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("endpoint {name}: cannot make its HTTP client")]
+pub struct ClientError {
+    name: String,
+    #[source]
+    source: reqwest::Error,
+}
+
+/// The way to one endpoint.
+#[derive(Debug, Clone)]
+pub(super) struct Webhook {
+    client: Client,
+    endpoint: Endpoint,
+    keys: Vec<Key>,
+}
+
+/// One post, ready to go.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) id: String,
+    pub(super) at: Timestamp,
+    pub(super) signature: Option<String>,
+    pub(super) body: Bytes,
+}
+
+impl Webhook {
+    pub(super) fn new(endpoint: Endpoint) -> Result<Webhook, ClientError> {
+        let failed = |source| ClientError { name: endpoint.name.to_string(), source };
+        let mut builder = Client::builder()
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
+            .user_agent(concat!("pophook/", env!("CARGO_PKG_VERSION")))
+            .tls_version_min(reqwest::tls::Version::TLS_1_2);
+        if let Some(pem) = &endpoint.ca_pem {
+            builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(failed)?);
+        }
+        let keys = match &endpoint.signing {
+            Signing::None => Vec::new(),
+            Signing::Keys(keys) => keys.iter().filter_map(Key::parse).collect(),
+        };
+        let client = builder.build().map_err(failed)?;
+        Ok(Webhook { client, endpoint, keys })
+    }
+
+    /// Signs `body` for this endpoint, as sent at `at`.
+    pub(super) fn sign(&self, id: &str, at: Timestamp, body: Bytes) -> Post {
+        let signature = (!self.keys.is_empty()).then(|| signature::sign(&self.keys, id, at.as_second(), &body));
+        Post { id: id.to_owned(), at, signature, body }
+    }
+
+    /// Posts, and reads the answer as far as it is worth.
+    pub(super) async fn post(&self, post: Post) -> Answer {
+        let size = u64::try_from(post.body.len()).unwrap_or(u64::MAX);
+        let whole = WHOLE.saturating_add(Duration::from_secs(size / UPLOAD_RATE));
+        let now = post.at;
+        let sent = timeout(whole.max(self.endpoint.timeout), self.send(post)).await;
+        match sent {
+            Ok(Ok(response)) => read(response, now).await,
+            Ok(Err(failure)) => Answer::Failed(failure),
+            Err(_) => Answer::Failed("timeout"),
+        }
+    }
+
+    async fn send(&self, post: Post) -> Result<Response, &'static str> {
+        let headers = self.headers(&post);
+        let (body, left) = Upload::new(post.body);
+        let request = self.client.post(self.endpoint.url.clone()).headers(headers).body(reqwest::Body::wrap(body));
+        tokio::select! {
+            answer = request.send() => answer.map_err(|error| kind(&error)),
+            failure = self.too_slow(left) => Err(failure),
+        }
+    }
+
+    /// Returns when the upload stalls, or the answer to it does not begin in time.
+    async fn too_slow(&self, mut left: watch::Receiver<usize>) -> &'static str {
+        while *left.borrow_and_update() > 0 {
+            match timeout(UPLOAD_STALL, left.changed()).await {
+                Ok(Ok(())) => {}
+                // The body is gone, sent or not: the answer, or an error, is what remains to wait for.
+                Ok(Err(_)) => break,
+                Err(_) => return "upload_stalled",
+            }
+        }
+        tokio::time::sleep(self.endpoint.timeout).await;
+        "timeout"
+    }
+
+    fn headers(&self, post: &Post) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut add = |name, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        add("webhook-id", &post.id);
+        add("webhook-timestamp", &post.at.as_second().to_string());
+        if let Some(signature) = &post.signature {
+            add("webhook-signature", signature);
+        }
+        headers.extend(self.endpoint.headers.clone());
+        headers
+    }
+}
+
+async fn read(mut response: Response, now: Timestamp) -> Answer {
+    let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let retry_after = header(RETRY_AFTER).and_then(|value| outcome::retry_after(value, header(DATE), now));
+    let status = response.status();
+    let mut body = Vec::new();
+    let reading = async {
+        let mut read = 0;
+        // Read to its end, so that the connection can be used again; but not for ever.
+        while let Ok(Some(chunk)) = response.chunk().await {
+            read += chunk.len();
+            let room = ANSWER_KEPT.saturating_sub(body.len());
+            body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+            if read > ANSWER_BYTES {
+                break;
+            }
+        }
+    };
+    // A body that stalls changes nothing: the status line has said it.
+    drop(timeout(ANSWER_TIME, reading).await);
+    Answer::Status { status: status.as_u16(), retry_after, body: String::from_utf8_lossy(&body).into_owned() }
+}
+
+fn kind(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "timeout"
+    } else if error.is_connect() {
+        "connect"
+    } else if error.is_builder() {
+        "request"
+    } else {
+        "connection"
+    }
+}
+
+/// What an endpoint answered to a test event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// The HTTP status, where one arrived.
+    pub status: Option<u16>,
+    /// The first bytes of the answer, or the kind of failure.
+    pub answer: String,
+}
+
+/// Posts a signed test event to `endpoint`.
+///
+/// # Errors
+/// A client that cannot be made.
+pub async fn test(endpoint: &Endpoint, now: Timestamp) -> Result<Tested, ClientError> {
+    let body = serde_json::json!({
+        "type": "endpoint.test",
+        "timestamp": format!("{now:.3}"),
+        "data": { "endpoint": endpoint.name.as_str() },
+    });
+    let webhook = Webhook::new(endpoint.clone())?;
+    let id = format!("evt_test_{}", now.as_millisecond());
+    let post = webhook.sign(&id, now, Bytes::from(body.to_string()));
+    Ok(match webhook.post(post).await {
+        Answer::Status { status, body, .. } => Tested { status: Some(status), answer: body },
+        Answer::Failed(kind) => Tested { status: None, answer: kind.to_owned() },
+    })
+}
