@@ -24,3 +24,5 @@ pub mod admin;
 pub mod config;
 
 pub mod cli;
+
+pub mod app;

@@ -171,6 +171,16 @@ impl Plan {
     }
 }
 
+/// Whether a session now would have something to delete.
+pub(super) fn has_something_to_delete(ledger: &Ledger, mailbox: &Mailbox, now: Timestamp) -> bool {
+    ledger.rows.iter().any(|row| match &row.entry {
+        Entry::Taken { copy, .. } => {
+            row.absent_since.is_none() && !row.expunged && retention::may_go(&mailbox.retention, copy, now)
+        }
+        Entry::Oversize { .. } | Entry::Skipped => false,
+    })
+}
+
 /// Whether a message that was retrieved again and found equal may be deleted in this very session.
 pub(super) fn may_delete_equal(
     ledger: &Ledger,

@@ -14,6 +14,7 @@ use super::Mailbox;
 use super::Purpose;
 use super::Report;
 use super::VisitError;
+use super::plan::has_something_to_delete;
 use super::schedule;
 use super::schedule::Ended;
 use super::schedule::Slots;
@@ -56,6 +57,9 @@ struct Standing {
     memory: Memory,
     failures: u32,
 }
+
+/// How visits ended.
+pub type Visits = Vec<(MailboxName, Result<Report, VisitError>)>;
 
 type Visited = (usize, Standing, Result<Report, VisitError>);
 
@@ -103,9 +107,31 @@ impl Collector {
     ///
     /// # Errors
     /// Only a fault of the spool after which the process must end.
-    pub async fn once(&self, purpose: Purpose) -> Result<Vec<(MailboxName, Result<Report, VisitError>)>, SpoolError> {
+    pub async fn once(&self, purpose: Purpose) -> Result<Visits, SpoolError> {
+        self.visit_these((0..self.config.mailboxes.len()).collect(), purpose).await
+    }
+
+    /// A second, short session wherever `visits` went well and something may be deleted by now. A server that wants a
+    /// delay between logins is left to the next run.
+    ///
+    /// # Errors
+    /// Only a fault of the spool after which the process must end.
+    pub async fn delete_what_may_go(&self, visits: &Visits) -> Result<Visits, SpoolError> {
+        let mut mailboxes = Vec::new();
+        for (index, mailbox) in self.config.mailboxes.iter().enumerate() {
+            let ready = visits.iter().any(|(name, visit)| {
+                *name == mailbox.name && visit.as_ref().is_ok_and(|report| !report.login_delay)
+            });
+            if ready && has_something_to_delete(&self.spool.ledger(&mailbox.name).await?, mailbox, self.clock.now()) {
+                mailboxes.push(index);
+            }
+        }
+        self.visit_these(mailboxes, Purpose::Delete).await
+    }
+
+    async fn visit_these(&self, mailboxes: Vec<usize>, purpose: Purpose) -> Result<Visits, SpoolError> {
         let mut board = self.board();
-        board.due.extend((0..self.config.mailboxes.len()).map(|index| Reverse((Timestamp::MIN, index))));
+        board.due.extend(mailboxes.into_iter().map(|index| Reverse((Timestamp::MIN, index))));
         let mut results = Vec::new();
         loop {
             self.start(&mut board, purpose);

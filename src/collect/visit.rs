@@ -80,12 +80,14 @@ pub struct Report {
     pub skipped: usize,
     /// New messages that stay on the server because the spool has no room, or a flood is unresolved.
     pub left: usize,
+    /// The server wants a delay between two logins.
+    pub login_delay: bool,
 }
 
 impl Report {
     /// Whether the visit changed nothing.
     pub fn is_quiet(&self) -> bool {
-        Report { listed: self.listed, ..Report::default() } == *self
+        Report { listed: self.listed, login_delay: self.login_delay, ..Report::default() } == *self
     }
 }
 
@@ -164,6 +166,7 @@ async fn converse(
     plan.retrieve.sort_by_key(|take| take.unique_id.as_ref().is_some_and(|id| memory.blamed.contains(id)));
     tell(mailbox, means.metrics, &plan.findings);
     report.listed = listing.entries.len();
+    report.login_delay = session.capabilities().login_delay().is_some_and(|delay| !delay.is_zero());
     report.oversize += plan.observation.oversize.len();
     report.skipped += plan.observation.skipped.len();
     report.left = plan.findings.held;

@@ -29,6 +29,7 @@ pub use config::Endpoint;
 pub use config::Format;
 pub use config::Signing;
 pub use outcome::OUTCOMES;
+pub use queue::Tally;
 pub use run::Deliverer;
 pub use run::Mode;
 pub use webhook::ClientError;

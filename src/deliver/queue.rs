@@ -33,11 +33,23 @@ const GONE_APART: Duration = Duration::from_secs(60);
 /// How long to wait after a fault of the spool.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
+/// How many attempts ended which way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The endpoint took the message.
+    pub delivered: usize,
+    /// It is tried again.
+    pub deferred: usize,
+    /// It became a dead letter.
+    pub dead: usize,
+}
+
 /// One endpoint's queue.
 #[derive(Debug)]
 pub(super) struct Queue {
     means: Arc<Means>,
     metrics: DeliverMetrics,
+    tally: Tally,
     /// Different messages refused in a row.
     refused: HashSet<MessageKey>,
     gone_since: Option<Duration>,
@@ -45,7 +57,7 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new(means: Means, metrics: DeliverMetrics) -> Queue {
-        Queue { means: Arc::new(means), metrics, refused: HashSet::new(), gone_since: None }
+        Queue { means: Arc::new(means), metrics, tally: Tally::default(), refused: HashSet::new(), gone_since: None }
     }
 
     /// Delivers until `stop`, then lets the attempts under way end. In [`Mode::Once`], ends when everything due has
@@ -55,7 +67,7 @@ impl Queue {
         mode: Mode,
         sorted: CancellationToken,
         stop: CancellationToken,
-    ) -> Result<(), SpoolError> {
+    ) -> Result<Tally, SpoolError> {
         let mut work = self.means.spool.work();
         let mut attempts = JoinSet::new();
         let mut records = JoinSet::new();
@@ -69,7 +81,7 @@ impl Queue {
                 next_due = self.start(&mut attempts, records.len(), untried_since).await?;
             }
             if attempts.is_empty() && records.is_empty() && (stop.is_cancelled() || (complete && untried_since.is_some())) {
-                return Ok(());
+                return Ok(self.tally);
             }
             tokio::select! {
                 Some(ended) = attempts.join_next() => {
@@ -138,14 +150,17 @@ impl Queue {
         }
         match (&record.end, record.status, record.error) {
             (End::Delivered, ..) => {
+                self.tally.delivered += 1;
                 let age = self.means.clock.now().duration_since(message.spooled_at).as_secs_f64();
                 self.metrics.latency.with_label_values(&[name]).observe(age.max(0.0));
                 tracing::debug!(id = %message.id, endpoint = name, attempt = record.attempt, "delivered");
             }
             (End::Deferred { due, .. }, status, error) => {
+                self.tally.deferred += 1;
                 tracing::info!(id = %message.id, endpoint = name, attempt = record.attempt, status, error, %due, "deferred");
             }
             (End::Dead(reason), status, error) => {
+                self.tally.dead += 1;
                 let reason = reason.as_str();
                 tracing::error!(id = %message.id, endpoint = name, status, error, reason, "dead letter: see `pophook spool list`");
             }

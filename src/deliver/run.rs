@@ -10,6 +10,7 @@ use super::Config;
 use super::OUTCOMES;
 use super::attempt::Means;
 use super::queue::Queue;
+use super::queue::Tally;
 use super::recent::Recent;
 use super::sorting::Sorter;
 use super::webhook::Webhook;
@@ -87,7 +88,7 @@ impl Deliverer {
         mode: Mode,
         collected: CancellationToken,
         stop: CancellationToken,
-    ) -> Result<(), SpoolError> {
+    ) -> Result<Tally, SpoolError> {
         let sorted = CancellationToken::new();
         let mut loops = JoinSet::new();
         for queue in self.queues {
@@ -99,11 +100,15 @@ impl Deliverer {
             ended
         };
         let delivering = async {
+            let mut sum = Tally::default();
             while let Some(ended) = loops.join_next().await {
-                ended.map_err(|_| SpoolError::Closed)??;
+                let one: Tally = ended.map_err(|_| SpoolError::Closed)??;
+                sum.delivered += one.delivered;
+                sum.deferred += one.deferred;
+                sum.dead += one.dead;
             }
-            Ok(())
+            Ok(sum)
         };
-        tokio::try_join!(sorting, delivering).map(|_| ())
+        tokio::try_join!(sorting, delivering).map(|((), tally)| tally)
     }
 }

@@ -1,0 +1,209 @@
+//! Builds every room from [`Config`], starts the loops, drains them.
+//!
+//! A loop that ends by itself is a fault: the process ends with it, and its next start finds everything in the spool.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin;
+use crate::clock::Clock;
+use crate::collect;
+use crate::collect::Collector;
+use crate::collect::Purpose;
+use crate::collect::Report;
+use crate::collect::VisitError;
+use crate::config::Config;
+use crate::deliver::Deliverer;
+use crate::deliver::Mode;
+use crate::deliver::Tally;
+use crate::ident::MailboxName;
+use crate::metrics::Metrics;
+use crate::retention;
+use crate::spool::Enrolment;
+use crate::spool::Spool;
+use crate::spool::socket;
+use crate::spool::sqlite::Sqlite;
+
+/// Every room, built.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    clock: Clock,
+    /// What is counted; a command may show it while it works.
+    pub metrics: Metrics,
+    spool: Arc<dyn Spool>,
+}
+
+/// How a single round ended.
+#[derive(Debug)]
+pub struct Round {
+    /// Each mailbox's visit, in the order of the file.
+    pub visits: Vec<(MailboxName, Result<Report, VisitError>)>,
+    /// The attempts that were made.
+    pub attempts: Tally,
+}
+
+impl Round {
+    /// Whether every mailbox was visited, and nothing that was tried is left pending or dead.
+    pub fn is_complete(&self) -> bool {
+        let visited = |visit: &Result<Report, VisitError>| visit.as_ref().is_ok_and(|report| report.left == 0);
+        self.visits.iter().all(|(_, visit)| visited(visit)) && self.attempts.deferred + self.attempts.dead == 0
+    }
+}
+
+impl App {
+    /// Opens the spool and makes the configured names known to it.
+    ///
+    /// # Errors
+    /// A spool that cannot be opened, or a mailbox that was renamed without saying so.
+    pub async fn open(config: Config, clock: Clock) -> anyhow::Result<App> {
+        let metrics = Metrics::new()?;
+        let spool = Sqlite::open(config.spool.clone(), clock.clone(), metrics.spool.clone())?;
+        let spool: Arc<dyn Spool> = Arc::new(spool);
+        let enrolment = |mailbox: &collect::Mailbox| Enrolment {
+            mailbox: mailbox.name.clone(),
+            former_name: Some(mailbox.identity.clone()).filter(|former| *former != mailbox.name),
+            host: mailbox.server.host.clone(),
+            username: mailbox.server.username.clone(),
+        };
+        spool.enrol(config.collect.mailboxes.iter().map(enrolment).collect()).await?;
+        spool.keep_endpoints(config.deliver.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect()).await?;
+        let results = collect::results();
+        for mailbox in &config.collect.mailboxes {
+            metrics.collect.declare(&mailbox.name, &results);
+        }
+        Ok(App { config, clock, metrics, spool })
+    }
+
+    /// The spool, for a command that owns it.
+    pub fn spool(&self) -> &Arc<dyn Spool> {
+        &self.spool
+    }
+
+    /// The daemon: runs until `asked`, then drains within the grace.
+    ///
+    /// # Errors
+    /// An address that cannot be bound, an endpoint's client that cannot be made, or a loop that ended by itself.
+    pub async fn run(self, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let stop = CancellationToken::new();
+        let mut loops = self.start(&stop).await?;
+        tokio::pin!(asked);
+        tokio::select! {
+            () = &mut asked => {}
+            Some(ended) = loops.join_next() => {
+                let (name, ended) = ended.context("a loop crashed")?;
+                ended.with_context(|| format!("the {name} loop failed"))?;
+                anyhow::bail!("the {name} loop ended by itself");
+            }
+        }
+        let grace = self.config.grace;
+        tracing::info!(?grace, "stopping: nothing new begins, what is under way ends");
+        stop.cancel();
+        match tokio::time::timeout(grace, drain(&mut loops)).await {
+            Ok(drained) => drained?,
+            Err(_) => tracing::warn!("grace is over; what was under way is done again at the next start"),
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    async fn start(&self, stop: &CancellationToken) -> anyhow::Result<JoinSet<(&'static str, anyhow::Result<()>)>> {
+        let mut loops = JoinSet::new();
+        let deliverer =
+            Deliverer::new(self.config.deliver.clone(), &self.spool, &self.clock, &self.metrics.deliver)?;
+        let commands = socket::Listener::bind(&self.config.spool.path).context("cannot bind the socket for commands")?;
+        if let Some(address) = self.config.admin.listen {
+            let listener = TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address} (admin.listen); choose another address or `off`"))?;
+            tracing::info!(address = %listener.local_addr()?, "metrics and health");
+            let page = admin::Page {
+                metrics: self.metrics.clone(),
+                spool: Arc::clone(&self.spool),
+                clock: self.clock.clone(),
+                draining: stop.clone(),
+            };
+            // It goes on while the others drain, so that readiness can be asked for; the process's end ends it.
+            tokio::spawn(admin::serve(listener, page, CancellationToken::new()));
+        }
+        for mailbox in &self.config.collect.mailboxes {
+            tracing::info!(mailbox = %mailbox.name, every = ?mailbox.poll_interval, "mailbox");
+        }
+        for endpoint in &self.config.deliver.endpoints {
+            tracing::info!(endpoint = %endpoint.name, "endpoint");
+        }
+        let collector = self.collector();
+        let (spool, clock, retention) = (Arc::clone(&self.spool), self.clock.clone(), self.config.retention);
+        let token = || stop.clone();
+        let (visits, sweeps, posts, asks) = (token(), token(), token(), token());
+        loops.spawn(async move { ("collecting", collector.run(visits).await.map_err(Into::into)) });
+        loops.spawn(async move {
+            let delivered = deliverer.run(Mode::Forever, CancellationToken::new(), posts).await;
+            ("delivering", delivered.map(|_| ()).map_err(Into::into))
+        });
+        let sweeping = Arc::clone(&spool);
+        loops.spawn(async move {
+            ("retention", retention::sweep(retention, sweeping.as_ref(), &clock, sweeps).await.map_err(Into::into))
+        });
+        loops.spawn(async move {
+            asks.run_until_cancelled(commands.serve(spool)).await;
+            ("command", Ok(()))
+        });
+        Ok(loops)
+    }
+
+    fn collector(&self) -> Collector {
+        Collector {
+            config: Arc::new(self.config.collect.clone()),
+            spool: Arc::clone(&self.spool),
+            clock: self.clock.clone(),
+            metrics: self.metrics.collect.clone(),
+        }
+    }
+
+    /// One visit to every mailbox, one attempt for each delivery that is due, then a second short session that deletes
+    /// what may go. [`Purpose::Look`] changes nothing, here or there.
+    ///
+    /// # Errors
+    /// Only a fault after which nothing can go on.
+    pub async fn once(&self, purpose: Purpose, stop: CancellationToken) -> anyhow::Result<Round> {
+        let collector = self.collector();
+        if purpose == Purpose::Look {
+            return Ok(Round { visits: collector.once(purpose).await?, attempts: Tally::default() });
+        }
+        let deliverer =
+            Deliverer::new(self.config.deliver.clone(), &self.spool, &self.clock, &self.metrics.deliver)?;
+        let collected = CancellationToken::new();
+        let collecting = async {
+            let visits = stop.run_until_cancelled(collector.once(Purpose::Collect)).await;
+            collected.cancel();
+            visits.unwrap_or_else(|| Ok(Vec::new()))
+        };
+        let delivering = deliverer.run(Mode::Once, collected.clone(), stop.clone());
+        let (mut visits, attempts) = tokio::try_join!(collecting, delivering)?;
+        let deletions = stop.run_until_cancelled(collector.delete_what_may_go(&visits)).await;
+        for (name, deletion) in deletions.transpose()?.unwrap_or_default() {
+            let Some((_, visit)) = visits.iter_mut().find(|(mailbox, _)| *mailbox == name) else { continue };
+            match (visit.as_mut(), deletion) {
+                (Ok(report), Ok(deletion)) => report.expunged += deletion.expunged,
+                (Ok(_), Err(error)) => *visit = Err(error),
+                (Err(_), _) => {}
+            }
+        }
+        Ok(Round { visits, attempts })
+    }
+}
+
+async fn drain(loops: &mut JoinSet<(&'static str, anyhow::Result<()>)>) -> anyhow::Result<()> {
+    while let Some(ended) = loops.join_next().await {
+        let (name, ended) = ended.context("a loop crashed")?;
+        ended.with_context(|| format!("the {name} loop failed"))?;
+    }
+    Ok(())
+}
+
