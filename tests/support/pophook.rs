@@ -357,6 +357,7 @@ impl Pophook {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).args(before).arg(env!("CARGO_BIN_EXE_pophook")).args(arguments);
         command.arg("-c").arg(self.config()).envs(self.env.iter().cloned()).env_remove("RUST_LOG");
+        command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::start(command)
     }
