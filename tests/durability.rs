@@ -22,11 +22,12 @@ const MARK: &str = "THIS-LINE-MUST-BE-DURABLE";
 
 /// Runs `once` under strace on three mails that go when they were delivered; returns the trace.
 fn trace(rule: &str, environment: Option<(&str, &str)>) -> String {
-    let mail = |n: usize| [mails::large(&format!("mail {n}"), 40_000), format!("{MARK}\r\n").repeat(20).into()].concat();
+    let mail =
+        |n: usize| [mails::large(&format!("mail {n}"), 40_000), format!("{MARK}\r\n").repeat(20).into()].concat();
     let server = Pop3Server::start((0..3).map(|n| Message::new(&format!("id{n}"), &mail(n))).collect());
     server.set(Faults { pipelining: true, ..Faults::default() });
     let desk = Receiver::start();
-    let mut pophook = Pophook::new([Mailbox::scripted(&server).on_server(rule)], [Endpoint::desk(&desk)]);
+    let mut pophook = Pophook::new([Mailbox::scripted(&server).pipelined().on_server(rule)], [Endpoint::desk(&desk)]);
     if let Some((name, value)) = environment {
         pophook = pophook.env(name, value);
     }

@@ -114,6 +114,11 @@ impl Mailbox {
         self
     }
 
+    /// Commands are sent ahead where the server allows it.
+    pub fn pipelined(self) -> Mailbox {
+        self.line("pipelining: 32")
+    }
+
     /// Without a line that was there.
     pub fn without(mut self, line: &str) -> Mailbox {
         self.lines.retain(|other| other != line);
@@ -160,13 +165,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint that gets the whole mail, unsigned, and is tried again after 10 ms.
+    /// An endpoint that gets the whole mail, unsigned, and is tried again after 100 ms.
     pub fn new(name: &str, url: &str) -> Endpoint {
         Endpoint {
             name: name.to_owned(),
             url: url.to_owned(),
             signing: "signing: none".to_owned(),
-            lines: vec!["include_raw: true".to_owned(), "backoff: [10ms]".to_owned()],
+            lines: vec!["include_raw: true".to_owned(), "backoff: [100ms]".to_owned()],
         }
     }
 
