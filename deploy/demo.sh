@@ -171,8 +171,8 @@ say "Starting pophook run"
 run=$!
 pids+=("$run")
 
-# The posts that arrived, one JSON object a line, however the receiver wraps them.
-posts() { jq -c 'first(.. | objects | select(.type? == "mail.received"))' "$arrived" 2>/dev/null || true; }
+# The posts that arrived, one JSON object a line; what else the receiver says is no JSON, or no mail.
+posts() { jq -cR 'fromjson? | first(.. | objects | select(.type? == "mail.received"))' "$arrived" || true; }
 count() { posts | jq -r .data.id | sort -u | wc -l; }
 
 shown=
@@ -208,9 +208,10 @@ summary() {
     done
 }
 
-say "One of the posts, with long texts cut"
+say "One of the posts, with long texts cut and empty fields left out"
 posts | jq -s '
     (map(select((.data.attachments | length) > 1)) + .)[0]
+    | .data |= with_entries(select(.value != null and .value != []))
     | walk(if type == "string" and length > 72 then "\(.[:64])… (\(length) characters)" else . end)
     | .data.headers |= (if length > 3 then .[:3] + ["… and \(length - 3) more"] else . end)' | indent
 

@@ -11,6 +11,7 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 use std::thread;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::process::Pid;
 use rustix::process::Signal;
@@ -386,13 +387,16 @@ impl Pophook {
     #[track_caller]
     pub fn once_until(&self, what: &str, mut condition: impl FnMut() -> bool) -> Ended {
         let mut last = None;
-        wait_for(what, || {
+        for _ in 0..200 {
             let ended = self.once();
             assert!([0, 2].contains(&ended.code()), "once neither succeeded nor left something to do: {ended:#?}");
+            if condition() {
+                return ended;
+            }
             last = Some(ended);
-            condition()
-        });
-        last.unwrap()
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{what}: not after 200 runs, of which the last was {last:#?}");
     }
 
     /// `pophook spool list --json`.
