@@ -63,11 +63,14 @@ install_packages() {
         printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee /usr/sbin/policy-rc.d >/dev/null
         "${sudo[@]}" chmod 755 /usr/sbin/policy-rc.d
     fi
-    local failed=0
+    local failed=0 log
+    log=$(mktemp)
     {
         "${sudo[@]}" apt-get -qq update &&
             "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@"
-    } </dev/null >&2 || failed=1
+    } </dev/null >"$log" 2>&1 || failed=1
+    [[ $failed -eq 0 ]] || cat "$log" >&2
+    rm -f "$log"
     if [[ -n $quiet_start ]]; then
         "${sudo[@]}" rm -f /usr/sbin/policy-rc.d
         if [[ -d /run/systemd/system ]]; then
