@@ -51,7 +51,7 @@ impl Stage {
         let messages = mails.iter().enumerate().map(|(n, raw)| Message::new(&format!("id{n}"), raw)).collect();
         let (server, desk) = (Pop3Server::start(messages), Receiver::start());
         server.set(faults.clone());
-        let mailbox = Mailbox::scripted(&server).on_server(rule);
+        let mailbox = Mailbox::scripted(&server).pipelined().on_server(rule);
         let pophook = Pophook::new([mailbox], [Endpoint::desk(&desk)]);
         Stage { server, desk, pophook, mails, killer: Killer::default() }
     }

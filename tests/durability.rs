@@ -16,16 +16,18 @@ use support::pophook::Pophook;
 use support::receiver::Receiver;
 use support::strace;
 
-/// Stands in each mail, often enough that no page's border hides it.
+/// Stands at the end of each mail, often enough that no page's border hides it, and far enough from its start that
+/// the pages that hold it are not written again for other reasons.
 const MARK: &str = "THIS-LINE-MUST-BE-DURABLE";
 
 /// Runs `once` under strace on three mails that go when they were delivered; returns the trace.
 fn trace(rule: &str, environment: Option<(&str, &str)>) -> String {
-    let mail = |n: usize| [mails::plain(&format!("mail {n}")), format!("{MARK}\r\n").repeat(20).into_bytes()].concat();
+    let mail =
+        |n: usize| [mails::large(&format!("mail {n}"), 40_000), format!("{MARK}\r\n").repeat(20).into()].concat();
     let server = Pop3Server::start((0..3).map(|n| Message::new(&format!("id{n}"), &mail(n))).collect());
     server.set(Faults { pipelining: true, ..Faults::default() });
     let desk = Receiver::start();
-    let mut pophook = Pophook::new([Mailbox::scripted(&server).on_server(rule)], [Endpoint::desk(&desk)]);
+    let mut pophook = Pophook::new([Mailbox::scripted(&server).pipelined().on_server(rule)], [Endpoint::desk(&desk)]);
     if let Some((name, value)) = environment {
         pophook = pophook.env(name, value);
     }

@@ -92,7 +92,7 @@ fn a_connection_that_drops_within_a_message_loses_only_time() {
 
 #[test]
 fn a_connection_that_drops_within_pipelined_messages_loses_only_time() {
-    let stage = Stage::new("keep", messages(&["a", "b", "c", "d", "e"]));
+    let stage = Stage::with(messages(&["a", "b", "c", "d", "e"]), Mailbox::pipelined, |endpoint| endpoint);
     stage.server.script([Faults { pipelining: true, retr_broken: Some(("c", 50)), ..Faults::default() }]);
     stage.server.set(Faults { pipelining: true, ..Faults::default() });
     stage.until_delivered(5);
@@ -310,9 +310,10 @@ fn equal_mails_under_two_unique_ids_are_one_message() {
 }
 
 /// A small journey on a server with these habits; whether any command did not wait for the one before.
-fn check_habits(faults: Faults) -> bool {
+fn check_habits(faults: Faults, mailbox: fn(Mailbox) -> Mailbox) -> bool {
     let ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    let stage = Stage::new("delete_when_delivered", messages(&ids));
+    let deleting = |it: Mailbox| mailbox(it).on_server("delete_when_delivered");
+    let stage = Stage::with(messages(&ids), deleting, |endpoint| endpoint);
     stage.server.set(faults);
     stage.pophook.once().expect(0);
     stage.exactly(&messages(&ids));
@@ -321,20 +322,22 @@ fn check_habits(faults: Faults) -> bool {
 }
 
 #[test]
-fn commands_are_sent_ahead_only_where_the_server_allows_it() {
-    assert!(!check_habits(Faults::default()));
-    assert!(check_habits(Faults { pipelining: true, ..Faults::default() }));
+fn commands_are_sent_ahead_only_where_server_and_operator_allow_it() {
+    let announced = || Faults { pipelining: true, ..Faults::default() };
+    assert!(!check_habits(Faults::default(), Mailbox::pipelined));
+    assert!(!check_habits(announced(), |mailbox| mailbox.line("pipelining: off")));
+    assert!(check_habits(announced(), Mailbox::pipelined));
 }
 
 #[test]
 fn a_server_without_capabilities_is_served() {
-    assert!(!check_habits(Faults { no_capa: true, ..Faults::default() }));
+    assert!(!check_habits(Faults { no_capa: true, ..Faults::default() }, Mailbox::pipelined));
 }
 
 #[test]
 fn answers_may_be_split_at_any_byte() {
-    check_habits(Faults { byte_by_byte: true, ..Faults::default() });
-    check_habits(Faults { byte_by_byte: true, pipelining: true, ..Faults::default() });
+    check_habits(Faults { byte_by_byte: true, ..Faults::default() }, |mailbox| mailbox);
+    check_habits(Faults { byte_by_byte: true, pipelining: true, ..Faults::default() }, Mailbox::pipelined);
 }
 
 // --- the endpoint's faults ---

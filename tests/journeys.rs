@@ -54,8 +54,9 @@ fn mail_of_every_shape_arrives_byte_for_byte_over_starttls() {
 }
 
 #[test]
-fn mail_of_every_shape_arrives_byte_for_byte_without_pipelining() {
+fn mail_of_every_shape_arrives_byte_for_byte_with_and_without_pipelining() {
     check_bytes(|dovecot| Mailbox::implicit(dovecot, "alice").line("pipelining: off"));
+    check_bytes(|dovecot| Mailbox::implicit(dovecot, "alice").line("pipelining: 32"));
 }
 
 #[test]
@@ -389,17 +390,23 @@ fn a_bad_configuration_is_refused_with_every_problem_at_once() {
     check_refused(&format!("{spool}{}{desk}colour: blue\n", mailboxes(&[entry("a", "a")])), &["colour"]);
     check_refused(
         &format!("{spool}{}{}", mailboxes(&[entry("a", "a")]), desk.replace("http://127.0.0.1:1/", "not-a-url")),
-        &["endpoints", "url", "not-a-url"],
+        &["endpoints[0].url"],
     );
-    check_refused(&format!("{spool}{}{desk}", mailboxes(&[entry("a", "a"), entry("a", "b")])), &["mailboxes", "a"]);
-    check_refused(&format!("{spool}{}{desk}", mailboxes(&[entry("a", "same"), entry("b", "same")])), &["same"]);
+    check_refused(
+        &format!("{spool}{}{desk}", mailboxes(&[entry("a", "a"), entry("a", "b")])),
+        &["mailboxes[1].name", "mailboxes[0]"],
+    );
+    check_refused(
+        &format!("{spool}{}{desk}", mailboxes(&[entry("a", "same"), entry("b", "same")])),
+        &["mailboxes[1]", "mailboxes[0]"],
+    );
     check_refused(
         &format!(
             "{spool}{}{}",
             mailboxes(&[entry("a", "a").replace("all", "yesterday"), entry("b", "b").replace("desk", "nobody")]),
             desk.replace("http://127.0.0.1:1/", "ftp://x/")
         ),
-        &["yesterday", "nobody", "ftp"],
+        &["yesterday", "nobody", "endpoints[0].url"],
     );
     check_refused(
         &format!("spool:\n  url: postgres://localhost/x\n{}{desk}", mailboxes(&[entry("a", "a")])),

@@ -11,6 +11,7 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 use std::thread;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::process::Pid;
 use rustix::process::Signal;
@@ -114,6 +115,11 @@ impl Mailbox {
         self
     }
 
+    /// Commands are sent ahead where the server allows it.
+    pub fn pipelined(self) -> Mailbox {
+        self.line("pipelining: 32")
+    }
+
     /// Without a line that was there.
     pub fn without(mut self, line: &str) -> Mailbox {
         self.lines.retain(|other| other != line);
@@ -160,13 +166,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint that gets the whole mail, unsigned, and is tried again after 10 ms.
+    /// An endpoint that gets the whole mail, unsigned, and is tried again after 100 ms.
     pub fn new(name: &str, url: &str) -> Endpoint {
         Endpoint {
             name: name.to_owned(),
             url: url.to_owned(),
             signing: "signing: none".to_owned(),
-            lines: vec!["include_raw: true".to_owned(), "backoff: [10ms]".to_owned()],
+            lines: vec!["include_raw: true".to_owned(), "backoff: [100ms]".to_owned()],
         }
     }
 
@@ -357,6 +363,7 @@ impl Pophook {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).args(before).arg(env!("CARGO_BIN_EXE_pophook")).args(arguments);
         command.arg("-c").arg(self.config()).envs(self.env.iter().cloned()).env_remove("RUST_LOG");
+        command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::start(command)
     }
@@ -380,13 +387,16 @@ impl Pophook {
     #[track_caller]
     pub fn once_until(&self, what: &str, mut condition: impl FnMut() -> bool) -> Ended {
         let mut last = None;
-        wait_for(what, || {
+        for _ in 0..200 {
             let ended = self.once();
             assert!([0, 2].contains(&ended.code()), "once neither succeeded nor left something to do: {ended:#?}");
+            if condition() {
+                return ended;
+            }
             last = Some(ended);
-            condition()
-        });
-        last.unwrap()
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{what}: not after 200 runs, of which the last was {last:#?}");
     }
 
     /// `pophook spool list --json`.

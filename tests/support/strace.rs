@@ -12,7 +12,7 @@ pub const COMMAND: &[&str] = &[
     "-f",
     "-y",
     "-s",
-    "8192",
+    "65536",
     "-e",
     "trace=fsync,fdatasync,write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg",
     "-o",

@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# Installs what is missing on Debian and Ubuntu, and says so before it does. Sourced, not run.
+#
+#   need NAME...     names of the tables below; nothing happens for those that are there
+#   need_rust        only looks, and tells where to get it
+
+# How to see that a thing is there, and the Debian packages that bring it.
+has() {
+    case $1 in
+    cc) command -v cc ;;
+    openssl-dev) pkg-config --exists openssl ;;
+    pop3d) command -v dovecot && [[ -x /usr/lib/dovecot/pop3 || -x /usr/libexec/dovecot/pop3 ]] ;;
+    ca-certificates) [[ -e /etc/ssl/certs/ca-certificates.crt ]] ;;
+    *) command -v "$1" ;;
+    esac >/dev/null 2>&1
+}
+
+packages_of() {
+    case $1 in
+    cc) echo build-essential ;;
+    openssl-dev) echo libssl-dev pkg-config ;;
+    pop3d) echo dovecot-core dovecot-pop3d ;;
+    setpriv) echo util-linux ;;
+    *) echo "$1" ;;
+    esac
+}
+
+need() {
+    local name packages=()
+    for name in "$@"; do
+        # shellcheck disable=SC2207  # words, by intention
+        has "$name" || packages+=($(packages_of "$name"))
+    done
+    if [[ ${#packages[@]} -gt 0 ]]; then
+        install_packages "${packages[@]}"
+    fi
+}
+
+need_rust() {
+    command -v cargo >/dev/null || PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+    command -v cargo >/dev/null || {
+        echo "cargo is not installed: get the Rust toolchain from https://rustup.rs, then run this again" >&2
+        exit 69
+    }
+}
+
+install_packages() {
+    local sudo=()
+    if ! command -v apt-get >/dev/null; then
+        echo "Please install what the Debian packages $* contain, then run this again." >&2
+        exit 69
+    fi
+    if [[ $EUID -ne 0 ]]; then
+        command -v sudo >/dev/null || { echo "Please install $* as root, then run this again." >&2; exit 69; }
+        sudo=(sudo)
+    fi
+    echo "Missing here, and installed now with ${sudo[*]:+sudo }apt-get: $*"
+    local quiet_start=
+    if [[ " $* " == *" dovecot-pop3d "* && ! -e /usr/sbin/policy-rc.d ]]; then
+        # A package would start a mail server for the whole machine; what is wanted here is the program only.
+        echo "(Dovecot's own service is kept from starting; only a private one is used.)"
+        quiet_start=yes
+        printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee /usr/sbin/policy-rc.d >/dev/null
+        "${sudo[@]}" chmod 755 /usr/sbin/policy-rc.d
+    fi
+    local failed=0 log
+    log=$(mktemp)
+    {
+        "${sudo[@]}" apt-get -qq update &&
+            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@"
+    } </dev/null >"$log" 2>&1 || failed=1
+    [[ $failed -eq 0 ]] || cat "$log" >&2
+    rm -f "$log"
+    if [[ -n $quiet_start ]]; then
+        "${sudo[@]}" rm -f /usr/sbin/policy-rc.d
+        if [[ -d /run/systemd/system ]]; then
+            "${sudo[@]}" systemctl --quiet disable --now dovecot.service dovecot.socket 2>/dev/null || true
+        fi
+    fi
+    [[ $failed -eq 0 ]] || { echo "apt-get could not install: $*" >&2; exit 69; }
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change goes in: form, lints, documentation, the arrows between the rooms, and
+# all tests, against a real mail server. Installs what is missing (Debian, Ubuntu), and says so first.
+#
+#   tests/run.sh     from any folder; may be run again at any time; leaves nothing running
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=deploy/demo/packages.sh
+source deploy/demo/packages.sh
+
+if [[ -t 1 ]]; then
+    bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
+else
+    bold='' green='' red='' plain=''
+fi
+
+done_steps=()
+now="the preparations"
+# shellcheck disable=SC2317,SC2329  # called by the trap
+closing() {
+    local code=$?
+    echo
+    if [[ ${#done_steps[@]} -gt 0 ]]; then
+        printf '%s\n' "${done_steps[@]}"
+    fi
+    if [[ $code -eq 0 ]]; then
+        echo "${green}${bold}All is well.${plain} ($SECONDS s)"
+    else
+        echo "${red}${bold}Failed: $now.${plain} ($SECONDS s)"
+    fi
+}
+trap closing EXIT
+
+step() {
+    now=$1
+    shift
+    local start=$SECONDS
+    printf '\n%s=== %s%s\n' "$bold" "$now" "$plain"
+    "$@"
+    done_steps+=("$(printf '  %-42s %4d s' "$now" $((SECONDS - start)))")
+}
+
+step "what is missing" need cc openssl-dev openssl ca-certificates pop3d setpriv strace shellcheck
+need_rust
+for tool in fmt clippy; do
+    cargo "$tool" --version >/dev/null 2>&1 || {
+        name=${tool/fmt/rustfmt}
+        echo "cargo $tool is missing, and installed now with rustup: $name"
+        rustup component add "$name"
+    }
+done
+
+step "scripts" shellcheck -x deploy/*.sh deploy/demo/*.sh tests/run.sh .ci/run
+step "form" cargo fmt --check
+step "lints" cargo clippy --all-targets --locked -- -D warnings
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
+step "tests" cargo test --locked
