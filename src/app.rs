@@ -15,13 +15,11 @@ use crate::clock::Clock;
 use crate::collect;
 use crate::collect::Collector;
 use crate::collect::Purpose;
-use crate::collect::Report;
-use crate::collect::VisitError;
+use crate::collect::Visits;
 use crate::config::Config;
 use crate::deliver::Deliverer;
 use crate::deliver::Mode;
 use crate::deliver::Tally;
-use crate::ident::MailboxName;
 use crate::metrics::Metrics;
 use crate::retention;
 use crate::spool::Enrolment;
@@ -43,7 +41,7 @@ pub struct App {
 #[derive(Debug)]
 pub struct Round {
     /// Each mailbox's visit, in the order of the file.
-    pub visits: Vec<(MailboxName, Result<Report, VisitError>)>,
+    pub visits: Visits,
     /// The attempts that were made.
     pub attempts: Tally,
 }
@@ -51,8 +49,8 @@ pub struct Round {
 impl Round {
     /// Whether every mailbox was visited, and nothing that was tried is left pending or dead.
     pub fn is_complete(&self) -> bool {
-        let visited = |visit: &Result<Report, VisitError>| visit.as_ref().is_ok_and(|report| report.left == 0);
-        self.visits.iter().all(|(_, visit)| visited(visit)) && self.attempts.deferred + self.attempts.dead == 0
+        let visited = self.visits.iter().all(|(_, visit)| visit.as_ref().is_ok_and(collect::Report::is_complete));
+        visited && self.attempts.deferred + self.attempts.dead == 0
     }
 }
 
@@ -114,13 +112,13 @@ impl App {
 
     async fn start(&self, stop: &CancellationToken) -> anyhow::Result<JoinSet<(&'static str, anyhow::Result<()>)>> {
         let mut loops = JoinSet::new();
-        let deliverer =
-            Deliverer::new(self.config.deliver.clone(), &self.spool, &self.clock, &self.metrics.deliver)?;
-        let commands = socket::Listener::bind(&self.config.spool.path).context("cannot bind the socket for commands")?;
+        let deliverer = Deliverer::new(self.config.deliver.clone(), &self.spool, &self.clock, &self.metrics.deliver)?;
+        let commands =
+            socket::Listener::bind(&self.config.spool.path).context("cannot bind the socket for commands")?;
         if let Some(address) = self.config.admin.listen {
-            let listener = TcpListener::bind(address)
-                .await
-                .with_context(|| format!("cannot listen on {address} (admin.listen); choose another address or `off`"))?;
+            let listener = TcpListener::bind(address).await.with_context(|| {
+                format!("cannot listen on {address} (admin.listen); choose another address or `off`")
+            })?;
             tracing::info!(address = %listener.local_addr()?, "metrics and health");
             let page = admin::Page {
                 metrics: self.metrics.clone(),
@@ -167,17 +165,13 @@ impl App {
     }
 
     /// One visit to every mailbox, one attempt for each delivery that is due, then a second short session that deletes
-    /// what may go. [`Purpose::Look`] changes nothing, here or there.
+    /// what may go.
     ///
     /// # Errors
     /// Only a fault after which nothing can go on.
-    pub async fn once(&self, purpose: Purpose, stop: CancellationToken) -> anyhow::Result<Round> {
+    pub async fn once(&self, stop: CancellationToken) -> anyhow::Result<Round> {
         let collector = self.collector();
-        if purpose == Purpose::Look {
-            return Ok(Round { visits: collector.once(purpose).await?, attempts: Tally::default() });
-        }
-        let deliverer =
-            Deliverer::new(self.config.deliver.clone(), &self.spool, &self.clock, &self.metrics.deliver)?;
+        let deliverer = Deliverer::new(self.config.deliver.clone(), &self.spool, &self.clock, &self.metrics.deliver)?;
         let collected = CancellationToken::new();
         let collecting = async {
             let visits = stop.run_until_cancelled(collector.once(Purpose::Collect)).await;
@@ -206,4 +200,3 @@ async fn drain(loops: &mut JoinSet<(&'static str, anyhow::Result<()>)>) -> anyho
     }
     Ok(())
 }
-

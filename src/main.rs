@@ -1,1 +1,30 @@
-fn main() {}
+//! Arguments → a command, exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use pophook::cli::Cli;
+use pophook::cli::DONE;
+use pophook::cli::FAULT;
+use pophook::cli::USAGE;
+use pophook::config::Problems;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            // Help and version are told, not refused. Nothing is left to do if even that cannot be printed.
+            drop(told.print());
+            return ExitCode::from(if told.use_stderr() { USAGE } else { DONE });
+        }
+    };
+    match cli.run() {
+        Ok(code) => code,
+        Err(error) => {
+            let refused = error.is::<Problems>();
+            drop(writeln!(std::io::stderr().lock(), "pophook: {error:#}"));
+            ExitCode::from(if refused { USAGE } else { FAULT })
+        }
+    }
+}

@@ -1,6 +1,106 @@
-//! One file per command.
+//! One file per command. Each reads its arguments, asks the rooms, and prints: text for people, `--json` for programs.
 
+mod check;
+mod endpoint;
+mod log;
+mod mailbox;
+mod once;
 mod out;
+mod parse;
+mod receive;
+mod run;
+mod schema;
+mod spool;
+mod store;
 
-pub mod parse;
-pub mod receive;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+
+use crate::config;
+use crate::config::Config;
+
+/// Everything went as it should.
+pub const DONE: u8 = 0;
+/// A fault: look at the last lines.
+pub const FAULT: u8 = 1;
+/// It ran, and something is left to do or to look at; nothing is lost.
+pub const LEFT: u8 = 2;
+/// Bad arguments or configuration (`EX_USAGE`).
+pub const USAGE: u8 = 64;
+
+/// Takes mail from POP3 maildrops and posts it as signed JSON to HTTP endpoints until they accept it.
+///
+/// A message lies on pophook's own disk before anything is deleted on the server, and stays there until every endpoint
+/// took it. Start with `pophook check -c FILE --online`, then `pophook once -c FILE --dry-run`.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Once(once::Once),
+    Check(check::Check),
+    #[command(subcommand)]
+    Spool(spool::Spool),
+    #[command(subcommand)]
+    Mailbox(mailbox::Mailbox),
+    #[command(subcommand)]
+    Endpoint(endpoint::Endpoint),
+    Parse(parse::Parse),
+    Receive(receive::Receive),
+    #[command(subcommand)]
+    Schema(schema::Schema),
+}
+
+impl Cli {
+    /// Carries the command out.
+    ///
+    /// # Errors
+    /// A fault; a configuration's problems are an error of the type [`config::Problems`].
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Run(run) => run.run(),
+            Command::Once(once) => once.run(),
+            Command::Check(check) => check.run(),
+            Command::Spool(spool) => spool.run(),
+            Command::Mailbox(mailbox) => mailbox.run(),
+            Command::Endpoint(endpoint) => endpoint.run(),
+            Command::Parse(parse) => parse.run(),
+            Command::Receive(receive) => receive.run(),
+            Command::Schema(schema) => schema.run(),
+        }
+    }
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(short, long = "config", value_name = "FILE")]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    fn load(&self) -> Result<Config, config::Problems> {
+        config::load(&self.config)
+    }
+}
+
+/// Runs `work` to its end on a runtime of its own.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let done = runtime.block_on(work);
+    // What still blocks (a parse that overran, say) must not keep the process.
+    runtime.shutdown_background();
+    done
+}

@@ -4,6 +4,12 @@ use std::io;
 use std::io::IsTerminal as _;
 use std::io::Write as _;
 
+use comfy_table::Attribute;
+use comfy_table::Cell;
+use comfy_table::ContentArrangement;
+use comfy_table::Table;
+use serde::Serialize;
+
 /// Whether a person reads standard output.
 pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()
@@ -18,6 +24,32 @@ pub(super) fn line(text: &[u8]) -> io::Result<()> {
     out.write_all(text)?;
     out.write_all(b"\n")?;
     out.flush()
+}
+
+/// Prints bytes as they are.
+///
+/// # Errors
+/// When standard output is gone.
+pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// Prints one JSON object on a line of its own.
+///
+/// # Errors
+/// When standard output is gone.
+pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
+    line(&serde_json::to_vec(value)?)
+}
+
+/// An empty table with these columns, as wide as the terminal allows.
+pub(super) fn table<const COLUMNS: usize>(columns: [&str; COLUMNS]) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(columns.map(|column| Cell::new(column).add_attribute(Attribute::Bold)));
+    table
 }
 
 /// Prints a line for people beside output that is for programs.

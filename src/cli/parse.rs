@@ -31,7 +31,7 @@ use crate::parse;
 ///   pophook parse - < mail.eml | jq .data.subject
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct Parse {
+pub(super) struct Parse {
     /// The mail as a file (.eml); `-` reads it from standard input
     file: PathBuf,
     /// The body's shape, as an endpoint's `format`
@@ -70,7 +70,7 @@ impl Parse {
     ///
     /// # Errors
     /// When the file cannot be read or standard output is gone.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let raw = self.read()?;
         let body = match self.format {
             Format::Json => self.body(&raw, Clock::system().now()),

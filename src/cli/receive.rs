@@ -44,7 +44,7 @@ const TEXT_SHOWN: usize = 300;
 /// `--status 503` plays a receiver that is down. Ctrl-C ends it.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct Receive {
+pub(super) struct Receive {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8089")]
     listen: SocketAddr,
@@ -91,7 +91,7 @@ impl Receive {
     ///
     /// # Errors
     /// When the address cannot be listened on or the secret in the environment is none.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(self.serve())
     }

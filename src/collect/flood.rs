@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn a_flood_is_most_ids_gone_and_a_similar_number_new() {
-        let check = |known, gone, new, expected| assert_eq!(is_flood(known, gone, new), expected, "{known} {gone} {new}");
+        let check =
+            |known, gone, new, expected| assert_eq!(is_flood(known, gone, new), expected, "{known} {gone} {new}");
         check(100, 100, 100, true);
         check(100, 90, 45, true);
         check(100, 89, 100, false);

@@ -1,7 +1,7 @@
 //! The visit: who is due, and what is taken from and deleted on the server.
 //!
 //! `run` visits each mailbox when it is due, under the caps; `visit` is one visit; `plan` decides what it does, `flood`
-//! and `schedule` what concerns them; `intake` carries messages to the spool in committed groups.
+//! and `schedule` what concerns them; `retrieve` and `intake` carry messages to the spool in committed groups.
 //!
 //! This half ends when a message is committed. It never waits for an endpoint: servers drop idle sessions, and a
 //! maildrop is locked while a session holds it.
@@ -9,10 +9,10 @@
 mod flood;
 mod intake;
 mod plan;
+mod report;
+mod retrieve;
 mod run;
 mod schedule;
-#[cfg(test)]
-mod tests;
 mod visit;
 
 use std::time::Duration;
@@ -23,12 +23,13 @@ use crate::ident::MailboxName;
 use crate::pop3;
 use crate::retention;
 
+pub use report::Purpose;
+pub use report::Report;
+pub use report::VisitError;
 pub use run::Collector;
-pub use run::RESULT_OK;
+pub use run::Visits;
 pub use run::results;
-pub use visit::Purpose;
-pub use visit::Report;
-pub use visit::VisitError;
+pub use visit::look;
 
 /// All mailboxes, and how many may be visited at once.
 #[derive(Debug, Clone)]

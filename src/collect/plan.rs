@@ -82,12 +82,19 @@ pub(super) fn plan(listing: &Listing, ledger: &Ledger, mailbox: &Mailbox, now: T
     let listed: HashSet<&UniqueId> = listing.entries.iter().filter_map(|entry| entry.unique_id.as_ref()).collect();
     let without_unique_id = listing.entries.iter().filter(|entry| entry.unique_id.is_none()).count();
     let flood = flood::judge(ledger, &latest, &listed, unknown.count());
-    let not_deleting =
-        latest.iter().any(|(id, row)| row.expunges >= EXPUNGES_MAX && listed.contains(*id) && row.absent_since.is_none());
+    let not_deleting = latest
+        .iter()
+        .any(|(id, row)| row.expunges >= EXPUNGES_MAX && listed.contains(*id) && row.absent_since.is_none());
     let reread = without_unique_id > 0 && may_reread(ledger, mailbox, now);
     let mut plan = Plan {
         observation: Observation { flood: flood.becomes, reread, ..Observation::default() },
-        findings: Findings { listed: listing.entries.len(), without_unique_id, flood: flood.seen, held: 0, not_deleting },
+        findings: Findings {
+            listed: listing.entries.len(),
+            without_unique_id,
+            flood: flood.seen,
+            held: 0,
+            not_deleting,
+        },
         ..Plan::default()
     };
     let held_back = held_back(listing, mailbox.retention.keep_latest);

@@ -31,7 +31,7 @@ use crate::spool::Spool;
 use crate::spool::SpoolError;
 
 /// The result label of a visit that succeeded.
-pub const RESULT_OK: &str = "ok";
+const RESULT_OK: &str = "ok";
 
 /// Every value of the label `result`.
 pub fn results() -> Vec<&'static str> {
@@ -119,9 +119,9 @@ impl Collector {
     pub async fn delete_what_may_go(&self, visits: &Visits) -> Result<Visits, SpoolError> {
         let mut mailboxes = Vec::new();
         for (index, mailbox) in self.config.mailboxes.iter().enumerate() {
-            let ready = visits.iter().any(|(name, visit)| {
-                *name == mailbox.name && visit.as_ref().is_ok_and(|report| !report.login_delay)
-            });
+            let ready = visits
+                .iter()
+                .any(|(name, visit)| *name == mailbox.name && visit.as_ref().is_ok_and(|report| !report.login_delay));
             if ready && has_something_to_delete(&self.spool.ledger(&mailbox.name).await?, mailbox, self.clock.now()) {
                 mailboxes.push(index);
             }
@@ -226,7 +226,8 @@ impl Collector {
             Err(VisitError::Pop3(error)) if error.is_login_refused() => Ended::LoginRefused,
             Err(_) => Ended::Failed,
         };
-        if let Err(VisitError::Pop3(Pop3Error::Desync { .. } | Pop3Error::Closed { .. } | Pop3Error::Io { .. })) = result
+        if let Err(VisitError::Pop3(Pop3Error::Desync { .. } | Pop3Error::Closed { .. } | Pop3Error::Io { .. })) =
+            result
             && mailbox.server.pipelining != Pipelining::Off
             && board.plain.insert(host(mailbox))
         {
@@ -252,14 +253,24 @@ impl Collector {
                     tracing::debug!(mailbox = name, listed = report.listed, "visit done, nothing new");
                 } else {
                     let Report { listed, taken, known, expunged, oversize, skipped, left, .. } = report;
-                    tracing::info!(mailbox = name, listed, taken, known, expunged, oversize, skipped, left, "visit done");
+                    tracing::info!(
+                        mailbox = name,
+                        listed,
+                        taken,
+                        known,
+                        expunged,
+                        oversize,
+                        skipped,
+                        left,
+                        "visit done"
+                    );
                 }
             }
             Err(error) => {
                 if let VisitError::Spool(_) = error {
                     self.metrics.quit_withheld.with_label_values(&[name]).inc();
                 }
-                tracing::warn!(mailbox = name, reason = error.reason(), error = %chain(error), "visit failed");
+                tracing::warn!(mailbox = name, reason = error.reason(), error = %error.chain(), "visit failed");
             }
         }
     }
@@ -275,12 +286,4 @@ fn joined(ended: Result<Visited, tokio::task::JoinError>) -> Result<Visited, Spo
         tracing::error!(%error, "a visit crashed");
         SpoolError::Closed
     })
-}
-
-/// An error with its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

@@ -9,49 +9,32 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Mailbox;
-use super::intake::Intake;
+use super::Purpose;
+use super::Report;
+use super::VisitError;
 use super::intake::Taken;
 use super::plan::Delete;
 use super::plan::Findings;
 use super::plan::Plan;
-use super::plan::Take;
 use super::plan::held_back;
 use super::plan::may_delete_equal;
 use super::plan::plan;
+use super::retrieve::retrieve;
 use crate::clock::Clock;
 use crate::ident::UniqueId;
 use crate::metrics::CollectMetrics;
 use crate::pop3;
 use crate::pop3::Listing;
 use crate::pop3::Pop3Error;
-use crate::pop3::Retrieved;
 use crate::pop3::Transaction;
 use crate::spool::Known;
 use crate::spool::Ledger;
 use crate::spool::LedgerKey;
-use crate::spool::Oversize;
-use crate::spool::Room;
+use crate::spool::Reading;
 use crate::spool::Spool;
-use crate::spool::SpoolError;
-
-/// Messages retrieved between two looks at the room that is left.
-const STRETCH_MESSAGES: usize = 500;
-/// Bytes, by LIST, between two looks at the room that is left.
-const STRETCH_BYTES: u64 = 64 << 20;
 
 /// An unchanged listing is written down at most this often.
 const LISTING_NOTED_EVERY: Duration = Duration::from_secs(3600);
-
-/// What a visit is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Everything.
-    Collect,
-    /// Only to delete what retention lets go; nothing is retrieved.
-    Delete,
-    /// To tell what a visit would do; nothing changes, here or there.
-    Look,
-}
 
 /// What a visit needs beside its mailbox.
 #[derive(Debug, Clone, Copy)]
@@ -59,65 +42,6 @@ pub(super) struct Means<'a> {
     pub(super) spool: &'a dyn Spool,
     pub(super) clock: &'a Clock,
     pub(super) metrics: &'a CollectMetrics,
-}
-
-/// What a visit did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Messages in the listing.
-    pub listed: usize,
-    /// Messages that are new in the spool.
-    pub taken: usize,
-    /// Retrieved messages that the spool had already.
-    pub known: usize,
-    /// Messages that the server was told to delete, with QUIT answered.
-    pub expunged: usize,
-    /// Messages whose retrieval the server refused.
-    pub refused: usize,
-    /// Messages that stay because they are too large, noted in this visit.
-    pub oversize: usize,
-    /// Messages that were recorded as skipped in this visit.
-    pub skipped: usize,
-    /// New messages that stay on the server because the spool has no room, or a flood is unresolved.
-    pub left: usize,
-    /// The server wants a delay between two logins.
-    pub login_delay: bool,
-}
-
-impl Report {
-    /// Whether the visit changed nothing.
-    pub fn is_quiet(&self) -> bool {
-        Report { listed: self.listed, login_delay: self.login_delay, ..Report::default() } == *self
-    }
-}
-
-/// Why a visit ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum VisitError {
-    /// The server, or the way to it.
-    #[error(transparent)]
-    Pop3(#[from] Pop3Error),
-    /// The spool. The connection was dropped without QUIT if something had been retrieved.
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
-    /// A message turned out too large; it is noted, and the next session goes on without it.
-    #[error("a message was larger than listed")]
-    Oversize,
-    /// It took longer than `visit_timeout`.
-    #[error("visit took longer than {0:?}")]
-    TooLong(Duration),
-}
-
-impl VisitError {
-    /// The metric label.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            VisitError::Pop3(error) => error.reason(),
-            VisitError::Spool(_) => "spool",
-            VisitError::Oversize => "too_large",
-            VisitError::TooLong(_) => "visit_timeout",
-        }
-    }
 }
 
 /// What the next visit of a mailbox should know of the ones before. It lives in memory.
@@ -139,7 +63,9 @@ pub(super) async fn visit(
         loop {
             match converse(mailbox, purpose, means, memory, &mut report).await {
                 // It is noted now, so the next session goes on without it.
-                Err(VisitError::Oversize) => tracing::debug!(mailbox = %mailbox.name, "a message was larger than listed"),
+                Err(VisitError::Oversize) => {
+                    tracing::debug!(mailbox = %mailbox.name, "a message was larger than listed")
+                }
                 ended => return ended,
             }
         }
@@ -155,14 +81,7 @@ async fn converse(
     memory: &mut Memory,
     report: &mut Report,
 ) -> Result<(), VisitError> {
-    let mut session = pop3::connect(&mailbox.server).await?.login().await?;
-    let listing = session.list().await?;
-    let ledger = means.spool.ledger(&mailbox.name).await?;
-    let mut plan = plan(&listing, &ledger, mailbox, means.clock.now());
-    for take in std::mem::take(&mut plan.by_date) {
-        let received = session.received_at(take.number).await?;
-        plan.dated(take, received, mailbox);
-    }
+    let Listed { mut session, listing, ledger, mut plan } = list(mailbox, Some(means.spool), means.clock).await?;
     plan.retrieve.sort_by_key(|take| take.unique_id.as_ref().is_some_and(|id| memory.blamed.contains(id)));
     tell(mailbox, means.metrics, &plan.findings);
     report.listed = listing.entries.len();
@@ -170,11 +89,6 @@ async fn converse(
     report.oversize += plan.observation.oversize.len();
     report.skipped += plan.observation.skipped.len();
     report.left = plan.findings.held;
-    if purpose == Purpose::Look {
-        (report.taken, report.expunged) = (plan.retrieve.len(), plan.delete.len());
-        session.quit().await?;
-        return Ok(());
-    }
     let mut delete = std::mem::take(&mut plan.delete);
     if purpose == Purpose::Collect {
         if worth_committing(&plan, &ledger, means.clock.now()) {
@@ -189,6 +103,52 @@ async fn converse(
     Ok(())
 }
 
+/// A session that has listed its maildrop, and the plan for it.
+struct Listed {
+    session: Transaction,
+    listing: Listing,
+    ledger: Ledger,
+    plan: Plan,
+}
+
+/// The part of a visit that changes nothing, here or there. Without a spool, nothing was ever taken.
+async fn list(mailbox: &Mailbox, spool: Option<&dyn Reading>, clock: &Clock) -> Result<Listed, VisitError> {
+    let mut session = pop3::connect(&mailbox.server).await?.login().await?;
+    let listing = session.list().await?;
+    let ledger = match spool {
+        Some(spool) => spool.ledger(&mailbox.name).await?,
+        None => Ledger::default(),
+    };
+    let mut plan = plan(&listing, &ledger, mailbox, clock.now());
+    for take in std::mem::take(&mut plan.by_date) {
+        let received = session.received_at(take.number).await?;
+        plan.dated(take, received, mailbox);
+    }
+    Ok(Listed { session, listing, ledger, plan })
+}
+
+/// Tells what a visit would do, and does none of it.
+///
+/// # Errors
+/// As a visit.
+pub async fn look(mailbox: &Mailbox, spool: Option<&dyn Reading>, clock: &Clock) -> Result<Report, VisitError> {
+    let looking = async {
+        let Listed { session, listing, plan, .. } = list(mailbox, spool, clock).await?;
+        session.quit().await?;
+        Ok(Report {
+            listed: listing.entries.len(),
+            taken: plan.retrieve.len(),
+            expunged: plan.delete.len(),
+            oversize: plan.observation.oversize.len(),
+            skipped: plan.observation.skipped.len(),
+            left: plan.findings.held,
+            ..Report::default()
+        })
+    };
+    let ended = tokio::time::timeout(mailbox.visit_timeout, looking).await;
+    ended.unwrap_or(Err(VisitError::TooLong(mailbox.visit_timeout)))
+}
+
 /// A visit that shows nothing new writes nothing, but for the time of the listing now and then: pruning asks for it.
 fn worth_committing(plan: &Plan, ledger: &Ledger, now: Timestamp) -> bool {
     let seen = &plan.observation;
@@ -200,111 +160,8 @@ fn worth_committing(plan: &Plan, ledger: &Ledger, now: Timestamp) -> bool {
     changed || stale || !plan.retrieve.is_empty()
 }
 
-/// Retrieves stretch by stretch, as long as there is room. What arrived whole is durable when this returns, even where
-/// it returns an error.
-async fn retrieve(
-    session: &mut Transaction,
-    wanted: Vec<Take>,
-    mailbox: &Mailbox,
-    means: Means<'_>,
-    memory: &mut Memory,
-    report: &mut Report,
-) -> Result<Vec<Taken>, VisitError> {
-    let mut taken = Vec::new();
-    let mut left = wanted.into_iter().peekable();
-    while left.peek().is_some() {
-        if means.spool.room(&mailbox.name).await? != Room::Free {
-            report.left += left.len();
-            tracing::warn!(mailbox = %mailbox.name, messages = left.len(), "the spool has no room; they stay on the server");
-            break;
-        }
-        let stretch = stretch(&mut left);
-        taken.extend(retrieve_stretch(session, stretch, mailbox, means, memory, report).await?);
-    }
-    Ok(taken)
-}
-
-fn stretch(left: &mut impl Iterator<Item = Take>) -> Vec<Take> {
-    let (mut stretch, mut bytes) = (Vec::new(), 0);
-    while stretch.len() < STRETCH_MESSAGES && bytes < STRETCH_BYTES {
-        let Some(take) = left.next() else { break };
-        bytes += take.size.unwrap_or_default();
-        stretch.push(take);
-    }
-    stretch
-}
-
-async fn retrieve_stretch(
-    session: &mut Transaction,
-    stretch: Vec<Take>,
-    mailbox: &Mailbox,
-    means: Means<'_>,
-    memory: &mut Memory,
-    report: &mut Report,
-) -> Result<Vec<Taken>, VisitError> {
-    let mut intake = Intake::new(mailbox, means.spool, means.metrics);
-    let wanted = stretch.iter().map(pop3::Wanted::from).collect();
-    let mut retrieval = session.retrieve(wanted, mailbox.max_message_size);
-    let mut expected = stretch.into_iter();
-    let ended = loop {
-        match retrieval.next().await {
-            Ok(None) => break None,
-            Ok(Some(retrieved)) => {
-                let Some(take) = expected.next() else { break None };
-                match retrieved {
-                    Retrieved::Message { raw, .. } => intake.push(take, raw).await?,
-                    Retrieved::Refused { .. } => refused(&take, mailbox, means.metrics, memory, report),
-                }
-            }
-            Err(error) => break Some((error, expected.next())),
-        }
-    };
-    // What arrived whole is worth keeping, however the session went on.
-    let taken = intake.settle().await?;
-    report.taken += taken.iter().filter(|taken| taken.accepted.known == Known::New).count();
-    report.known += taken.iter().filter(|taken| taken.accepted.known != Known::New).count();
-    match ended {
-        None => Ok(taken),
-        Some((error, blamed)) => Err(blame(error, blamed, mailbox, means, memory, report).await?),
-    }
-}
-
-fn refused(take: &Take, mailbox: &Mailbox, metrics: &CollectMetrics, memory: &mut Memory, report: &mut Report) {
-    report.refused += 1;
-    metrics.retrieve_refused.with_label_values(&[mailbox.name.as_str()]).inc();
-    memory.blamed.extend(take.unique_id.clone());
-    tracing::warn!(mailbox = %mailbox.name, number = take.number, "the server refused to hand out a message; the others go on");
-}
-
-/// Only the message that was being received is blamed when a connection drops.
-async fn blame(
-    error: Pop3Error,
-    take: Option<Take>,
-    mailbox: &Mailbox,
-    means: Means<'_>,
-    memory: &mut Memory,
-    report: &mut Report,
-) -> Result<VisitError, VisitError> {
-    let Some(unique_id) = take.and_then(|take| take.unique_id) else { return Ok(error.into()) };
-    if let Pop3Error::TooLarge { limit, .. } = error {
-        let size = limit.saturating_add(1);
-        means.spool.oversize(&mailbox.name, Oversize { unique_id, size, limit }).await?;
-        means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc();
-        report.oversize += 1;
-        return Ok(VisitError::Oversize);
-    }
-    memory.blamed.insert(unique_id);
-    Ok(error.into())
-}
-
 /// Messages that were read again and found equal: they may go in the session that compared them.
-fn equal_ones(
-    taken: &[Taken],
-    listing: &Listing,
-    ledger: &Ledger,
-    mailbox: &Mailbox,
-    clock: &Clock,
-) -> Vec<Delete> {
+fn equal_ones(taken: &[Taken], listing: &Listing, ledger: &Ledger, mailbox: &Mailbox, clock: &Clock) -> Vec<Delete> {
     let held_back = held_back(listing, mailbox.retention.keep_latest);
     let may_go = |one: &&Taken| {
         one.accepted.known == Known::SameUniqueId

@@ -155,7 +155,10 @@ fn the_smallest_file_takes_every_default() {
     assert_eq!(config.grace, Duration::from_secs(25));
     let mailbox = &config.collect.mailboxes[0];
     assert_eq!((mailbox.server.tls, mailbox.server.port), (Tls::Implicit, 995));
-    assert_eq!((mailbox.server.auth, mailbox.server.pipelining), (Auth::Auto, Pipelining::Off));
+    assert_eq!(
+        (mailbox.server.auth, mailbox.server.pipelining),
+        (Auth::Auto, Pipelining::Window(32.try_into().unwrap()))
+    );
     assert_eq!((mailbox.retention.on_server, mailbox.dedupe), (OnServer::Keep, Dedupe::Content));
     let endpoint = &config.deliver.endpoints[0];
     assert!(matches!(endpoint.signing, Signing::None));

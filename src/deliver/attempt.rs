@@ -72,9 +72,7 @@ fn conclude(
             let judgement = judge(status, retry_after);
             (judgement, Some(status), None, (judgement.outcome != Outcome::Delivered).then_some(body))
         }
-        Answer::Failed(kind) => {
-            (Judgement { outcome: Outcome::Deferred, says: Says::Nothing }, None, Some(kind), None)
-        }
+        Answer::Failed(kind) => (Judgement { outcome: Outcome::Deferred, says: Says::Nothing }, None, Some(kind), None),
     };
     let record = Record {
         delivery: claim.delivery,

@@ -106,7 +106,9 @@ mod tests {
         for status in [400, 413, 415, 422] {
             check(status, None, Refused, Says::Nothing);
         }
-        for status in [100, 301, 302, 304, 307, 401, 403, 404, 405, 408, 409, 418, 425, 500, 501, 502, 503, 504, 599, 999] {
+        for status in
+            [100, 301, 302, 304, 307, 401, 403, 404, 405, 408, 409, 418, 425, 500, 501, 502, 503, 504, 599, 999]
+        {
             check(status, None, Deferred, Says::Nothing);
         }
         check(410, None, Deferred, Says::Gone);

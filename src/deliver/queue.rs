@@ -80,7 +80,10 @@ impl Queue {
             if !stop.is_cancelled() {
                 next_due = self.start(&mut attempts, records.len(), untried_since).await?;
             }
-            if attempts.is_empty() && records.is_empty() && (stop.is_cancelled() || (complete && untried_since.is_some())) {
+            if attempts.is_empty()
+                && records.is_empty()
+                && (stop.is_cancelled() || (complete && untried_since.is_some()))
+            {
                 return Ok(self.tally);
             }
             tokio::select! {

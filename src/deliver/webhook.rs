@@ -104,6 +104,16 @@ impl Webhook {
         Post { id: id.to_owned(), at, signature, body }
     }
 
+    /// Asks for nothing, to see whether anybody is there; tells the status.
+    pub(super) async fn head(&self) -> Result<u16, String> {
+        let request =
+            self.client.head(self.endpoint.url.clone()).timeout(CONNECT.saturating_add(self.endpoint.timeout));
+        match request.send().await {
+            Ok(response) => Ok(response.status().as_u16()),
+            Err(error) => Err(chain(&error.without_url())),
+        }
+    }
+
     /// Posts, and reads the answer as far as it is worth.
     pub(super) async fn post(&self, post: Post) -> Answer {
         let size = u64::try_from(post.body.len()).unwrap_or(u64::MAX);
@@ -181,6 +191,12 @@ async fn read(mut response: Response, now: Timestamp) -> Answer {
     Answer::Status { status: status.as_u16(), retry_after, body: String::from_utf8_lossy(&body).into_owned() }
 }
 
+/// An error with its causes, as one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 fn kind(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         "timeout"
@@ -191,32 +207,4 @@ fn kind(error: &reqwest::Error) -> &'static str {
     } else {
         "connection"
     }
-}
-
-/// What an endpoint answered to a test event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tested {
-    /// The HTTP status, where one arrived.
-    pub status: Option<u16>,
-    /// The first bytes of the answer, or the kind of failure.
-    pub answer: String,
-}
-
-/// Posts a signed test event to `endpoint`.
-///
-/// # Errors
-/// A client that cannot be made.
-pub async fn test(endpoint: &Endpoint, now: Timestamp) -> Result<Tested, ClientError> {
-    let body = serde_json::json!({
-        "type": "endpoint.test",
-        "timestamp": format!("{now:.3}"),
-        "data": { "endpoint": endpoint.name.as_str() },
-    });
-    let webhook = Webhook::new(endpoint.clone())?;
-    let id = format!("evt_test_{}", now.as_millisecond());
-    let post = webhook.sign(&id, now, Bytes::from(body.to_string()));
-    Ok(match webhook.post(post).await {
-        Answer::Status { status, body, .. } => Tested { status: Some(status), answer: body },
-        Answer::Failed(kind) => Tested { status: None, answer: kind.to_owned() },
-    })
 }

@@ -17,7 +17,12 @@ const EVERY: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Only a fault of the spool after which the process must end.
-pub async fn sweep(config: Config, spool: &dyn Spool, clock: &Clock, stop: CancellationToken) -> Result<(), SpoolError> {
+pub async fn sweep(
+    config: Config,
+    spool: &dyn Spool,
+    clock: &Clock,
+    stop: CancellationToken,
+) -> Result<(), SpoolError> {
     while !stop.is_cancelled() {
         match sweep_once(config, spool, clock.now()).await {
             Err(error) if error.is_fatal() => return Err(error),

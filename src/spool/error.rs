@@ -49,7 +49,9 @@ pub enum SpoolError {
         found: String,
     },
     /// A newer pophook wrote the file.
-    #[error("the spool {path} was written by a newer pophook (schema {found}, this one knows {known}); upgrade pophook")]
+    #[error(
+        "the spool {path} was written by a newer pophook (schema {found}, this one knows {known}); upgrade pophook"
+    )]
     NewerSchema {
         /// The database file.
         path: PathBuf,

@@ -193,4 +193,3 @@ pub struct Changed {
     /// Deliveries, messages or ledger rows that changed.
     pub changed: u64,
 }
-

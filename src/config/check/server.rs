@@ -1,6 +1,7 @@
 //! A mailbox's server and login.
 
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 
 use crate::config::check::certificates;
 use crate::config::check::noted;
@@ -17,6 +18,9 @@ use crate::pop3::Auth;
 use crate::pop3::Pipelining;
 use crate::pop3::Timeouts;
 use crate::pop3::Tls;
+
+/// RETR commands under way where nobody says otherwise: as many as 50 ms of round trip need.
+const WINDOW: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 
 pub(super) fn check(
     mailbox: &Mailbox,
@@ -51,7 +55,7 @@ pub(super) fn check(
         username: username?.to_owned(),
         password: password?,
         auth: or(&mailbox.auth, Auth::Auto),
-        pipelining: or(&mailbox.pipelining, Pipelining::Off),
+        pipelining: or(&mailbox.pipelining, Pipelining::Window(WINDOW)),
         timeouts: Timeouts::default(),
     })
 }

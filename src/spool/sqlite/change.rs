@@ -91,8 +91,9 @@ fn renew(connection: &Connection, seq: i64, endpoint: &str, now: Timestamp) -> R
 }
 
 fn move_over(connection: &Connection, seq: i64, from: &str, to: &str, now: Timestamp) -> Result<(), SpoolError> {
-    let taken =
-        connection.prepare_cached("SELECT 1 FROM delivery WHERE message = ?1 AND endpoint = ?2")?.exists(params![seq, to])?;
+    let taken = connection
+        .prepare_cached("SELECT 1 FROM delivery WHERE message = ?1 AND endpoint = ?2")?
+        .exists(params![seq, to])?;
     if taken {
         // The other endpoint has a row of its own for this message: that one is the delivery now.
         connection
@@ -188,10 +189,8 @@ fn reset(connection: &Connection, mailbox: &str, listed: Listed) -> Result<u64, 
         Listed::Seen => Flood::AsSeen,
         Listed::New => Flood::AsNew,
     };
-    let changed = connection.execute(
-        "UPDATE mailbox SET flood = ?2 WHERE name = ?1 AND flood <> 'none'",
-        [mailbox, flood_name(flood)],
-    )?;
+    let changed = connection
+        .execute("UPDATE mailbox SET flood = ?2 WHERE name = ?1 AND flood <> 'none'", [mailbox, flood_name(flood)])?;
     if changed == 0 {
         return Err(SpoolError::Impossible(format!("mailbox {mailbox:?} waits for no decision about its unique-ids")));
     }

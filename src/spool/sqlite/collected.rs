@@ -148,9 +148,7 @@ pub(super) fn accept(
         .optional()?;
     // The row that stands for this very listing entry becomes the newest: what an id means is what it meant last.
     let expunges: Option<u32> = connection
-        .prepare_cached(
-            "DELETE FROM ledger WHERE mailbox = ?1 AND unique_id = ?2 AND content = ?3 RETURNING expunges",
-        )?
+        .prepare_cached("DELETE FROM ledger WHERE mailbox = ?1 AND unique_id = ?2 AND content = ?3 RETURNING expunges")?
         .query_row(params![mailbox.as_str(), unique_id, message.content.as_bytes()], |row| row.get(0))
         .optional()?;
     connection

@@ -74,9 +74,8 @@ pub(super) fn endpoints(connection: &Connection, configured: &[EndpointName], ra
             endpoint::resume(connection, name.as_str(), ran_ms)?;
         }
     }
-    let mut waiting = connection.prepare(
-        "SELECT name FROM endpoint UNION SELECT DISTINCT endpoint FROM delivery WHERE state = 'pending'",
-    )?;
+    let mut waiting = connection
+        .prepare("SELECT name FROM endpoint UNION SELECT DISTINCT endpoint FROM delivery WHERE state = 'pending'")?;
     let waiting = waiting.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     for name in waiting.iter().filter(|name| configured.iter().all(|known| known.as_str() != *name)) {
         connection.prepare_cached("INSERT OR IGNORE INTO endpoint (name) VALUES (?1)")?.execute([name])?;

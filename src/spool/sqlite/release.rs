@@ -42,12 +42,7 @@ pub(super) fn release(
     Ok(released)
 }
 
-fn settled_before(
-    connection: &Connection,
-    state: &str,
-    before: Timestamp,
-    now: Timestamp,
-) -> Result<u64, SpoolError> {
+fn settled_before(connection: &Connection, state: &str, before: Timestamp, now: Timestamp) -> Result<u64, SpoolError> {
     let mut old = connection.prepare_cached(
         "SELECT seq FROM message WHERE state = ?1 AND settled_at <= ?2 AND released_at IS NULL
          ORDER BY settled_at LIMIT ?3",

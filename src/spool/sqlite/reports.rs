@@ -178,7 +178,9 @@ pub(super) fn stats(connection: &Connection) -> Result<Stats, SpoolError> {
         .query_map([], |row| Ok((endpoint(row, 0)?, row.get(1)?, time(row, 2)?)))?
         .collect::<Result<_, _>>()?;
     stats.dead = connection
-        .prepare_cached("SELECT endpoint, reason, count(*) FROM delivery WHERE state = 'dead' GROUP BY endpoint, reason")?
+        .prepare_cached(
+            "SELECT endpoint, reason, count(*) FROM delivery WHERE state = 'dead' GROUP BY endpoint, reason",
+        )?
         .query_map([], |row| Ok((endpoint(row, 0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     Ok(stats)

@@ -242,4 +242,3 @@ impl Spool for Sqlite {
         self.write(MakesWork::Yes, move |c| Ok(Changed { changed: change::change(c, &command, times)? }))
     }
 }
-

@@ -1,0 +1,136 @@
+//! `pophook check`: all problems of the file at once, and what the servers say.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::task::JoinSet;
+
+use super::ConfigFile;
+use super::LEFT;
+use super::block_on;
+use super::log;
+use super::out;
+use crate::collect::Mailbox;
+use crate::collect::VisitError;
+use crate::config::Config;
+use crate::deliver;
+use crate::pop3;
+use crate::pop3::Expire;
+use crate::pop3::Pop3Error;
+use crate::retention::OnServer;
+
+/// A server that does not answer the check in this time is a finding.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tells all problems of the configuration at once, and with --online what the servers say
+///
+/// --online logs in to each mailbox and counts its messages (nothing is retrieved or deleted), and looks whether each
+/// endpoint can be reached; nothing is posted. Exit code 0: fine. 64: the file. 2: findings online.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Connect to each mailbox and endpoint as well
+    #[arg(long)]
+    online: bool,
+}
+
+/// What one server said.
+struct Answer {
+    name: String,
+    said: Result<String, String>,
+    warnings: Vec<String>,
+}
+
+impl Check {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        log::start(log::Format::Text, "error");
+        let config = self.config.load()?;
+        let (mailboxes, endpoints) = (config.collect.mailboxes.len(), config.deliver.endpoints.len());
+        let file = self.config.config.display();
+        out::line(format!("{file}: {mailboxes} mailboxes and {endpoints} endpoints, no problem").as_bytes())?;
+        if self.online { block_on(online(config)) } else { Ok(ExitCode::SUCCESS) }
+    }
+}
+
+async fn online(config: Config) -> anyhow::Result<ExitCode> {
+    let mut asked = JoinSet::new();
+    for (index, mailbox) in config.collect.mailboxes.iter().cloned().enumerate() {
+        asked.spawn(async move { (0, index, ask_mailbox(&mailbox).await) });
+    }
+    for (index, endpoint) in config.deliver.endpoints.iter().cloned().enumerate() {
+        asked.spawn(async move { (1, index, ask_endpoint(&endpoint).await) });
+    }
+    let mut answers = asked.join_all().await;
+    answers.sort_by_key(|(kind, index, _)| (*kind, *index));
+    let mut fine = true;
+    for (_, _, answer) in answers {
+        let line = match &answer.said {
+            Ok(said) => format!("ok       {}: {said}", answer.name),
+            Err(why) => format!("FINDING  {}: {why}", answer.name),
+        };
+        out::line(line.as_bytes())?;
+        for warning in &answer.warnings {
+            out::line(format!("warning  {}: {warning}", answer.name).as_bytes())?;
+        }
+        fine &= answer.said.is_ok();
+    }
+    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
+}
+
+async fn ask_mailbox(mailbox: &Mailbox) -> Answer {
+    let name = format!("mailbox {}", mailbox.name);
+    let asked = tokio::time::timeout(PATIENCE, log_in(mailbox)).await;
+    let (said, warnings) = match asked {
+        Ok(Ok((said, warnings))) => (Ok(said), warnings),
+        Ok(Err(error)) => (Err(with_remedy(error)), Vec::new()),
+        Err(_) => (Err(format!("no answer within {PATIENCE:?}")), Vec::new()),
+    };
+    Answer { name, said, warnings }
+}
+
+async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), Pop3Error> {
+    let mut session = pop3::connect(&mailbox.server).await?.login().await?;
+    let listing = session.list().await?;
+    let capabilities = session.capabilities();
+    let keeps = mailbox.retention.on_server == OnServer::Keep;
+    let mut warnings = Vec::new();
+    if keeps && capabilities.expire() == Some(Expire::Days(0)) {
+        warnings.push("the server lets nothing stay (EXPIRE 0), but on_server is keep".to_owned());
+    }
+    if keeps && listing.entries.iter().any(|entry| entry.unique_id.is_none()) {
+        warnings.push("messages without a unique-id are read anew at each visit, at most once an hour".to_owned());
+    }
+    if let Some(delay) = capabilities.login_delay().filter(|delay| *delay > mailbox.poll_interval) {
+        warnings.push(format!("the server wants {delay:?} between logins, but poll_interval is shorter"));
+    }
+    let pipelining = if capabilities.has("PIPELINING") { ", PIPELINING" } else { "" };
+    let said = format!("logged in, {} messages{pipelining}", listing.entries.len());
+    session.quit().await?;
+    Ok((said, warnings))
+}
+
+fn with_remedy(error: Pop3Error) -> String {
+    let remedy = match &error {
+        Pop3Error::Connect { .. } => "; look at host, port and the network",
+        Pop3Error::Tls { .. } => {
+            "; the certificate must be for this host and from a known authority (ca_file adds one)"
+        }
+        Pop3Error::NoStls => "; if the server speaks TLS on port 995, write tls: implicit",
+        Pop3Error::LoginRefused { .. } => {
+            "; look at username and password; many providers want POP3 switched on and an app password"
+        }
+        _ => "",
+    };
+    format!("{}{remedy}", VisitError::from(error).chain())
+}
+
+async fn ask_endpoint(endpoint: &deliver::Endpoint) -> Answer {
+    let name = format!("endpoint {}", endpoint.name);
+    let said = match deliver::reach(endpoint).await {
+        Ok(status) => Ok(format!("reachable (HTTP {status} to a HEAD request)")),
+        Err(why) => Err(format!("{why}; look at url, ca_file and the network")),
+    };
+    Answer { name, said, warnings: Vec::new() }
+}

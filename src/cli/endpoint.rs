@@ -1,0 +1,103 @@
+//! `pophook endpoint`: states, a test event, the end of a hold.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use clap::Subcommand;
+use serde_json::json;
+
+use super::ConfigFile;
+use super::LEFT;
+use super::block_on;
+use super::log;
+use super::out;
+use super::store;
+use crate::clock::Clock;
+use crate::deliver;
+use crate::spool::Command;
+use crate::spool::Reading as _;
+
+/// Shows endpoints, posts a test event, ends a hold
+#[derive(Debug, Subcommand)]
+pub(super) enum Endpoint {
+    /// List endpoints and what waits for them
+    List(List),
+    /// Post a signed test event and show the answer
+    Test(Named),
+    /// End an endpoint's hold and pause
+    Resume(Named),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The endpoint
+    name: String,
+}
+
+impl Endpoint {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        log::start(log::Format::Text, "error");
+        block_on(async {
+            match self {
+                Endpoint::List(list) => list.run().await,
+                Endpoint::Test(named) => named.test().await,
+                Endpoint::Resume(named) => {
+                    store::change(named.config.load()?, Command::Resume { endpoint: named.name.clone() }).await?;
+                    out::line(format!("{} is resumed", named.name).as_bytes())?;
+                    Ok(ExitCode::SUCCESS)
+                }
+            }
+        })
+    }
+}
+
+impl List {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let rows = store::read(&self.config.load()?)?.endpoints().await?;
+        let mut table = out::table(["endpoint", "held", "paused until", "pending"]);
+        for row in rows {
+            let held = row.held.map(|hold| hold.as_str());
+            let paused = row.paused_until.map(|until| format!("{until:.3}"));
+            if self.json {
+                let name = row.endpoint.as_str();
+                out::json(&json!({ "endpoint": name, "held": held, "paused_until": paused, "pending": row.pending }))?;
+                continue;
+            }
+            let held = held.unwrap_or("no").to_owned();
+            table.add_row([row.endpoint.to_string(), held, paused.unwrap_or_default(), row.pending.to_string()]);
+        }
+        if !self.json {
+            out::line(table.to_string().as_bytes())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Named {
+    async fn test(self) -> anyhow::Result<ExitCode> {
+        let config = self.config.load()?;
+        let endpoint = config
+            .deliver
+            .endpoints
+            .iter()
+            .find(|endpoint| endpoint.name.as_str() == self.name)
+            .with_context(|| format!("no endpoint {:?} in the configuration", self.name))?;
+        let tested = deliver::test(endpoint, Clock::system().now()).await?;
+        let status = tested.status.map_or_else(|| "no answer".to_owned(), |status| format!("HTTP {status}"));
+        out::line(format!("{}: {status} {}", self.name, out::excerpt(&tested.answer, 200)).trim_end().as_bytes())?;
+        let taken = tested.status.is_some_and(|status| (200..300).contains(&status));
+        Ok(if taken { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
+    }
+}

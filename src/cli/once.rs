@@ -1,0 +1,169 @@
+//! `pophook once`: one round, for cron and for trying things out.
+
+use std::convert::Infallible;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::ConfigFile;
+use super::LEFT;
+use super::block_on;
+use super::log;
+use super::out;
+use crate::app::App;
+use crate::app::Round;
+use crate::clock::Clock;
+use crate::collect;
+use crate::collect::Report;
+use crate::collect::VisitError;
+use crate::collect::Visits;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::spool::Reading;
+use crate::spool::sqlite::Readers;
+
+/// How often the progress line moves.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Visits every mailbox once, delivers what is due, deletes what may go, and ends
+///
+/// Each delivery that is due is tried once. Then a second, short session deletes what this run delivered and retention
+/// releases; where a server wants a delay between logins, the next run does. Exit code 0: every mailbox was visited and
+/// nothing tried is left pending or dead. 2: something is left, safe in the spool. 1: fault. 64: configuration.
+#[derive(Debug, Args)]
+pub(super) struct Once {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Tell what would be retrieved and deleted, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Once {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        log::start(log::Format::Text, "warn");
+        let config = self.config.load()?;
+        if self.dry_run {
+            return block_on(self.look(config));
+        }
+        block_on(async {
+            let app = App::open(config, Clock::system()).await?;
+            let stop = CancellationToken::new();
+            let round = tokio::select! {
+                round = app.once(stop.clone()) => round?,
+                never = show_progress(&app.metrics) => match never {},
+                _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted; what was taken is safe in the spool"),
+            };
+            self.show(&round)?;
+            Ok(if round.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
+        })
+    }
+
+    async fn look(&self, config: Config) -> anyhow::Result<ExitCode> {
+        let spool = match config.spool.path.exists() {
+            true => Some(Readers::open(&config.spool.path)?),
+            false => None,
+        };
+        let (clock, mut visits) = (Clock::system(), Visits::new());
+        for mailbox in &config.collect.mailboxes {
+            let spool = spool.as_ref().map(|readers| -> &dyn Reading { readers });
+            visits.push((mailbox.name.clone(), collect::look(mailbox, spool, &clock).await));
+        }
+        self.show_visits(&visits, ["would take", "would delete"])?;
+        let visited = visits.iter().all(|(_, visit)| visit.is_ok());
+        Ok(if visited { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
+    }
+
+    fn show(&self, round: &Round) -> anyhow::Result<()> {
+        self.show_visits(&round.visits, ["taken", "deleted"])?;
+        let attempts = &round.attempts;
+        if self.json {
+            out::json(&json!({
+                "attempts": { "delivered": attempts.delivered, "deferred": attempts.deferred, "dead": attempts.dead },
+                "complete": round.is_complete(),
+            }))?;
+        } else {
+            let (delivered, deferred, dead) = (attempts.delivered, attempts.deferred, attempts.dead);
+            out::line(format!("{delivered} delivered, {deferred} deferred, {dead} dead").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn show_visits(&self, visits: &Visits, [taken, deleted]: [&str; 2]) -> anyhow::Result<()> {
+        if self.json {
+            for (mailbox, visit) in visits {
+                out::json(&as_json(mailbox.as_str(), visit))?;
+            }
+            return Ok(());
+        }
+        let mut table = out::table(["mailbox", "listed", taken, "known", deleted, "left", "result"]);
+        for (mailbox, visit) in visits {
+            let mut cells = vec![mailbox.to_string()];
+            match visit {
+                Ok(report) => {
+                    let left = report.left + report.refused + report.oversize + report.skipped;
+                    let counts = [report.listed, report.taken, report.known, report.expunged, left];
+                    cells.extend(counts.map(|count| count.to_string()));
+                    cells.push(remark(report));
+                }
+                Err(error) => {
+                    cells.extend(std::iter::repeat_n(String::new(), 5));
+                    cells.push(error.chain());
+                }
+            }
+            table.add_row(cells);
+        }
+        out::line(table.to_string().as_bytes())?;
+        Ok(())
+    }
+}
+
+fn as_json(mailbox: &str, visit: &Result<Report, VisitError>) -> serde_json::Value {
+    match visit {
+        Ok(report) => json!({
+            "mailbox": mailbox, "result": "ok", "listed": report.listed, "taken": report.taken, "known": report.known,
+            "deleted": report.expunged, "refused": report.refused, "oversize": report.oversize,
+            "skipped": report.skipped, "left": report.left,
+        }),
+        Err(error) => json!({ "mailbox": mailbox, "result": error.reason(), "error": error.chain() }),
+    }
+}
+
+/// Why messages stay on the server.
+fn remark(report: &Report) -> String {
+    let reasons = [
+        (report.left, "have no room in the spool or wait for `mailbox reset`"),
+        (report.refused, "refused by the server"),
+        (report.oversize, "too large"),
+        (report.skipped, "skipped by start_from"),
+    ];
+    let told: Vec<String> =
+        reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+    if told.is_empty() { "ok".to_owned() } else { told.join(", ") }
+}
+
+/// Shows on a terminal how far a long round is; never returns.
+async fn show_progress(metrics: &Metrics) -> Infallible {
+    let bar = if out::is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    loop {
+        tokio::time::sleep(TICK).await;
+        let sum = |vec: &prometheus::IntCounterVec, wanted: Option<&str>| -> f64 {
+            let families = prometheus::core::Collector::collect(vec);
+            let labelled = families.iter().flat_map(prometheus::proto::MetricFamily::get_metric).filter(|metric| {
+                wanted.is_none_or(|wanted| metric.get_label().iter().any(|label| label.value() == wanted))
+            });
+            labelled.map(|metric| metric.get_counter().get_value()).sum()
+        };
+        let retrieved = sum(&metrics.collect.retrieved, None);
+        let delivered = sum(&metrics.deliver.attempts, Some("delivered"));
+        bar.set_message(format!("{retrieved} retrieved, {delivered} delivered"));
+        bar.tick();
+    }
+}

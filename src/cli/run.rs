@@ -1,0 +1,62 @@
+//! `pophook run`: the daemon.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::signal::unix::Signal;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+
+use super::ConfigFile;
+use super::FAULT;
+use super::block_on;
+use super::log;
+use crate::app::App;
+use crate::clock::Clock;
+
+/// Runs until SIGTERM or Ctrl-C: visits mailboxes when they are due and delivers their mail
+///
+/// SIGTERM stops it politely: nothing new begins, what is under way ends, at most the configured grace. A second one is
+/// at once; what was under way is then done again at the next start. Exit code 0 stopped, 1 fault, 64 configuration.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// How log lines look; POPHOOK_LOG=debug shows more of them
+    #[arg(long, value_enum, default_value_t = log::Format::Text)]
+    log_format: log::Format,
+}
+
+impl Run {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        log::start(self.log_format, "info");
+        let config = self.config.load()?;
+        block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let app = App::open(config, Clock::system()).await?;
+            let (asked, at_once) = tokio::sync::oneshot::channel();
+            let running = app.run(async { at_once.await.unwrap_or_default() });
+            let signals = async {
+                any(&mut terminate, &mut interrupt).await;
+                // Nobody listens only if the daemon has ended already.
+                asked.send(()).unwrap_or_default();
+                any(&mut terminate, &mut interrupt).await;
+            };
+            tokio::select! {
+                ended = running => ended.map(|()| ExitCode::SUCCESS),
+                () = signals => {
+                    tracing::warn!("asked twice: ending at once");
+                    Ok(ExitCode::from(FAULT))
+                }
+            }
+        })
+    }
+}
+
+async fn any(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

@@ -1,0 +1,120 @@
+//! Retrieves what the plan names, stretch by stretch, as long as the spool has room.
+
+use super::Mailbox;
+use super::Report;
+use super::VisitError;
+use super::intake::Intake;
+use super::intake::Taken;
+use super::plan::Take;
+use super::visit::Means;
+use super::visit::Memory;
+use crate::metrics::CollectMetrics;
+use crate::pop3;
+use crate::pop3::Pop3Error;
+use crate::pop3::Retrieved;
+use crate::pop3::Transaction;
+use crate::spool::Known;
+use crate::spool::Oversize;
+use crate::spool::Room;
+
+/// Messages retrieved between two looks at the room that is left.
+const STRETCH_MESSAGES: usize = 500;
+/// Bytes, by LIST, between two looks at the room that is left.
+const STRETCH_BYTES: u64 = 64 << 20;
+
+/// Retrieves stretch by stretch, as long as there is room. What arrived whole is durable when this returns, even where
+/// it returns an error.
+pub(super) async fn retrieve(
+    session: &mut Transaction,
+    wanted: Vec<Take>,
+    mailbox: &Mailbox,
+    means: Means<'_>,
+    memory: &mut Memory,
+    report: &mut Report,
+) -> Result<Vec<Taken>, VisitError> {
+    let mut taken = Vec::new();
+    let mut left = wanted.into_iter().peekable();
+    while left.peek().is_some() {
+        if means.spool.room(&mailbox.name).await? != Room::Free {
+            report.left += left.len();
+            tracing::warn!(mailbox = %mailbox.name, messages = left.len(), "the spool has no room; they stay on the server");
+            break;
+        }
+        let stretch = stretch(&mut left);
+        taken.extend(retrieve_stretch(session, stretch, mailbox, means, memory, report).await?);
+    }
+    Ok(taken)
+}
+
+fn stretch(left: &mut impl Iterator<Item = Take>) -> Vec<Take> {
+    let (mut stretch, mut bytes) = (Vec::new(), 0);
+    while stretch.len() < STRETCH_MESSAGES && bytes < STRETCH_BYTES {
+        let Some(take) = left.next() else { break };
+        bytes += take.size.unwrap_or_default();
+        stretch.push(take);
+    }
+    stretch
+}
+
+async fn retrieve_stretch(
+    session: &mut Transaction,
+    stretch: Vec<Take>,
+    mailbox: &Mailbox,
+    means: Means<'_>,
+    memory: &mut Memory,
+    report: &mut Report,
+) -> Result<Vec<Taken>, VisitError> {
+    let mut intake = Intake::new(mailbox, means.spool, means.metrics);
+    let wanted = stretch.iter().map(pop3::Wanted::from).collect();
+    let mut retrieval = session.retrieve(wanted, mailbox.max_message_size);
+    let mut expected = stretch.into_iter();
+    let ended = loop {
+        match retrieval.next().await {
+            Ok(None) => break None,
+            Ok(Some(retrieved)) => {
+                let Some(take) = expected.next() else { break None };
+                match retrieved {
+                    Retrieved::Message { raw, .. } => intake.push(take, raw).await?,
+                    Retrieved::Refused { .. } => refused(&take, mailbox, means.metrics, memory, report),
+                }
+            }
+            Err(error) => break Some((error, expected.next())),
+        }
+    };
+    // What arrived whole is worth keeping, however the session went on.
+    let taken = intake.settle().await?;
+    report.taken += taken.iter().filter(|taken| taken.accepted.known == Known::New).count();
+    report.known += taken.iter().filter(|taken| taken.accepted.known != Known::New).count();
+    match ended {
+        None => Ok(taken),
+        Some((error, blamed)) => Err(blame(error, blamed, mailbox, means, memory, report).await?),
+    }
+}
+
+fn refused(take: &Take, mailbox: &Mailbox, metrics: &CollectMetrics, memory: &mut Memory, report: &mut Report) {
+    report.refused += 1;
+    metrics.retrieve_refused.with_label_values(&[mailbox.name.as_str()]).inc();
+    memory.blamed.extend(take.unique_id.clone());
+    tracing::warn!(mailbox = %mailbox.name, number = take.number, "the server refused to hand out a message; the others go on");
+}
+
+/// Only the message that was being received is blamed when a connection drops.
+async fn blame(
+    error: Pop3Error,
+    take: Option<Take>,
+    mailbox: &Mailbox,
+    means: Means<'_>,
+    memory: &mut Memory,
+    report: &mut Report,
+) -> Result<VisitError, VisitError> {
+    let Some(unique_id) = take.and_then(|take| take.unique_id) else { return Ok(error.into()) };
+    if let Pop3Error::TooLarge { limit, .. } = error {
+        let size = limit.saturating_add(1);
+        means.spool.oversize(&mailbox.name, Oversize { unique_id, size, limit }).await?;
+        means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc();
+        report.oversize += 1;
+        return Ok(VisitError::Oversize);
+    }
+    memory.blamed.insert(unique_id);
+    Ok(error.into())
+}
