@@ -386,7 +386,7 @@ fn a_bad_configuration_is_refused_with_every_problem_at_once() {
     let desk = "endpoints:\n  - name: desk\n    url: http://127.0.0.1:1/\n    signing: none\n";
     let spool = "spool:\n  url: sqlite:/tmp/pophook-never-created/spool.db\n";
     let mailboxes = |entries: &[String]| format!("mailboxes:\n{}", entries.concat());
-    check_refused("mailboxes: [ {", &["line"]);
+    check_refused("mailboxes: [ {", &["pophook.yaml:2: is not YAML"]);
     check_refused(&format!("{spool}{}{desk}colour: blue\n", mailboxes(&[entry("a", "a")])), &["colour"]);
     check_refused(
         &format!("{spool}{}{}", mailboxes(&[entry("a", "a")]), desk.replace("http://127.0.0.1:1/", "not-a-url")),

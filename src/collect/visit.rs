@@ -225,6 +225,6 @@ fn tell(mailbox: &Mailbox, metrics: &CollectMetrics, findings: &Findings) {
         tracing::error!(mailbox = %mailbox.name, held, "most unique-ids changed at once; if messages are held, settle it with `pophook mailbox reset`");
     }
     if first(&metrics.not_deleting, findings.not_deleting) {
-        tracing::error!(mailbox = %mailbox.name, "the server keeps what it was told to delete; the mailbox is treated as `keep`");
+        tracing::error!(mailbox = %mailbox.name, "the server does not delete: it keeps what it was told to; the mailbox is treated as `keep`");
     }
 }

@@ -27,20 +27,23 @@ use crate::spool::Stats;
 
 /// Deliveries and messages without one; dead letters first, then what waits for a human, then the rest by age.
 const LIST: &str = "
-    SELECT message.id, message.mailbox, message.unique_id, delivery.endpoint,
-           coalesce(delivery.state, message.state) AS shown, coalesce(delivery.reason, endpoint.held),
-           coalesce(delivery.attempts, message.parses), delivery.last_status,
-           CASE WHEN delivery.state = 'pending' AND endpoint.held IS NULL THEN delivery.due END,
-           message.spooled_at, message.size
-    FROM message LEFT JOIN delivery ON delivery.message = message.seq
-                 LEFT JOIN endpoint ON endpoint.name = delivery.endpoint AND delivery.state = 'pending'
-    WHERE message.released_at IS NULL
-    UNION ALL
-    SELECT NULL, mailbox, unique_id, NULL, state, CASE state WHEN 'oversize' THEN 'limit ' || size_limit END,
-           0, NULL, NULL, NULL, listed_size
-    FROM ledger WHERE state <> 'taken'
-    ORDER BY CASE shown WHEN 'dead' THEN 0 WHEN 'quarantined' THEN 1 WHEN 'unrouted' THEN 2 WHEN 'pending' THEN 3
-                        WHEN 'spooled' THEN 4 WHEN 'oversize' THEN 5 WHEN 'delivered' THEN 6 ELSE 7 END, 10, 1, 4";
+    SELECT * FROM (
+        SELECT message.id AS id, message.mailbox, message.unique_id, delivery.endpoint AS endpoint,
+               coalesce(delivery.state, message.state) AS state, coalesce(delivery.reason, endpoint.held),
+               coalesce(delivery.attempts, message.parses), delivery.last_status,
+               CASE WHEN delivery.state = 'pending' AND endpoint.held IS NULL THEN delivery.due END,
+               message.spooled_at AS spooled_at, message.size
+        FROM message LEFT JOIN delivery ON delivery.message = message.seq
+                     LEFT JOIN endpoint ON endpoint.name = delivery.endpoint AND delivery.state = 'pending'
+        WHERE message.released_at IS NULL
+        UNION ALL
+        SELECT NULL, mailbox, unique_id, NULL, state, CASE state WHEN 'oversize' THEN 'limit ' || size_limit END,
+               0, NULL, NULL, NULL, listed_size
+        FROM ledger WHERE state <> 'taken'
+    )
+    ORDER BY CASE state WHEN 'dead' THEN 0 WHEN 'quarantined' THEN 1 WHEN 'unrouted' THEN 2 WHEN 'pending' THEN 3
+                        WHEN 'spooled' THEN 4 WHEN 'oversize' THEN 5 WHEN 'delivered' THEN 6 ELSE 7 END,
+             spooled_at, id, endpoint";
 
 /// The lines of `spool list`.
 pub(super) fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Row>, SpoolError> {
