@@ -113,6 +113,6 @@ fn incoming(mailbox: &Mailbox, take: &Take, content: Content, raw: Vec<u8>) -> I
         content,
         sha256: Sha256::digest(&raw).into(),
         listed_size: take.size,
-        raw,
+        raw: raw.into(),
     }
 }

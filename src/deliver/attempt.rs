@@ -30,6 +30,9 @@ use crate::spool::Record;
 use crate::spool::Spool;
 use crate::spool::Spooled;
 
+/// A parsed mail of up to so many raw bytes is rendered where the attempt runs: that takes less than to hand it over.
+const RENDERED_IN_PLACE: u64 = 256 << 10;
+
 /// What attempts need; shared by all of an endpoint's.
 #[derive(Debug)]
 pub(super) struct Means {
@@ -96,6 +99,7 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
         (Some(_), false) => Vec::new(),
         _ => means.spool.raw(claim.message.key).await.map_err(|_| "spool")?.ok_or("released")?,
     };
+    let small = kept.is_some() && claim.message.size <= RENDERED_IN_PLACE;
     let (means, message, form) = (Arc::clone(means), claim.message.clone(), claim.form);
     let rendering = move || {
         let (mail, include_raw) = match form {
@@ -113,6 +117,9 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
         );
         means.webhook.sign(message.id.as_str(), at, Bytes::from(body))
     };
+    if small {
+        return Ok(rendering());
+    }
     tokio::task::spawn_blocking(rendering).await.map_err(|_| "render")
 }
 

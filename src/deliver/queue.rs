@@ -24,8 +24,8 @@ use crate::spool::Record;
 use crate::spool::SpoolError;
 use crate::spool::Wanted;
 
-/// Records that may wait for their commit; beyond that, no new attempt begins.
-const RECORDS_MAX: usize = 256;
+/// Bursts of records that may wait for their commit; beyond that, no new attempt begins.
+const RECORDS_MAX: usize = 64;
 /// An endpoint that refused this many different messages with no success between is at fault itself.
 const REFUSED_MAX: usize = 20;
 /// Two answers 410 this far apart mean it.
@@ -87,10 +87,14 @@ impl Queue {
                 return Ok(self.tally);
             }
             tokio::select! {
-                Some(ended) = attempts.join_next() => {
-                    for attempted in std::iter::once(ended).chain(std::iter::from_fn(|| attempts.try_join_next())) {
-                        self.conclude(attempted, &mut records).await?;
+                Some(first) = attempts.join_next() => {
+                    // Answers come in bursts: those of one burst are written down, and their slots filled, together.
+                    tokio::task::yield_now().await;
+                    let mut ended = Vec::new();
+                    for attempted in std::iter::once(first).chain(std::iter::from_fn(|| attempts.try_join_next())) {
+                        ended.push(self.conclude(joined(attempted)?).await?);
                     }
+                    records.spawn(write_down(Arc::clone(&self.means), ended));
                 }
                 Some(recorded) = records.join_next() => {
                     joined(recorded)??;
@@ -139,12 +143,9 @@ impl Queue {
         }
     }
 
-    async fn conclude(
-        &mut self,
-        ended: Result<Attempted, JoinError>,
-        records: &mut JoinSet<Result<(), SpoolError>>,
-    ) -> Result<(), SpoolError> {
-        let Attempted { message, judgement, record } = joined(ended)?;
+    /// Counts and tells an attempt's end, and heeds what the answer says of the endpoint.
+    async fn conclude(&mut self, ended: Attempted) -> Result<Record, SpoolError> {
+        let Attempted { message, judgement, record } = ended;
         let name = self.means.endpoint.name.as_str();
         self.metrics.attempt_seconds.with_label_values(&[name]).observe(record.took.as_secs_f64());
         self.metrics.attempts.with_label_values(&[name, record.outcome]).inc();
@@ -169,8 +170,7 @@ impl Queue {
             }
         }
         self.heed(judgement.says, judgement.outcome, message.key).await?;
-        records.spawn(write_down(Arc::clone(&self.means), record));
-        Ok(())
+        Ok(record)
     }
 
     /// What the answer says of the endpoint itself.
@@ -218,10 +218,10 @@ impl Queue {
     }
 }
 
-/// Writes an attempt's end down, however long that takes: until then its claim stands, and it is not made again.
-async fn write_down(means: Arc<Means>, record: Record) -> Result<(), SpoolError> {
+/// Writes attempts' ends down, however long that takes: until then their claims stand, and they are not made again.
+async fn write_down(means: Arc<Means>, records: Vec<Record>) -> Result<(), SpoolError> {
     loop {
-        match means.spool.record(record.clone()).await {
+        match means.spool.record(records.clone()).await {
             Err(error) if !error.is_fatal() => {
                 tracing::warn!(endpoint = %means.endpoint.name, %error, "cannot write an attempt down now; trying again");
                 means.clock.wait(LOOK_AGAIN).await;

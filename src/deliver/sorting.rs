@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -78,14 +79,19 @@ impl Sorter {
 
     async fn sort(&self, batch: Vec<Unsorted>, stop: &CancellationToken) -> Result<(), SpoolError> {
         let mut sorted = Vec::with_capacity(batch.len());
-        for Unsorted { message, raw } in batch {
-            let verdict = match stop.is_cancelled() {
-                true => Some(Verdict::PutBack),
-                false => self.parse_and_route(&message, raw).await,
-            };
-            match verdict {
-                Some(verdict) => sorted.push(Sorted { message: message.key, verdict }),
-                None => {
+        for parsed in parse_all(batch, stop.clone()).await {
+            match parsed {
+                Parsed::Mail(message, mail) => {
+                    let endpoints = self.route(&message, &mail);
+                    if !endpoints.is_empty() {
+                        self.recent.put(message.key, Arc::new(mail), message.size);
+                    }
+                    sorted.push(Sorted { message: message.key, verdict: Verdict::Routed(endpoints) });
+                }
+                Parsed::NotBegun(message) => {
+                    sorted.push(Sorted { message: message.key, verdict: Verdict::PutBack });
+                }
+                Parsed::NotEnded(message) => {
                     tracing::error!(id = %message.id, "parsing did not end; the message is tried again alone, later");
                     self.spool.abandon(vec![message.key]).await?;
                 }
@@ -101,23 +107,59 @@ impl Sorter {
         }
     }
 
-    /// `None` if the parse crashed or overran: its count stays.
-    async fn parse_and_route(&self, message: &Spooled, raw: Vec<u8>) -> Option<Verdict> {
-        let parsing = tokio::task::spawn_blocking(move || parse::parse(&raw, &parse::Options::default()));
-        let mail = Arc::new(timeout(PARSE_MAX, parsing).await.ok()?.ok()?);
-        let endpoints = self.route(message, &mail);
-        if endpoints.is_empty() {
-            tracing::warn!(id = %message.id, mailbox = %message.mailbox, "unrouted: no rule matched and the mailbox has no deliver_to");
-        } else {
-            self.recent.put(message.key, mail, message.size);
-        }
-        Some(Verdict::Routed(endpoints))
-    }
-
     fn route(&self, message: &Spooled, mail: &Mail) -> Vec<EndpointName> {
         for defect in &mail.defects {
             self.metrics.defects.with_label_values(&[defect.kind.as_str()]).inc();
         }
-        route::route(&self.routes, &message.mailbox, mail, message.size)
+        let endpoints = route::route(&self.routes, &message.mailbox, mail, message.size);
+        if endpoints.is_empty() {
+            tracing::warn!(id = %message.id, mailbox = %message.mailbox, "unrouted: no rule matched and the mailbox has no deliver_to");
+        }
+        endpoints
     }
 }
+
+/// What became of one message of a batch.
+enum Parsed {
+    Mail(Spooled, Mail),
+    /// We were asked to stop, or an earlier message of the batch did not end.
+    NotBegun(Spooled),
+    /// The parse crashed or overran: its count stays.
+    NotEnded(Spooled),
+}
+
+/// Parses a batch on a thread where blocking is allowed, in order. A parse that crashes or overruns is given up with
+/// its thread; the messages after it are put back.
+async fn parse_all(batch: Vec<Unsorted>, stop: CancellationToken) -> Vec<Parsed> {
+    let messages: Vec<Spooled> = batch.iter().map(|one| one.message.clone()).collect();
+    let (done, mut mails) = mpsc::channel(batch.len().max(1));
+    let parsing = tokio::task::spawn_blocking(move || {
+        for Unsorted { raw, .. } in batch {
+            if stop.is_cancelled() || done.blocking_send(parse::parse(&raw, &parse::Options::default())).is_err() {
+                return Stopped;
+            }
+        }
+        Stopped
+    });
+    let mut parsed = Vec::with_capacity(messages.len());
+    let mut left = messages.into_iter();
+    for message in left.by_ref() {
+        match timeout(PARSE_MAX, mails.recv()).await {
+            Ok(Some(mail)) => parsed.push(Parsed::Mail(message, mail)),
+            // The thread ended before its time: by order, or because this parse crashed.
+            Ok(None) if parsing.await.is_ok() => {
+                parsed.push(Parsed::NotBegun(message));
+                break;
+            }
+            Ok(None) | Err(_) => {
+                parsed.push(Parsed::NotEnded(message));
+                break;
+            }
+        }
+    }
+    parsed.extend(left.map(Parsed::NotBegun));
+    parsed
+}
+
+/// The parsing thread ended in order.
+struct Stopped;

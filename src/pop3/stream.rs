@@ -14,6 +14,7 @@ use async_native_tls::Protocol;
 use async_native_tls::TlsConnector;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
@@ -21,6 +22,9 @@ use tokio::time::timeout;
 use super::config::Config;
 use super::error::Pop3Error;
 use super::error::Step;
+
+/// Bytes read from the kernel at a time.
+const READ_AHEAD: usize = 64 << 10;
 
 /// Whatever bytes can go to and fro on.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -69,7 +73,8 @@ pub(super) async fn secure(config: &Config, stream: Stream) -> Result<Stream, Po
     for certificate in trusted(config.ca_pem.as_deref())? {
         connector = connector.add_root_certificate(certificate);
     }
-    let handshake = connector.connect(config.host.as_str(), stream.0);
+    // OpenSSL asks for each record's head and body apart; the buffer answers most of that without the kernel.
+    let handshake = connector.connect(config.host.as_str(), BufReader::with_capacity(READ_AHEAD, stream.0));
     let tls = within(config.timeouts.tls, Step::Handshake, handshake).await?;
     let tls = tls.map_err(|source| Pop3Error::Tls { host: config.host.clone(), source })?;
     Ok(Stream(Box::new(tls)))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::ident::EndpointName;
@@ -42,7 +43,7 @@ pub struct Unsorted {
     /// The message.
     pub message: Spooled,
     /// Its bytes.
-    pub raw: Vec<u8>,
+    pub raw: Bytes,
 }
 
 /// What the sorting made of a message.

@@ -2,6 +2,7 @@
 //!
 //! The ledger is a set of (unique-id, content, size) per mailbox, never a highest number and never the Message-ID.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::ident::Content;
@@ -144,7 +145,7 @@ pub struct Incoming {
     /// The size that LIST gave.
     pub listed_size: Option<u64>,
     /// The bytes as the server sent them, dot-unstuffed.
-    pub raw: Vec<u8>,
+    pub raw: Bytes,
 }
 
 /// What became of an [`Incoming`] message.

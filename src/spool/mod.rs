@@ -151,13 +151,15 @@ pub trait Spool: Reading {
     fn abandon(&self, messages: Vec<MessageKey>) -> Reply<()>;
 
     /// Claims deliveries of `endpoint` that are due, oldest first. Nothing while it is paused or held.
+    ///
+    /// One caller claims for an endpoint at a time, and waits for the reply.
     fn claim(&self, endpoint: &EndpointName, wanted: Wanted) -> Reply<Claims>;
 
     /// Gives a claim back unused.
     fn unclaim(&self, deliveries: Vec<DeliveryKey>) -> Reply<()>;
 
-    /// Writes down how an attempt ended, and frees its claim.
-    fn record(&self, record: Record) -> Reply<()>;
+    /// Writes down how attempts ended, and frees their claims.
+    fn record(&self, records: Vec<Record>) -> Reply<()>;
 
     /// Nothing is posted to `endpoint` before `until`; only ever extended.
     fn pause(&self, endpoint: &EndpointName, until: Timestamp) -> Reply<()>;

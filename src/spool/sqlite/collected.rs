@@ -10,6 +10,7 @@ use super::columns::illegal;
 use super::columns::integer;
 use super::columns::time;
 use super::columns::time_or_none;
+use super::fresh::Fresh;
 use crate::ident::Content;
 use crate::ident::MailboxName;
 use crate::ident::UniqueId;
@@ -139,6 +140,7 @@ pub(super) fn accept(
     connection: &Connection,
     mailbox: &MailboxName,
     message: &Incoming,
+    fresh: &mut Fresh,
     now: Timestamp,
 ) -> Result<Accepted, SpoolError> {
     let unique_id = message.unique_id.as_ref().map_or(&[][..], UniqueId::as_bytes);
@@ -159,7 +161,11 @@ pub(super) fn accept(
     let (seq, known) = match (held, expunges) {
         (Some(seq), Some(_)) => (seq, Known::SameUniqueId),
         (Some(seq), None) => (seq, Known::OtherUniqueId),
-        (None, _) => (insert(connection, mailbox, message, now)?, Known::New),
+        (None, _) => {
+            let seq = insert(connection, mailbox, message, now)?;
+            fresh.put(seq, &message.raw);
+            (seq, Known::New)
+        }
     };
     connection
         .prepare_cached(
@@ -196,7 +202,7 @@ fn insert(
             now.as_millisecond()
         ])?;
     let seq = connection.last_insert_rowid();
-    connection.prepare_cached("INSERT INTO raw (seq, bytes) VALUES (?1, ?2)")?.execute(params![seq, message.raw])?;
+    connection.prepare_cached("INSERT INTO raw (seq, bytes) VALUES (?1, ?2)")?.execute(params![seq, &*message.raw])?;
     Ok(seq)
 }
 

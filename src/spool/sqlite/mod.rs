@@ -9,6 +9,7 @@ mod collected;
 mod columns;
 mod endpoint;
 mod enrol;
+mod fresh;
 mod open;
 mod queue;
 mod reader;

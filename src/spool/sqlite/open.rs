@@ -17,7 +17,7 @@ use crate::spool::filesystem::network_filesystem;
 /// The oldest SQLite whose WAL mode does not lose commits (the WAL-reset fault of 3.7.0 to 3.51.2).
 const SQLITE_MIN: i32 = 3_051_003;
 /// Mails are tens of kilobytes: large pages mean short overflow chains.
-const PAGE_SIZE: u32 = 8192;
+const PAGE_SIZE: u32 = 16384;
 /// Page cache of each connection, in KiB.
 const CACHE_KIB: i64 = 2048;
 

@@ -13,6 +13,7 @@ use super::columns::integer;
 use super::columns::spooled;
 use super::columns::time;
 use super::endpoint;
+use super::fresh::Fresh;
 use crate::ident::EndpointName;
 use crate::spool::Claim;
 use crate::spool::Claims;
@@ -38,16 +39,17 @@ const UNSORTED_BYTES: usize = 4 << 20;
 pub(super) struct Claimed {
     pub(super) messages: HashSet<i64>,
     pub(super) deliveries: HashSet<i64>,
+    pub(super) fresh: Fresh,
 }
 
 /// Claims messages that nobody has parsed, and counts the parse that is about to begin.
 pub(super) fn claim_unsorted(
     connection: &Connection,
-    claimed: &HashSet<i64>,
+    claimed: &mut Claimed,
     at_most: usize,
 ) -> Result<Vec<Unsorted>, SpoolError> {
     let mut found = unsorted(connection, claimed, "parses = 0", at_most)?;
-    if found.is_empty() && claimed.is_empty() {
+    if found.is_empty() && claimed.messages.is_empty() {
         quarantine(connection)?;
         // A parse of this one began and never ended: alone, so that it takes no other message down with it.
         found = unsorted(connection, claimed, "parses > 0", 1)?;
@@ -69,7 +71,7 @@ fn quarantine(connection: &Connection) -> Result<(), SpoolError> {
 
 fn unsorted(
     connection: &Connection,
-    claimed: &HashSet<i64>,
+    claimed: &mut Claimed,
     which: &str,
     at_most: usize,
 ) -> Result<Vec<Unsorted>, SpoolError> {
@@ -83,10 +85,14 @@ fn unsorted(
     let (mut found, mut bytes) = (Vec::new(), 0);
     while found.len() < at_most && bytes < UNSORTED_BYTES {
         let Some(row) = rows.next()? else { break };
-        if claimed.contains(&row.get(0)?) {
+        let seq = row.get(0)?;
+        if claimed.messages.contains(&seq) {
             continue;
         }
-        let raw: Vec<u8> = row.get(7)?;
+        let raw = match claimed.fresh.take(seq) {
+            Some(raw) => raw,
+            None => row.get::<_, Vec<u8>>(7)?.into(),
+        };
         bytes += raw.len();
         found.push(Unsorted { message: spooled(row)?, raw });
     }

@@ -94,9 +94,10 @@ impl Spool for Sqlite {
     }
 
     fn accept(&self, mailbox: &MailboxName, messages: Vec<Incoming>) -> Reply<Vec<Accepted>> {
-        let (mailbox, now) = (mailbox.clone(), self.clock.now());
+        let (mailbox, claimed, now) = (mailbox.clone(), Arc::clone(&self.claimed), self.clock.now());
         self.write(MakesWork::Yes, move |c| {
-            messages.iter().map(|message| collected::accept(c, &mailbox, message, now)).collect()
+            let fresh = &mut guard(&claimed).fresh;
+            messages.iter().map(|message| collected::accept(c, &mailbox, message, fresh, now)).collect()
         })
     }
 
@@ -127,12 +128,11 @@ impl Spool for Sqlite {
     }
 
     fn claim_unsorted(&self, at_most: usize) -> Reply<Vec<Unsorted>> {
-        let claimed = Arc::clone(&self.claimed);
-        self.write(MakesWork::No, move |c| {
-            let mut claimed = guard(&claimed);
-            let found = queue::claim_unsorted(c, &claimed.messages, at_most)?;
-            claimed.messages.extend(found.iter().map(|one| one.message.key.0));
-            Ok(found)
+        let (claimed, mine) = (Arc::clone(&self.claimed), Arc::clone(&self.claimed));
+        let reply = self.write(MakesWork::No, move |c| queue::claim_unsorted(c, &mut guard(&claimed), at_most));
+        // Claimed once it is committed: what failed is free for the next call.
+        Box::pin(async move {
+            reply.await.inspect(|found| guard(&mine).messages.extend(found.iter().map(|one| one.message.key.0)))
         })
     }
 
@@ -155,12 +155,13 @@ impl Spool for Sqlite {
     }
 
     fn claim(&self, endpoint: &EndpointName, wanted: Wanted) -> Reply<Claims> {
-        let (endpoint, claimed, times) = (endpoint.clone(), Arc::clone(&self.claimed), self.times());
-        self.write(MakesWork::No, move |c| {
-            let mut claimed = guard(&claimed);
-            let found = queue::claim(c, &claimed.deliveries, &endpoint, wanted, times)?;
-            claimed.deliveries.extend(found.claims.iter().map(|claim| claim.delivery.0));
-            Ok(found)
+        let (claimed, mine) = (Arc::clone(&self.claimed), Arc::clone(&self.claimed));
+        let (endpoint, times) = (endpoint.clone(), self.times());
+        let reply = self.write(MakesWork::No, move |c| {
+            queue::claim(c, &guard(&claimed).deliveries, &endpoint, wanted, times)
+        });
+        Box::pin(async move {
+            reply.await.inspect(|found| guard(&mine).deliveries.extend(found.claims.iter().map(|one| one.delivery.0)))
         })
     }
 
@@ -170,11 +171,12 @@ impl Spool for Sqlite {
         Box::pin(async { Ok(()) })
     }
 
-    fn record(&self, record: Record) -> Reply<()> {
-        let (times, claimed, delivery) = (self.times(), Arc::clone(&self.claimed), record.delivery);
-        let record = Arc::new(record);
+    fn record(&self, records: Vec<Record>) -> Reply<()> {
+        let (times, claimed) = (self.times(), Arc::clone(&self.claimed));
+        let deliveries: Vec<i64> = records.iter().map(|record| record.delivery.0).collect();
+        let records = Arc::new(records);
         let write = move |c: &Connection| {
-            queue::record(c, &record, times)?;
+            records.iter().try_for_each(|record| queue::record(c, record, times))?;
             note_running(c, times.1)
         };
         let first = self.writer.write(write.clone());
@@ -188,7 +190,7 @@ impl Spool for Sqlite {
             }
             done?;
             // Only now: an attempt that is not on the disk keeps its claim, so that it is not made again.
-            guard(&claimed).deliveries.remove(&delivery.0);
+            deliveries.iter().for_each(|delivery| _ = guard(&claimed).deliveries.remove(delivery));
             wake.send_modify(|count| *count = count.wrapping_add(1));
             Ok(())
         })

@@ -112,7 +112,7 @@ impl Group {
 
     /// Runs the jobs in one transaction, commits, and only then answers them.
     fn commit(&self, jobs: impl Iterator<Item = Box<dyn Job>>) -> Result<(), SpoolError> {
-        let begun = self.connection.execute_batch("BEGIN IMMEDIATE").map_err(SpoolError::from);
+        let begun = self.execute("BEGIN IMMEDIATE");
         let mut done: Vec<Box<dyn Job>> = Vec::new();
         let mut lost: Option<SpoolError> = begun.err();
         for mut job in jobs {
@@ -144,10 +144,15 @@ impl Group {
         committed
     }
 
+    fn execute(&self, sql: &str) -> Result<(), SpoolError> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
     fn in_savepoint(&self, job: &mut dyn Job) -> Result<(), SpoolError> {
-        self.connection.execute_batch("SAVEPOINT job")?;
+        self.execute("SAVEPOINT job")?;
         match job.run(&self.connection) {
-            Ok(()) => Ok(self.connection.execute_batch("RELEASE job")?),
+            Ok(()) => self.execute("RELEASE job"),
             Err(error) => {
                 if !self.connection.is_autocommit() {
                     self.connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
@@ -159,7 +164,7 @@ impl Group {
 
     fn sync(&self) -> Result<(), SpoolError> {
         let started = self.clock.uptime();
-        match self.connection.execute_batch("COMMIT").map_err(SpoolError::from) {
+        match self.execute("COMMIT") {
             Ok(()) => {
                 self.commit_seconds.observe(self.clock.uptime().saturating_sub(started).as_secs_f64());
                 Ok(())
