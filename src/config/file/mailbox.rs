@@ -51,7 +51,7 @@ pub(in crate::config) struct Mailbox {
     pub(in crate::config) password: Option<Source>,
     /// How the password is sent: `user` is USER and PASS, `plain` is AUTH PLAIN. Default: auto.
     pub(in crate::config) auth: Option<Plain<Auth>>,
-    /// How many RETR commands may be under way on servers that announce PIPELINING. Default: off.
+    /// How many RETR commands may be under way on servers that announce PIPELINING. Default: 32.
     pub(in crate::config) pipelining: Option<Plain<Pipelining>>,
     /// Time between the starts of two visits. Default: 1m.
     pub(in crate::config) poll_interval: Option<Plain<Duration>>,
