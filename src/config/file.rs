@@ -25,10 +25,14 @@ pub(super) use route::When;
 
 use crate::config::list::List;
 use crate::config::locate::Walk;
+use crate::config::mapping::mapping;
 use crate::config::plain::FromText;
 use crate::config::plain::Plain;
 use crate::config::problem::Path;
+use crate::config::problem::Problem;
 use crate::config::problem::Report;
+use crate::config::twice::TWICE;
+use crate::config::twice::Twice;
 use crate::config::units::Keep;
 use crate::config::units::Percent;
 use crate::config::units::Size;
@@ -36,7 +40,7 @@ use crate::config::units::Within;
 
 /// The configuration of pophook.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a mapping")]
+#[serde(remote = "Self")]
 #[schemars(deny_unknown_fields)]
 pub(super) struct File {
     /// Where mail is kept on disk, and how long.
@@ -60,7 +64,7 @@ pub(super) struct File {
 
 /// Where mail is kept on disk, and how long.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a mapping")]
+#[serde(remote = "Self")]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Spool {
     /// `sqlite:` and the path of the database file.
@@ -80,7 +84,7 @@ pub(super) struct Spool {
 
 /// How many mailboxes are visited at once.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a mapping")]
+#[serde(remote = "Self")]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Collect {
     /// Visits at once, in all. Default: 100.
@@ -91,12 +95,14 @@ pub(super) struct Collect {
 
 /// The HTTP server for operators.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a mapping")]
+#[serde(remote = "Self")]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Admin {
     /// An IP address and a port, or `off`. Default: 127.0.0.1:8080.
     pub(super) listen: Option<Plain<Listen>>,
 }
+
+mapping!(File, Spool, Collect, Admin);
 
 /// An address to listen on; `None` is off.
 #[derive(Debug, Clone, Copy)]
@@ -120,17 +126,10 @@ impl FromText for Listen {
     }
 }
 
-/// Why a text is no YAML document.
-#[derive(Debug)]
-pub(super) struct NotYaml {
-    pub(super) line: Option<usize>,
-    pub(super) text: String,
-}
-
 /// Reads YAML into a tree, with `<<` merged. What YAML allows and we do not is noted in `report`.
-pub(super) fn read(text: &str, report: &mut Report) -> Result<serde_json::Value, NotYaml> {
-    let mut tree: serde_yaml::Value = serde_yaml::from_str(text).map_err(|e| not_yaml(&e))?;
-    tree.apply_merge().map_err(|e| not_yaml(&e))?;
+pub(super) fn read(text: &str, report: &mut Report) -> Result<serde_json::Value, Problem> {
+    let mut tree: serde_yaml::Value = serde_yaml::from_str(text).map_err(|e| not_yaml(text, &e))?;
+    tree.apply_merge().map_err(|e| not_yaml(text, &e))?;
     Ok(plain_tree(tree, &Path::default(), report))
 }
 
@@ -143,12 +142,21 @@ pub(super) fn line_of(text: &str, path: &Path) -> Option<usize> {
     }
 }
 
-fn not_yaml(error: &serde_yaml::Error) -> NotYaml {
-    let text = error.to_string();
-    let line = error.location().map(|location| location.line());
-    // The line is told in front; the message repeats it.
-    let text = text.split_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
-    NotYaml { line, text }
+fn not_yaml(text: &str, error: &serde_yaml::Error) -> Problem {
+    let line = |error: &serde_yaml::Error| error.location().map(|location| location.line());
+    let mut steps = Vec::new();
+    let twice = Twice(&mut steps).deserialize(serde_yaml::Deserializer::from_str(text));
+    match twice {
+        Err(twice) if twice.to_string().contains(TWICE) => {
+            Problem { line: line(&twice), path: Path::from_iter(steps).to_string(), text: TWICE.to_owned() }
+        }
+        Ok(()) | Err(_) => {
+            // The line is told in front; the message repeats it.
+            let message = error.to_string();
+            let message = message.split_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+            Problem { line: line(error), path: String::new(), text: format!("is not YAML: {message}") }
+        }
+    }
 }
 
 fn plain_tree(tree: serde_yaml::Value, path: &Path, report: &mut Report) -> serde_json::Value {

@@ -10,6 +10,7 @@ mod check;
 mod file;
 mod list;
 mod locate;
+mod mapping;
 mod names;
 mod nearest;
 mod outside;
@@ -17,6 +18,7 @@ mod plain;
 mod problem;
 mod secret;
 mod shape;
+mod twice;
 mod units;
 
 #[cfg(test)]
@@ -74,8 +76,7 @@ pub fn schema() -> serde_json::Value {
 
 fn from_text(text: &str, outside: &dyn Outside) -> Result<Config, Vec<Problem>> {
     let mut report = Report::default();
-    let tree = file::read(text, &mut report)
-        .map_err(|e| vec![Problem { line: e.line, path: String::new(), text: format!("is not YAML: {}", e.text) }])?;
+    let tree = file::read(text, &mut report).map_err(|problem| vec![problem])?;
     let file = shape::shape(tree, &mut report);
     match check::check(&file, outside, &mut report) {
         Some(config) if report.is_empty() => Ok(config),

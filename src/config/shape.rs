@@ -4,7 +4,7 @@
 //! begins again, until nothing is left to stumble over. Keys that nobody asked for are reported in the last round.
 
 use schemars::schema_for;
-use serde::Deserialize as _;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::config::file::File;
@@ -55,7 +55,8 @@ fn attempt(tree: &Value, unknown: &mut Vec<Path>) -> Result<File, Stumble> {
     let mut note = |path: serde_ignored::Path<'_>| unknown.push(ignored_path(&path));
     let mut track = serde_path_to_error::Track::new();
     let noting = serde_ignored::Deserializer::new(tree, &mut note);
-    File::deserialize(serde_path_to_error::Deserializer::new(noting, &mut track))
+    // Not `File::deserialize`, which is the derived one that would take a list.
+    <File as Deserialize>::deserialize(serde_path_to_error::Deserializer::new(noting, &mut track))
         .map_err(|e| Stumble { path: tracked_path(&track.path()), message: e.to_string() })
 }
 

@@ -1,4 +1,6 @@
-//! Whole files: what they mean, and what is said about broken ones.
+//! Whole files: what they mean, and what is said about broken ones. The problems of single keys stand in `problems`.
+
+mod problems;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -77,27 +79,6 @@ fn check(text: &str, expected: &str) {
 const SPOOL: &str = "spool: { url: sqlite:s.db }\n";
 const MAILBOXES: &str = "mailboxes: [{ name: a, host: h, username: u, password: p, start_from: all }]\n";
 const ENDPOINTS: &str = "endpoints: [{ name: e, url: http://h/, signing: none }]\n";
-
-/// A good file and these keys after it, on line 4.
-#[track_caller]
-fn check_top(more: &str, expected: &str) {
-    check(&format!("{SPOOL}{MAILBOXES}{ENDPOINTS}{more}"), expected);
-}
-
-/// A good file whose only mailbox also has these keys, on line 9.
-#[track_caller]
-fn check_mailbox(more: &str, expected: &str) {
-    let mailbox = "mailboxes:\n  - name: a\n    host: h\n    username: u\n    password: p\n    start_from: all\n";
-    let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
-    check(&format!("{SPOOL}{ENDPOINTS}{mailbox}{more}"), expected);
-}
-
-/// A good file whose only endpoint has these keys too, on line 6.
-#[track_caller]
-fn check_endpoint(more: &str, expected: &str) {
-    let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
-    check(&format!("{SPOOL}{MAILBOXES}endpoints:\n  - name: e\n    url: http://h/\n{more}"), expected);
-}
 
 #[test]
 fn the_example_loads() {
@@ -210,10 +191,8 @@ fn anchors_and_merges_are_yaml_and_work() {
     assert_eq!(config.collect.mailboxes[1].server.host, "h");
 }
 
-#[test]
-fn every_problem_is_told_at_once_with_its_line() {
-    check(
-        "\
+/// Everything at once: a problem in each section, in lists and in nested mappings.
+const BROKEN: &str = "\
 spool:
   url: postgres://user:hunter2@db/mail
   max_size: 10
@@ -253,8 +232,9 @@ routes:
         X-Spam: /(/
     deliver_to: [helpdesk]
 grase: 5s
-",
-        r#"
+";
+
+const BROKEN_SAYS: &str = r#"
 F:2: spool.url: PostgreSQL is not supported yet; write sqlite: and the path of a file, such as sqlite:/var/lib/pophook/spool.db
 F:3: spool.max_size: "10" has no unit; write it with one, such as 50MiB
 F:4: spool.max_shares: is an unknown key; did you mean max_share?
@@ -278,8 +258,11 @@ F:29: endpoints[0].backoff[2]: "soon" is no duration; write one such as 30s, 5m,
 F:32: endpoints[0].headers.Webhook-Id: is set by pophook itself; take it out
 F:35: routes[0].when.mailbox: no mailbox is named "suport"; did you mean support?
 F:37: routes[0].when.header.X-Spam: "/(/" is no regular expression: unclosed group
-F:39: grase: is an unknown key; did you mean grace?"#,
-    );
+F:39: grase: is an unknown key; did you mean grace?"#;
+
+#[test]
+fn every_problem_is_told_at_once_with_its_line() {
+    check(BROKEN, BROKEN_SAYS);
 }
 
 #[test]
@@ -289,20 +272,20 @@ F:1: spool.url: is missing; write sqlite: and the path of a file, such as sqlite
 F:1: mailboxes: is missing; write at least one mailbox, with name, host, username, password and start_from
 F:1: endpoints: is missing; write at least one endpoint, with name, url and signing_keys";
     check("", missing);
-    check("# nothing\n", missing);
+    check("# nothing\n", &missing.replace("F:1", "F:2"));
 }
 
 #[test]
-fn what_is_no_yaml_is_told_with_its_line() {
-    check("a: 1\nb: [1\nc: 2\n", "F:3: is not YAML: did not find expected ',' or ']', while parsing a flow sequence");
-    check("a: b: c\n", "F:1: is not YAML: mapping values are not allowed in this context");
-    check_top("spool: {}\n", "F:1: is not YAML: duplicate entry with key \"spool\"");
-    check_mailbox("labels:\n  x: 1\n  y: 2\n  x: 3\n", "");
-    check("a: *nowhere\n", "");
-    check("<<: 5\n", "");
-    check("a: 1\n---\na: 2\n", "");
-    check("- a\n- b\n", "");
-    check_mailbox("ca_file: !file x\n", "");
-    check_mailbox("labels: { 1: a }\n", "");
-    check_mailbox("deliver_to:\n  - e\n  -\n", "");
+fn a_file_that_is_not_there_is_told() {
+    let problems = crate::config::load(Path::new("/nonexistent/pophook.yaml")).unwrap_err().to_string();
+    assert!(problems.starts_with("/nonexistent/pophook.yaml: cannot be read: "), "{problems}");
+}
+
+#[test]
+fn secrets_come_from_four_places() {
+    for form in ["hunter2", "{ file: /run/secrets/support }", "{ file: /crlf }", "{ command: [vault, read, support] }"]
+    {
+        let text = format!("{SPOOL}{ENDPOINTS}{}", MAILBOXES.replace("password: p", &format!("password: {form}")));
+        assert_eq!(load(&text).unwrap().collect.mailboxes[0].server.password.reveal(), "hunter2", "{form}");
+    }
 }

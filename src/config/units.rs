@@ -52,7 +52,7 @@ impl FromText for Duration {
     }
 
     fn schema() -> Schema {
-        json_schema!({ "type": ["string", "integer"], "pattern": "^([0-9.]+ *(ms|s|m|h|d|w) *)+$|^0$", "maximum": 0, "minimum": 0 })
+        json_schema!({ "anyOf": [{ "type": "string", "pattern": "^([0-9.]+ *(ms|s|m|h|d|w) *)+$|^0$" }, { "const": 0 }] })
     }
 }
 
@@ -71,7 +71,7 @@ impl FromText for Size {
     }
 
     fn schema() -> Schema {
-        json_schema!({ "type": ["string", "integer"], "pattern": "^[0-9.]+ *[kKMGTPE]?i?B?$", "maximum": 0, "minimum": 0 })
+        json_schema!({ "anyOf": [{ "type": "string", "pattern": "^[0-9.]+ *[kKMGTPE]?i?B?$" }, { "const": 0 }] })
     }
 }
 

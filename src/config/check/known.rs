@@ -13,15 +13,19 @@ use crate::ident::EndpointName;
 pub(super) struct Known<'a> {
     kind: &'static str,
     names: Vec<&'a str>,
-    /// Whether each item could be read and has a name. If not, a strange name may be that of such an item.
+    /// Whether there are items, and each could be read and has a name. If not, a strange name may be that of one.
     complete: bool,
 }
 
 impl<'a> Known<'a> {
     pub(super) fn of<T>(kind: &'static str, list: &'a Option<List<T>>, name: impl Fn(&T) -> Option<&str>) -> Known<'a> {
         let names: Vec<Option<&str>> = items(list).map(|(_, item)| name(item)).collect();
-        let complete = list.as_ref().is_some_and(List::is_complete) && names.iter().all(Option::is_some);
-        Known { kind, names: names.into_iter().flatten().collect(), complete }
+        let complete = list.as_ref().is_some_and(|list| !list.is_empty() && list.is_complete())
+            && names.iter().all(Option::is_some);
+        let mut names: Vec<&str> = names.into_iter().flatten().collect();
+        names.sort_unstable();
+        names.dedup();
+        Known { kind, names, complete }
     }
 
     /// Notes it if nothing has this name. `alike` tells whether two names are the same.

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::list::List;
+use crate::config::mapping::mapping;
 use crate::config::names::Unordered;
 use crate::config::names::Unsigned;
 use crate::config::plain::Plain;
@@ -17,7 +18,7 @@ use crate::deliver::Format;
 
 /// One HTTP receiver.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a mapping")]
+#[serde(remote = "Self")]
 #[schemars(deny_unknown_fields)]
 pub(in crate::config) struct Endpoint {
     /// Its name in metrics, logs and the spool.
@@ -49,6 +50,7 @@ pub(in crate::config) struct Endpoint {
     /// How long a delivery is tried before it is a dead letter. Default: 5d.
     pub(in crate::config) give_up_after: Option<Plain<Duration>>,
     /// In which order mail is posted; `none` promises nothing. Default: none.
-    #[expect(dead_code, reason = "the one value that can be read is the one that always holds")]
     pub(in crate::config) ordering: Option<Plain<Unordered>>,
 }
+
+mapping!(Endpoint);

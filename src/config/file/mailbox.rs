@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::collect::Dedupe;
 use crate::collect::StartFrom;
 use crate::config::list::List;
+use crate::config::mapping::mapping;
 use crate::config::plain::FromText;
 use crate::config::plain::Plain;
 use crate::config::secret::Source;
@@ -25,7 +26,7 @@ use crate::retention::OnServer;
 
 /// One POP3 maildrop.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a mapping")]
+#[serde(remote = "Self")]
 #[schemars(deny_unknown_fields)]
 pub(in crate::config) struct Mailbox {
     /// Its name in metrics, logs and payloads. It is part of every message's id, so it never changes.
@@ -50,7 +51,7 @@ pub(in crate::config) struct Mailbox {
     pub(in crate::config) password: Option<Source>,
     /// How the password is sent: `user` is USER and PASS, `plain` is AUTH PLAIN. Default: auto.
     pub(in crate::config) auth: Option<Plain<Auth>>,
-    /// How many RETR commands may be under way on servers that announce PIPELINING. Default: off.
+    /// How many RETR commands may be under way on servers that announce PIPELINING. Default: 32.
     pub(in crate::config) pipelining: Option<Plain<Pipelining>>,
     /// Time between the starts of two visits. Default: 1m.
     pub(in crate::config) poll_interval: Option<Plain<Duration>>,
@@ -74,7 +75,7 @@ pub(in crate::config) struct Mailbox {
 
 /// What happens to the server's copies.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a mapping")]
+#[serde(remote = "Self")]
 #[schemars(deny_unknown_fields)]
 pub(in crate::config) struct Retention {
     /// When a message is deleted on the server. Default: keep.
@@ -84,6 +85,8 @@ pub(in crate::config) struct Retention {
     /// This many of the newest stay in any case. Default: 0.
     pub(in crate::config) keep_latest: Option<Plain<Within<0, 1_000_000>>>,
 }
+
+mapping!(Mailbox, Retention);
 
 impl FromText for StartFrom {
     const WHAT: &'static str = "all, now, or a date such as 2026-01-31";
@@ -121,6 +124,7 @@ impl FromText for Pipelining {
     }
 
     fn schema() -> Schema {
-        json_schema!({ "anyOf": [{ "enum": ["off", false] }, { "type": "integer", "minimum": 1, "maximum": WINDOW_MAX }] })
+        let window = json_schema!({ "type": "integer", "minimum": 1, "maximum": WINDOW_MAX });
+        json_schema!({ "anyOf": [{ "enum": ["off", false] }, window] })
     }
 }

@@ -16,6 +16,7 @@ use serde::de::Visitor;
 use serde::de::value::SeqAccessDeserializer;
 
 use crate::config::list::List;
+use crate::config::mapping::mapping;
 use crate::config::plain::FromText;
 use crate::config::plain::Plain;
 use crate::config::units::Size;
@@ -23,7 +24,7 @@ use crate::route::Pattern;
 
 /// One rule: which mail goes where.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a mapping")]
+#[serde(remote = "Self")]
 #[schemars(deny_unknown_fields)]
 pub(in crate::config) struct Route {
     /// The conditions, all of which must hold. Default: none, which every mail meets.
@@ -39,7 +40,7 @@ pub(in crate::config) struct Route {
 /// The conditions of a rule. A pattern is a glob that covers the whole value (`*` any text, `?` one character, case
 /// ignored), or a regular expression written `/…/` or `/…/i`. Of several patterns one must match.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a mapping")]
+#[serde(remote = "Self")]
 #[schemars(deny_unknown_fields)]
 pub(in crate::config) struct When {
     /// The mailbox that the mail arrived in.
@@ -59,6 +60,8 @@ pub(in crate::config) struct When {
     /// Whether a part is attached; inline parts do not count.
     pub(in crate::config) has_attachment: Option<bool>,
 }
+
+mapping!(Route, When);
 
 /// One pattern, or a list of them.
 #[derive(Debug)]

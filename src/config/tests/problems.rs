@@ -1,0 +1,347 @@
+//! What is said about each thing that an operator can get wrong.
+
+use crate::config::tests::ENDPOINTS;
+use crate::config::tests::MAILBOXES;
+use crate::config::tests::SPOOL;
+use crate::config::tests::check;
+
+/// A good file and these keys after it, on line 4.
+#[track_caller]
+fn check_top(more: &str, expected: &str) {
+    check(&format!("{SPOOL}{MAILBOXES}{ENDPOINTS}{more}"), expected);
+}
+
+/// A good file whose only mailbox also has these keys, on line 9.
+#[track_caller]
+fn check_mailbox(more: &str, expected: &str) {
+    let mailbox = "mailboxes:\n  - name: a\n    host: h\n    username: u\n    password: p\n    start_from: all\n";
+    let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
+    check(&format!("{SPOOL}{ENDPOINTS}{mailbox}{more}"), expected);
+}
+
+/// A good file whose only endpoint has these keys too, on line 6.
+#[track_caller]
+fn check_endpoint(more: &str, expected: &str) {
+    let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
+    check(&format!("{SPOOL}{MAILBOXES}endpoints:\n  - name: e\n    url: http://h/\n{more}"), expected);
+}
+
+#[test]
+fn what_is_no_yaml_is_told_with_its_line() {
+    check("a: 1\nb: [1\nc: 2\n", "F:3: is not YAML: did not find expected ',' or ']'");
+    check("a: b: c\n", "F:1: is not YAML: mapping values are not allowed in this context");
+    check("a: *nowhere\n", "F:1: is not YAML: unknown anchor");
+    check("<<: 5\n", "F: is not YAML: expected a mapping or list of mappings for merging, but found scalar");
+    let documents = "deserializing from YAML containing more than one document is not supported";
+    check("a: 1\n---\na: 2\n", &format!("F: is not YAML: {documents}"));
+}
+
+#[test]
+fn a_key_that_stands_twice_is_found() {
+    check_top("spool: {}\n", "F:4: spool: stands twice; take one out");
+    check_mailbox("labels:\n  x: a\n  y: b\n  x: c\n", "F:12: mailboxes[0].labels.x: stands twice; take one out");
+    check_mailbox("host: other\n", "F:9: mailboxes[0].host: stands twice; take one out");
+}
+
+#[test]
+fn what_yaml_allows_and_we_do_not() {
+    let tag = "has a YAML tag (a word that starts with !); take it out, or put the value in quotes";
+    check_mailbox("ca_file: !file x\n", &format!("F:9: mailboxes[0].ca_file: {tag}"));
+    check_mailbox("labels: { 1: a }\n", "F:9: mailboxes[0].labels: has a key that is no text; put the key in quotes");
+    check_mailbox(
+        "deliver_to:\n  - e\n  -\n",
+        "F:11: mailboxes[0].deliver_to[1]: is empty; write a value, or take the line out",
+    );
+}
+
+#[test]
+fn what_has_the_wrong_shape() {
+    check("- a\n- b\n", "F:1: is a list; write a mapping");
+    check("hello\n", "F:1: is a text; write a mapping");
+    let list = "write a list (one item a line, with - before each, or [one, two])";
+    check_mailbox("deliver_to: e\n", &format!("F:9: mailboxes[0].deliver_to: is a text; {list}"));
+    check_mailbox("retention: keep\n", "F:9: mailboxes[0].retention: is a text; write a mapping");
+    check_mailbox("retention: [keep]\n", "F:9: mailboxes[0].retention: is a list; write a mapping");
+    check_mailbox("labels: { tier: 1 }\n", "F:9: mailboxes[0].labels.tier: is not read as a text; put it in quotes");
+    check_endpoint(
+        "signing: none\ninclude_raw: \"yes\"\n",
+        "F:7: endpoints[0].include_raw: is a text; write true or false",
+    );
+    check_endpoint("signing_keys: hunter2\n", &format!("F:6: endpoints[0].signing_keys: is a text; {list}"));
+    check_endpoint("signing: none\nheaders: hunter2\n", "F:7: endpoints[0].headers: is a text; write a mapping");
+    check_top(
+        "routes:\n  - when: [{ mailbox: a }]\n    deliver_to: [e]\n  - 5\n",
+        "F:5: routes[0].when: is a list; write a mapping\nF:7: routes[1]: is a number; write a mapping",
+    );
+}
+
+#[test]
+fn a_section_of_the_wrong_shape_is_not_missing_too() {
+    check(&format!("spool: here\n{MAILBOXES}{ENDPOINTS}"), "F:1: spool: is a text; write a mapping");
+    check(&format!("{SPOOL}{MAILBOXES}endpoints: [5]\n"), "F:3: endpoints[0]: is a number; write a mapping");
+}
+
+#[test]
+fn an_unknown_key_is_told_with_its_neighbours() {
+    check_top(
+        "colour: red\n",
+        "F:4: colour: is an unknown key; known here: admin, collect, endpoints, grace, mailboxes, routes, spool",
+    );
+    check_mailbox(
+        "retention:\n  delete_afer: 1d\n",
+        "F:10: mailboxes[0].retention.delete_afer: is an unknown key; did you mean delete_after?",
+    );
+    check_top(
+        "routes:\n  - when:\n      subjct: x\n    deliver_to: [e]\n",
+        "F:6: routes[0].when.subjct: is an unknown key; did you mean subject?",
+    );
+}
+
+#[test]
+fn what_comes_later_is_not_supported_yet() {
+    let later = "is not supported yet; known here:";
+    for auth in ["login", "scram", "apop", "xoauth2", "oauthbearer"] {
+        check_mailbox(&format!("auth: {auth}"), &format!("F:9: mailboxes[0].auth: {auth:?} {later} auto, user, plain"));
+    }
+    check_mailbox("oauth2: {}", "F:9: mailboxes[0].oauth2: is not supported yet; take it out");
+    let endpoint = |key: &str, value: &str, known: &str| {
+        let expected = format!("F:7: endpoints[0].{key}: {value:?} {later} {known}");
+        check_endpoint(&format!("signing: none\n{key}: {value}\n"), &expected);
+    };
+    for format in ["cloudevents", "raw", "postmark", "cloudmailin", "sendgrid", "mailgun", "template"] {
+        endpoint("format", format, "json");
+    }
+    endpoint("attachments", "multipart", "inline, omit");
+    endpoint("attachments", "link", "inline, omit");
+    endpoint("ordering", "per_mailbox", "none");
+}
+
+#[test]
+fn the_spool_is_one_file() {
+    let remedy = "write sqlite: and the path of a file, such as sqlite:/var/lib/pophook/spool.db";
+    for (url, wrong) in [
+        ("postgresql://u:hunter2@h/d", "PostgreSQL is not supported yet"),
+        ("mysql://u:hunter2@h/d", "is of no known kind"),
+        ("/var/lib/spool.db", "is of no known kind"),
+        ("sqlite:///var/lib/spool.db", "has the slashes of a web address"),
+        ("\"sqlite:\"", "names no file"),
+        ("sqlite:/var/lib/", "names no file"),
+        ("\"sqlite::memory:\"", "would be lost with the process"),
+        ("sqlite:a.db?mode=rwc", "has parameters, which are not used here"),
+    ] {
+        check(&format!("spool:\n  url: {url}\n{MAILBOXES}{ENDPOINTS}"), &format!("F:2: spool.url: {wrong}; {remedy}"));
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_is_named_and_not_told() {
+    let forms = "write a text in quotes, { file: PATH }, { env: NAME } or { command: [PROGRAM, ARGUMENT] }";
+    for (form, wrong) in [
+        ("{ file: /none }", "cannot read /none: entity not found; create the file, or let pophook read it"),
+        ("{ file: /latin1 }", "/latin1 is not UTF-8; save it as such"),
+        ("{ file: /empty }", "/empty is empty; fill it"),
+        ("{ file: /two-lines }", "/two-lines holds a line break or NUL inside; take it out"),
+        ("{ env: NONE }", "the environment variable \"NONE\" is not set, or not UTF-8; set it"),
+        ("{ env: LINE_END }", "the environment variable \"LINE_END\" holds a line break or NUL inside; take it out"),
+        ("{ command: [none] }", "the command \"none\" cannot be run: entity not found; run it by hand to see why"),
+        ("{ command: [] }", &format!("the command has no program; {forms}")),
+        ("\"\"", "the secret is empty; fill it"),
+        ("\"hunter2\\0\"", "the secret holds a line break or NUL inside; take it out"),
+        ("{ value: hunter2 }", &format!("is no form of a secret; {forms}")),
+        ("{ hunter2 }", &format!("is no form of a secret; {forms}")),
+        ("{ env: LINE_END, file: /crlf }", &format!("is no form of a secret; {forms}")),
+        ("{}", &format!("is no form of a secret; {forms}")),
+        ("12.5", "is a number; put it in quotes"),
+        ("true", "is true or false; put it in quotes"),
+        ("[hunter2]", "is a list; write a secret"),
+    ] {
+        let mailboxes = MAILBOXES.replace("password: p", &format!("password: {form}"));
+        check(&format!("{SPOOL}{ENDPOINTS}{mailboxes}"), &format!("F:3: mailboxes[0].password: {wrong}"));
+    }
+    check(
+        &format!("{SPOOL}{ENDPOINTS}{}", MAILBOXES.replace(" password: p,", "")),
+        "F:3: mailboxes[0].password: is missing; write { file: PATH }, { env: NAME }, { command: [PROGRAM] } or a text",
+    );
+}
+
+#[test]
+fn one_maildrop_is_one_mailbox() {
+    let mailboxes = |second: &str| {
+        format!(
+            "{SPOOL}{ENDPOINTS}mailboxes:
+  - {{ name: a, host: pop.example.com, username: u, password: p, start_from: all }}
+  - {{ name: b, username: u, password: p, start_from: all, {second} }}
+"
+        )
+    };
+    let again = "F:5: mailboxes[1]: has the host, port and username of mailboxes[0]; one maildrop is one mailbox";
+    check(&mailboxes("host: POP.example.com."), again);
+    check(&mailboxes("host: pop.example.com, port: 995, tls: none"), again);
+    check(&mailboxes("host: pop.example.com, tls: starttls"), "no problem");
+    check(&mailboxes("host: pop2.example.com"), "no problem");
+    let taken = "F:5: mailboxes[1].former_name: \"a\" is taken by mailboxes[0]; choose another name";
+    check(&mailboxes("host: other, former_name: a"), taken);
+}
+
+#[test]
+fn a_mailbox_makes_sense() {
+    let name = r#"is no name: use 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit"#;
+    check_mailbox("former_name: a b\n", &format!("F:9: mailboxes[0].former_name: \"a b\" {name}"));
+    check_mailbox("poll_interval: 500ms\n", "F:9: mailboxes[0].poll_interval: is too short; write 1s or more");
+    check_mailbox("visit_timeout: 0\n", "F:9: mailboxes[0].visit_timeout: is too short; write 1s or more");
+    check_mailbox(
+        "max_message_size: 0\n",
+        "F:9: mailboxes[0].max_message_size: would take no mail at all; write a size such as 50MiB",
+    );
+    check_mailbox("port: 0\n", "F:9: mailboxes[0].port: \"0\" does not fit; write a whole number from 1 to 65535");
+    check_mailbox(
+        "pipelining: true\n",
+        "F:9: mailboxes[0].pipelining: \"true\" is no window; write off, or a whole number from 1 to 1000",
+    );
+    check_mailbox("pipelining: false\n", "no problem");
+    check_mailbox("retention: { on_server: keep, delete_after: 0, keep_latest: 0 }\n", "no problem");
+    check_mailbox(
+        "retention: { keep_latest: 5 }\n",
+        "F:9: mailboxes[0].retention.keep_latest: has no effect with on_server: keep; take it out, or write when mail is deleted",
+    );
+    check_mailbox(
+        "retention: { on_server: delete, delete_after: 5d }\n",
+        "F:9: mailboxes[0].retention.on_server: \"delete\" is not known; known here: keep, delete_when_delivered, delete_when_spooled",
+    );
+}
+
+#[test]
+fn a_host_is_a_name_or_an_address() {
+    let host = |host: &str, expected: &str| {
+        check(&format!("{SPOOL}{ENDPOINTS}{}", MAILBOXES.replace("host: h", &format!("host: \"{host}\""))), expected);
+    };
+    for good in ["pop.example.com", "pop3_a", "192.0.2.1", "2001:db8::1"] {
+        host(good, "no problem");
+    }
+    let port = "write the port with the key port, and an IPv6 address without brackets";
+    host("pop.example.com:995", &format!("F:3: mailboxes[0].host: \"pop.example.com:995\" is no host name; {port}"));
+    host("[::1]", &format!("F:3: mailboxes[0].host: \"[::1]\" is no host name; {port}"));
+    host("a b", "F:3: mailboxes[0].host: \"a b\" is no host name; write a name such as pop.example.com");
+    host(
+        "pöp.de",
+        "F:3: mailboxes[0].host: \"pöp.de\" is no host name; write it in its ASCII form, which starts with xn--",
+    );
+    host("", "F:3: mailboxes[0].host: is empty; write the server's name, such as pop.example.com");
+}
+
+#[test]
+fn certificates_are_read_and_tried() {
+    let at = "F:9: mailboxes[0].ca_file:";
+    check_mailbox(
+        "ca_file: /none\n",
+        &format!("{at} cannot read /none: entity not found; create the file, or let pophook read it"),
+    );
+    check_mailbox(
+        "ca_file: /no-ca.pem\n",
+        &format!("{at} /no-ca.pem holds no certificate; write PEM, which starts with -----BEGIN CERTIFICATE-----"),
+    );
+    check_mailbox("ca_file: /ca.pem\n", &format!("{at} certificate 1 in /ca.pem is damaged; copy it anew"));
+    let no_effect = format!("{at} has no effect with tls: none; take one of them out");
+    check_mailbox(
+        "ca_file: /ca.pem\ntls: none\n",
+        &format!("{no_effect}\n{at} certificate 1 in /ca.pem is damaged; copy it anew"),
+    );
+}
+
+#[test]
+fn an_endpoint_is_signed_or_says_that_it_is_not() {
+    let make = "make one with: echo whsec_$(openssl rand -base64 32)";
+    check_endpoint("", &format!("F:4: endpoints[0].signing_keys: is missing; write keys ({make}), or signing: none"));
+    check_endpoint(
+        "signing_keys: []\n",
+        &format!("F:6: endpoints[0].signing_keys: holds no key; write one ({make}), or signing: none instead"),
+    );
+    check_endpoint(
+        "signing: none\nsigning_keys: [{ env: HELPDESK_WEBHOOK_SECRET }]\n",
+        "F:6: endpoints[0].signing: contradicts signing_keys; take one of them out",
+    );
+    check_endpoint("signing: nobody\n", "F:6: endpoints[0].signing: \"nobody\" is not known; known here: none");
+    let no_key = format!("is no signing key: whsec_ and 24 to 64 bytes in base64; {make}");
+    for key in ["whsec_aHVudGVyMg==", "aHVudGVyMg", "whsec_hunter2", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
+        check_endpoint(&format!("signing_keys: [{key}]\n"), &format!("F:6: endpoints[0].signing_keys[0]: {no_key}"));
+    }
+}
+
+#[test]
+fn an_endpoint_makes_sense() {
+    let url = |url: &str, expected: &str| {
+        check(&format!("{SPOOL}{MAILBOXES}{}", ENDPOINTS.replace("http://h/", url)), expected);
+    };
+    url("https://h:8443/a?b=c", "no problem");
+    url(
+        "hunter2",
+        "F:3: endpoints[0].url: is no URL (relative URL without a base); write one such as https://example.com/inbound",
+    );
+    url("ftp://h/", "F:3: endpoints[0].url: is not for HTTP; write a URL that starts with https:// or http://");
+
+    let more = |more: &str, expected: &str| check_endpoint(&format!("signing: none\n{more}\n"), expected);
+    more(
+        "max_concurrency: 65",
+        "F:7: endpoints[0].max_concurrency: \"65\" does not fit; write a whole number from 1 to 64",
+    );
+    more("backoff: []", "F:7: endpoints[0].backoff: holds no wait; write at least one, such as [5s, 30s, 2m]");
+    more("backoff: [5s, 0]", "F:7: endpoints[0].backoff[1]: is too short; write 100ms or more");
+    more("timeout: 0", "F:7: endpoints[0].timeout: is too short; write 100ms or more");
+    more(
+        "ca_file: /no-ca.pem",
+        "F:7: endpoints[0].ca_file: has no effect with a url that starts with http:; take it out, or post to https:
+F:7: endpoints[0].ca_file: /no-ca.pem holds no certificate; write PEM, which starts with -----BEGIN CERTIFICATE-----",
+    );
+    more(
+        "headers:\n  a b: hunter2\n  Content-Type: x\n  X-A: \"\\u0001hunter2\"\n  X-B: ü\n  x-b: c\n",
+        "F:8: endpoints[0].headers.a b: is no name of a header field; write letters, digits and '-'
+F:9: endpoints[0].headers.Content-Type: is set by pophook itself; take it out
+F:10: endpoints[0].headers.X-A: has a value with a control character; take it out
+F:12: endpoints[0].headers.x-b: stands here twice, as case does not count; take one out",
+    );
+}
+
+#[test]
+fn routes_name_what_exists() {
+    let route = |route: &str, expected: &str| check_top(&format!("routes:\n  - {route}\n"), expected);
+    route("{ deliver_to: [e], continue: true }", "no problem");
+    route("{ when: { mailbox: [A, x*, /y/] }, deliver_to: [e] }", "no problem");
+    route(
+        "{ when: { mailbox: [a, b] }, deliver_to: [e] }",
+        "F:5: routes[0].when.mailbox[1]: no mailbox is named \"b\"; known here: a",
+    );
+    route("{ deliver_to: [f] }", "F:5: routes[0].deliver_to[0]: no endpoint is named \"f\"; known here: e");
+    let remedy = "is missing; write the endpoints that get this mail, such as [helpdesk]";
+    route("{ when: {} }", &format!("F:5: routes[0].deliver_to: {remedy}"));
+    route("{ deliver_to: [] }", &format!("F:5: routes[0].deliver_to: {remedy}"));
+    route(
+        "{ when: { sender: [] }, deliver_to: [e] }",
+        "F:5: routes[0].when.sender: holds no pattern, so no mail would match; write one, or take the key out",
+    );
+    route(
+        "{ when: { subject: [ok, /x] }, deliver_to: [e] }",
+        "F:5: routes[0].when.subject[1]: \"/x\" starts as a regular expression; end it with / or, to ignore case, with /i",
+    );
+    route(
+        "{ when: { subject: 5 }, deliver_to: [e] }",
+        "F:5: routes[0].when.subject: is a number; write a pattern in quotes, or a list of them",
+    );
+    route(
+        "{ when: { header: { \"X Y\": a } }, deliver_to: [e] }",
+        "F:5: routes[0].when.header.X Y: is no name of a header field; write it without colon and spaces",
+    );
+    route(
+        "{ when: { larger_than: 2MB, smaller_than: 2MB }, deliver_to: [e] }",
+        "F:5: routes[0].when.smaller_than: leaves no size above larger_than; write a larger one",
+    );
+}
+
+#[test]
+fn the_operators_server_has_an_address_or_is_off() {
+    check_top("admin: { listen: off }\n", "no problem");
+    check_top("admin: { listen: \"[::]:8080\" }\n", "no problem");
+    check_top(
+        "admin: { listen: localhost:8080 }\n",
+        "F:4: admin.listen: \"localhost:8080\" is no address; write an IP address and a port such as 127.0.0.1:8080, or off",
+    );
+}
