@@ -71,7 +71,7 @@ impl Clock {
             }
             Source::ByHand(hands) => {
                 // Fails only when the sender is gone, and we hold it.
-                let _ = hands.subscribe().wait_for(|hands| hands.now >= due).await;
+                drop(hands.subscribe().wait_for(|hands| hands.now >= due).await);
             }
         }
     }
@@ -82,7 +82,7 @@ impl Clock {
             Source::System { .. } => tokio::time::sleep(wait).await,
             Source::ByHand(hands) => {
                 let due = self.uptime().saturating_add(wait);
-                let _ = hands.subscribe().wait_for(|hands| hands.uptime >= due).await;
+                drop(hands.subscribe().wait_for(|hands| hands.uptime >= due).await);
             }
         }
     }

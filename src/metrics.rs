@@ -85,7 +85,7 @@ metrics! {
         deduplicated: IntCounterVec ["mailbox"] "pophook_messages_deduplicated_total";
         /// Messages that the server was told to delete, with QUIT answered.
         expunged: IntCounterVec ["mailbox"] "pophook_messages_expunged_total";
-        /// Messages that stay on the server because they exceed max_message_size.
+        /// Messages that stay on the server because they exceed `max_message_size`.
         oversize: IntCounterVec ["mailbox"] "pophook_oversize_messages_total";
         /// Messages whose retrieval the server refused.
         retrieve_refused: IntCounterVec ["mailbox"] "pophook_retrievals_refused_total";
@@ -115,7 +115,7 @@ metrics! {
         commit_seconds: Histogram [] "pophook_spool_commit_seconds" buckets COMMIT_BUCKETS;
         /// Our own copies that retention released.
         released: IntCounter [] "pophook_messages_released_total";
-        /// Ledger rows that were pruned after ledger_keep.
+        /// Ledger rows that were pruned after `ledger_keep`.
         pruned: IntCounter [] "pophook_ledger_rows_pruned_total";
     }
 }

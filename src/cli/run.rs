@@ -22,7 +22,7 @@ use crate::clock::Clock;
 pub(super) struct Run {
     #[command(flatten)]
     config: ConfigFile,
-    /// How log lines look; POPHOOK_LOG=debug shows more of them
+    /// How log lines look; `POPHOOK_LOG=debug` shows more of them
     #[arg(long, value_enum, default_value_t = log::Format::Text)]
     log_format: log::Format,
 }

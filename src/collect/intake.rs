@@ -37,14 +37,27 @@ pub(super) struct Intake<'a> {
     spool: &'a dyn Spool,
     metrics: &'a CollectMetrics,
     group: Group,
-    on_its_way: Option<(Vec<(Take, Content, u64)>, Reply<Vec<Accepted>>)>,
+    on_its_way: Option<OnItsWay>,
     durable: Vec<Taken>,
+}
+
+/// A group that the spool has and has not answered for.
+struct OnItsWay {
+    facts: Vec<Facts>,
+    reply: Reply<Vec<Accepted>>,
+}
+
+/// What is remembered of a message while its bytes are with the spool.
+struct Facts {
+    take: Take,
+    content: Content,
+    size: u64,
 }
 
 #[derive(Default)]
 struct Group {
     messages: Vec<Incoming>,
-    takes: Vec<(Take, Content, u64)>,
+    facts: Vec<Facts>,
     bytes: usize,
 }
 
@@ -59,7 +72,7 @@ impl<'a> Intake<'a> {
         self.group.bytes += raw.len();
         let size = u64::try_from(raw.len()).unwrap_or(u64::MAX);
         self.group.messages.push(incoming(self.mailbox, &take, content, raw));
-        self.group.takes.push((take, content, size));
+        self.group.facts.push(Facts { take, content, size });
         if self.group.messages.len() >= GROUP_MESSAGES || self.group.bytes >= GROUP_BYTES {
             self.hand_over().await?;
         }
@@ -78,14 +91,15 @@ impl<'a> Intake<'a> {
         self.wait().await?;
         let group = std::mem::take(&mut self.group);
         if !group.messages.is_empty() {
-            self.on_its_way = Some((group.takes, self.spool.accept(&self.mailbox.name, group.messages)));
+            let reply = self.spool.accept(&self.mailbox.name, group.messages);
+            self.on_its_way = Some(OnItsWay { facts: group.facts, reply });
         }
         Ok(())
     }
 
     async fn wait(&mut self) -> Result<(), SpoolError> {
-        let Some((takes, reply)) = self.on_its_way.take() else { return Ok(()) };
-        for ((take, content, size), accepted) in takes.into_iter().zip(reply.await?) {
+        let Some(OnItsWay { facts, reply }) = self.on_its_way.take() else { return Ok(()) };
+        for (Facts { take, content, size }, accepted) in facts.into_iter().zip(reply.await?) {
             self.count(accepted.known, size);
             self.durable.push(Taken { take, content, accepted });
         }

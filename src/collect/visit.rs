@@ -64,7 +64,7 @@ pub(super) async fn visit(
             match converse(mailbox, purpose, means, memory, &mut report).await {
                 // It is noted now, so the next session goes on without it.
                 Err(VisitError::Oversize) => {
-                    tracing::debug!(mailbox = %mailbox.name, "a message was larger than listed")
+                    tracing::debug!(mailbox = %mailbox.name, "a message was larger than listed");
                 }
                 ended => return ended,
             }
@@ -153,11 +153,8 @@ pub async fn look(mailbox: &Mailbox, spool: Option<&dyn Reading>, clock: &Clock)
 fn worth_committing(plan: &Plan, ledger: &Ledger, now: Timestamp) -> bool {
     let seen = &plan.observation;
     let stale = ledger.listed_at.and_then(|at| at.checked_add(LISTING_NOTED_EVERY).ok()).is_none_or(|due| due <= now);
-    let changed = !(seen.returned.is_empty() && seen.gone.is_empty() && seen.skipped.is_empty())
-        || !seen.oversize.is_empty()
-        || seen.flood != ledger.flood
-        || seen.reread;
-    changed || stale || !plan.retrieve.is_empty()
+    let empty = seen.returned.is_empty() && seen.gone.is_empty() && seen.skipped.is_empty() && seen.oversize.is_empty();
+    !empty || seen.flood != ledger.flood || seen.reread || stale || !plan.retrieve.is_empty()
 }
 
 /// Messages that were read again and found equal: they may go in the session that compared them.

@@ -84,7 +84,7 @@ impl Sorter {
                 Parsed::Mail(message, mail) => {
                     let endpoints = self.route(&message, &mail);
                     if !endpoints.is_empty() {
-                        self.recent.put(message.key, Arc::new(mail), message.size);
+                        self.recent.put(message.key, mail, message.size);
                     }
                     sorted.push(Sorted { message: message.key, verdict: Verdict::Routed(endpoints) });
                 }
@@ -121,7 +121,7 @@ impl Sorter {
 
 /// What became of one message of a batch.
 enum Parsed {
-    Mail(Spooled, Mail),
+    Mail(Spooled, Arc<Mail>),
     /// We were asked to stop, or an earlier message of the batch did not end.
     NotBegun(Spooled),
     /// The parse crashed or overran: its count stays.
@@ -135,7 +135,9 @@ async fn parse_all(batch: Vec<Unsorted>, stop: CancellationToken) -> Vec<Parsed>
     let (done, mut mails) = mpsc::channel(batch.len().max(1));
     let parsing = tokio::task::spawn_blocking(move || {
         for Unsorted { raw, .. } in batch {
-            if stop.is_cancelled() || done.blocking_send(parse::parse(&raw, &parse::Options::default())).is_err() {
+            if stop.is_cancelled()
+                || done.blocking_send(Arc::new(parse::parse(&raw, &parse::Options::default()))).is_err()
+            {
                 return Stopped;
             }
         }

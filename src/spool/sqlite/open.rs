@@ -114,8 +114,8 @@ fn refuse_old_sqlite() -> Result<(), SpoolError> {
 fn refuse_network_filesystem(path: &Path) -> Result<(), SpoolError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let facts = rustix::fs::statfs(folder).map_err(|e| SpoolError::open(path, std::io::Error::from(e)))?;
-    // The type's width differs by machine; magic numbers have 32 bits.
-    let magic = u64::from(facts.f_type.cast_unsigned()) & 0xFFFF_FFFF;
+    // Magic numbers have 32 bits; the field is wider and signed.
+    let magic = facts.f_type.cast_unsigned() & 0xFFFF_FFFF;
     match network_filesystem(magic) {
         Some(kind) => Err(SpoolError::NetworkFilesystem { path: path.to_owned(), kind }),
         None => Ok(()),

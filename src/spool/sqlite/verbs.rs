@@ -157,9 +157,8 @@ impl Spool for Sqlite {
     fn claim(&self, endpoint: &EndpointName, wanted: Wanted) -> Reply<Claims> {
         let (claimed, mine) = (Arc::clone(&self.claimed), Arc::clone(&self.claimed));
         let (endpoint, times) = (endpoint.clone(), self.times());
-        let reply = self.write(MakesWork::No, move |c| {
-            queue::claim(c, &guard(&claimed).deliveries, &endpoint, wanted, times)
-        });
+        let reply =
+            self.write(MakesWork::No, move |c| queue::claim(c, &guard(&claimed).deliveries, &endpoint, wanted, times));
         Box::pin(async move {
             reply.await.inspect(|found| guard(&mine).deliveries.extend(found.claims.iter().map(|one| one.delivery.0)))
         })
