@@ -12,7 +12,6 @@
     reason = "test code"
 )]
 
-mod collect;
 mod deliver;
 mod disk;
 mod endpoints;
