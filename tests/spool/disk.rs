@@ -106,3 +106,24 @@ async fn a_full_disk_takes_nothing_and_loses_nothing_and_goes_on_when_there_is_s
     assert_eq!(sort_all(&spool, &["desk"]).await, number + 1);
     assert_eq!(claim(&spool, "desk").await.len(), number + 1);
 }
+
+#[tokio::test]
+async fn routes_that_find_no_space_are_written_down_later_and_count_as_no_fault_of_the_mail() {
+    let name = "disk::routes_that_find_no_space_are_written_down_later_and_count_as_no_fault_of_the_mail";
+    let Some(place) = small_disk(name, 64) else { return };
+    let ground = ground_at(&place);
+    let spool = ground.open().await;
+    take(&spool, "hello", "hello").await;
+    let batch = spool.claim_unsorted(9).await.unwrap();
+    fill(&place);
+    let verdict = || pophook::spool::Verdict::Routed(vec![crate::ground::endpoint("desk")]);
+    let sorted = || vec![pophook::spool::Sorted { message: batch[0].message.key, verdict: verdict() }];
+    for _ in 0..5 {
+        let error = spool.sort(sorted()).await.unwrap_err();
+        assert!(matches!(error, SpoolError::NoSpace(_)), "{error:?}");
+    }
+    std::fs::remove_file(place.join("filler")).unwrap();
+    assert!(spool.claim_unsorted(9).await.unwrap().is_empty(), "it is still claimed");
+    spool.sort(sorted()).await.unwrap();
+    assert_eq!(states(&spool).await, ["desk pending"]);
+}
