@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the spool, of which not all is used here")]
+#[allow(dead_code, unreachable_pub, reason = "the tests of the spool use the rest of it")]
 #[path = "spool/ground.rs"]
 mod ground;
 mod support;

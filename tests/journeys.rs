@@ -410,7 +410,7 @@ fn a_bad_configuration_is_refused_with_every_problem_at_once() {
     );
     check_refused(
         &format!("spool:\n  url: postgres://localhost/x\n{}{desk}", mailboxes(&[entry("a", "a")])),
-        &["postgres", "sqlite"],
+        &["PostgreSQL", "sqlite"],
     );
 }
 

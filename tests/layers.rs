@@ -237,7 +237,7 @@ fn faults(file: &str, source: &str) -> Vec<String> {
     if flat.contains("todo!(") || flat.contains("unimplemented!(") {
         fault("is not finished (todo!)".to_owned());
     }
-    let is_test = file.ends_with("/tests.rs");
+    let is_test = file.ends_with("/tests.rs") || file.contains("/tests/");
     let lines = without_tests(&code).trim_end().lines().count();
     if lines > LINES && !is_test {
         fault(format!("has {lines} lines without its tests; {LINES} is the end"));

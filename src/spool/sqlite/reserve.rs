@@ -8,7 +8,6 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::ffi;
@@ -36,7 +35,7 @@ impl Reserve {
             return Ok(());
         }
         // Under another name until it is whole.
-        let growing = PathBuf::from(beside(&self.0, "new"));
+        let growing = beside(&self.0, "new");
         let taken = allocate(&growing).and_then(|()| std::fs::rename(&growing, &self.0));
         taken.map_err(|error| {
             // A part of it would help nobody.
