@@ -31,6 +31,7 @@ use rusqlite::OptionalExtension as _;
 use tokio::sync::watch;
 
 use self::queue::Claimed;
+use self::writer::Haste;
 use self::writer::Writer;
 use super::Config;
 use super::Reply;
@@ -74,7 +75,7 @@ impl Sqlite {
         let writer = Writer::start(connection, clock.clone(), metrics.commit_seconds.clone())
             .map_err(|e| SpoolError::open(&path, e))?;
         // Held back from the first day; on a disk that is full already, it is taken later.
-        drop(writer.write(reserve::take));
+        drop(writer.write(Haste::Soon, reserve::take));
         metrics.max_bytes.set(columns::integer(config.max_size));
         metrics.writable.set(1);
         Ok(Sqlite {
@@ -107,9 +108,9 @@ impl Sqlite {
     fn write<T: Send + 'static>(
         &self,
         makes_work: MakesWork,
-        work: impl FnOnce(&Connection) -> Result<T, SpoolError> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, SpoolError> + Send + 'static,
     ) -> Reply<T> {
-        let reply = self.writer.write(work);
+        let reply = self.writer.write(Haste::Now, work);
         let (wake, writable) = (self.work.clone(), self.metrics.writable.clone());
         Box::pin(async move {
             let value = reply.await;

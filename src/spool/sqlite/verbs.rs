@@ -17,6 +17,7 @@ use super::note_running;
 use super::queue;
 use super::release;
 use super::reserve;
+use super::writer::Haste;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::spool::Accepted;
@@ -178,14 +179,14 @@ impl Spool for Sqlite {
             records.iter().try_for_each(|record| queue::record(c, record, times))?;
             note_running(c, times.1)
         };
-        let first = self.writer.write(write.clone());
+        let first = self.writer.write(Haste::Soon, write.clone());
         let (writer, wake) = (self.writer.clone(), self.work.clone());
         Box::pin(async move {
             let mut done = first.await;
             if let Err(SpoolError::NoSpace(_)) = done {
                 // A full disk must not make a success forgotten: the reserve is for this.
-                writer.write(reserve::spend).await?;
-                done = writer.write(write).await;
+                writer.write(Haste::Now, reserve::spend).await?;
+                done = writer.write(Haste::Now, write).await;
             }
             done?;
             // Only now: an attempt that is not on the disk keeps its claim, so that it is not made again.
@@ -226,7 +227,7 @@ impl Spool for Sqlite {
             note_running(c, ran_ms)?;
             release::prune(c, keep, now)
         });
-        let reserve = self.writer.write(reserve::take);
+        let reserve = self.writer.write(Haste::Soon, reserve::take);
         Box::pin(async move {
             let pruned = pruned.await?;
             counter.inc_by(pruned);
