@@ -164,12 +164,15 @@ impl Plan {
                 let same_size = take.size.is_none() || take.size == row.listed_size;
                 let kept = self.findings.not_deleting || held_back.contains(&take.number);
                 let may_go = !kept && retention::may_go(&mailbox.retention, copy, now);
-                match (row.expunged, same_size) {
+                // A listing lacked it: what is listed under this id now may be another mail, of whatever size.
+                let was_gone = row.absent_since.is_some();
+                let deleted = row.expunged || (row.marked && was_gone);
+                match (deleted, same_size && !was_gone) {
                     // We had it deleted, and the server says that it does so no more: believe the listing.
                     (true, true) if self.findings.not_deleting => {}
-                    // An id that we expunged, or whose size is another, may be another mail: look before anything.
-                    (true, _) => self.retrieve.push(take),
-                    (false, false) if may_go => self.retrieve.push(take),
+                    // An id that we had deleted may be another mail: look before anything.
+                    (true, _) => self.take_if_it_fits(take, mailbox),
+                    (false, false) if may_go => self.take_if_it_fits(take, mailbox),
                     (false, _) if may_go => self.delete.push(Delete { number: take.number, key: row.key }),
                     (false, _) => {}
                 }
@@ -248,3 +251,6 @@ impl From<&Take> for pop3::Wanted {
         pop3::Wanted { number: take.number, size: take.size }
     }
 }
+
+#[cfg(test)]
+mod tests;

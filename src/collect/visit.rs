@@ -97,7 +97,10 @@ async fn converse(
             means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc_by(oversize);
         }
         let taken = retrieve(&mut session, plan.retrieve, mailbox, means, memory, report).await?;
-        delete.extend(equal_ones(&taken, &listing, &ledger, mailbox, means.clock));
+        // What the server does not delete anyway is not marked again and again.
+        if !plan.findings.not_deleting {
+            delete.extend(equal_ones(&taken, &listing, &ledger, mailbox, means.clock));
+        }
     }
     report.expunged += expunge(session, delete, mailbox, means).await?;
     Ok(())

@@ -198,17 +198,17 @@ impl Queue {
                 self.gone_since.get_or_insert(now);
                 Ok(())
             }
-            Says::Nothing if self.refused.len() >= REFUSED_MAX => {
-                self.refused.clear();
-                self.hold(Hold::RefusesAll).await
-            }
+            Says::Nothing if self.refused.len() >= REFUSED_MAX => self.hold(Hold::RefusesAll).await,
             Says::Nothing => Ok(()),
         };
         // A pause or hold that cannot be written down now will be asked for by the next answer again.
         done.or_else(|error| if error.is_fatal() { Err(error) } else { Ok(()) })
     }
 
-    async fn hold(&self, why: Hold) -> Result<(), SpoolError> {
+    /// Holds the endpoint. What led to it is forgotten: whoever resumes it has it judged anew.
+    async fn hold(&mut self, why: Hold) -> Result<(), SpoolError> {
+        self.refused.clear();
+        self.gone_since = None;
         let endpoint = &self.means.endpoint.name;
         tracing::error!(%endpoint, why = why.as_str(), "the endpoint is held; end it with `pophook endpoint resume`");
         self.metrics.held.with_label_values(&[endpoint.as_str()]).set(1);

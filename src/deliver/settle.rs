@@ -34,3 +34,111 @@ pub(super) fn settle(judgement: Judgement, claim: &Claim, endpoint: &Endpoint, n
         (Outcome::Deferred, Says::Nothing | Says::Gone) => End::Deferred { due: next(), counts: Counts::Failure },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deliver::Attachments;
+    use crate::deliver::Format;
+    use crate::deliver::Signing;
+    use crate::deliver::outcome::judge;
+    use crate::ident::Content;
+    use crate::ident::EndpointName;
+    use crate::ident::MailboxName;
+    use crate::ident::MessageId;
+    use crate::spool::DeliveryKey;
+    use crate::spool::Form;
+    use crate::spool::MessageKey;
+    use crate::spool::Spooled;
+
+    const DAY: u64 = 24 * 3600;
+
+    /// Waits of 5 and 30 seconds, for five days.
+    fn endpoint() -> Endpoint {
+        Endpoint {
+            name: EndpointName::parse("desk").unwrap(),
+            url: reqwest::Url::parse("http://localhost").unwrap(),
+            format: Format::Json,
+            attachments: Attachments::Inline,
+            include_raw: false,
+            signing: Signing::None,
+            ca_pem: None,
+            headers: reqwest::header::HeaderMap::new(),
+            timeout: Duration::from_secs(30),
+            max_in_flight: 1,
+            backoff: vec![Duration::from_secs(5), Duration::from_secs(30)],
+            give_up_after: Duration::from_secs(5 * DAY),
+        }
+    }
+
+    fn claim(failures: u32, refusals: u32, tried_for: Duration) -> Claim {
+        let mailbox = MailboxName::parse("m").unwrap();
+        let message = Spooled {
+            key: MessageKey::for_testing(1),
+            id: MessageId::of(&mailbox, &Content::of(b"")),
+            mailbox,
+            unique_id: None,
+            sha256: [0; 32],
+            size: 0,
+            spooled_at: Timestamp::UNIX_EPOCH,
+        };
+        let delivery = DeliveryKey::for_testing(1);
+        Claim { delivery, message, attempt: 9, generation: 1, failures, refusals, form: Form::Parsed, tried_for }
+    }
+
+    /// An answer with this status, `Retry-After` 7 seconds where the status heeds one, after so many failures and refusals.
+    fn check(status: u16, (failures, refusals): (u32, u32), tried_for: Duration, chance: f64, expected: End) {
+        let retry_after = matches!(status, 429 | 503).then_some(Duration::from_secs(7));
+        let claim = claim(failures, refusals, tried_for);
+        let end = settle(judge(status, retry_after), &claim, &endpoint(), Timestamp::UNIX_EPOCH, chance);
+        assert_eq!(end, expected, "{status} {failures} {refusals} {tried_for:?} {chance}");
+    }
+
+    fn later(millis: i64, counts: Counts) -> End {
+        End::Deferred { due: Timestamp::from_millisecond(millis).unwrap(), counts }
+    }
+
+    #[test]
+    fn a_failure_waits_as_the_schedule_says_and_chance_only_adds() {
+        use Counts::Failure;
+        for status in [500, 404, 302, 410] {
+            check(status, (0, 0), Duration::ZERO, 0.0, later(5_000, Failure));
+            check(status, (1, 0), Duration::ZERO, 0.0, later(30_000, Failure));
+            check(status, (99, 0), Duration::ZERO, 0.0, later(30_000, Failure));
+            check(status, (0, 0), Duration::ZERO, 1.0, later(6_250, Failure));
+        }
+    }
+
+    #[test]
+    fn a_wait_that_was_asked_for_is_no_failure() {
+        for status in [429, 503] {
+            check(status, (3, 0), Duration::ZERO, 0.0, later(7_000, Counts::Nothing));
+            check(status, (3, 4), Duration::ZERO, 1.0, later(8_750, Counts::Nothing));
+        }
+    }
+
+    #[test]
+    fn the_fifth_refusal_ends_it_whatever_else_happened() {
+        for status in [400, 413, 415, 422] {
+            check(status, (0, 0), Duration::ZERO, 0.0, later(5_000, Counts::Refusal));
+            check(status, (90, 3), Duration::ZERO, 0.0, later(30_000, Counts::Refusal));
+            check(status, (4, 4), Duration::ZERO, 0.0, End::Dead(Reason::Refused));
+        }
+        check(500, (4, 4), Duration::ZERO, 0.0, later(30_000, Counts::Failure));
+    }
+
+    #[test]
+    fn only_an_attempt_that_fails_after_its_time_ends_it() {
+        let time = Duration::from_secs(5 * DAY);
+        let almost = time - Duration::from_millis(1);
+        check(500, (99, 0), almost, 0.0, later(30_000, Counts::Failure));
+        check(429, (99, 0), almost, 0.0, later(7_000, Counts::Nothing));
+        for status in [500, 404, 410, 429, 503, 400] {
+            check(status, (0, 0), time, 0.0, End::Dead(Reason::Expired));
+        }
+        check(400, (0, 4), time, 0.0, End::Dead(Reason::Refused));
+        for status in [200, 204, 299] {
+            check(status, (99, 4), 10 * time, 0.0, End::Delivered);
+        }
+    }
+}

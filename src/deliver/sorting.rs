@@ -98,13 +98,21 @@ impl Sorter {
                 }
             }
         }
-        match self.spool.sort(sorted).await {
-            Err(error) if !error.is_fatal() => {
-                tracing::warn!(%error, "cannot write down where messages go; they are sorted again");
-                self.clock.wait(LOOK_AGAIN).await;
-                Ok(())
+        self.write_down(sorted, stop).await
+    }
+
+    /// Writes down where messages go. Without space it waits for some: to parse them anew would count against them.
+    async fn write_down(&self, sorted: Vec<Sorted>, stop: &CancellationToken) -> Result<(), SpoolError> {
+        loop {
+            let error = match self.spool.sort(sorted.clone()).await {
+                Err(error) if !error.is_fatal() => error,
+                done => return done,
+            };
+            tracing::warn!(%error, "cannot write down where messages go; trying again");
+            let stopped = stop.run_until_cancelled(self.clock.wait(LOOK_AGAIN)).await.is_none();
+            if stopped || !matches!(error, SpoolError::NoSpace(_)) {
+                return Ok(());
             }
-            done => done,
         }
     }
 

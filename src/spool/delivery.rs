@@ -18,6 +18,22 @@ pub struct MessageKey(pub(super) i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryKey(pub(super) i64);
 
+#[cfg(test)]
+impl MessageKey {
+    /// The key of a message that no spool holds.
+    pub(crate) fn for_testing(number: i64) -> MessageKey {
+        MessageKey(number)
+    }
+}
+
+#[cfg(test)]
+impl DeliveryKey {
+    /// The key of a delivery that no spool holds.
+    pub(crate) fn for_testing(number: i64) -> DeliveryKey {
+        DeliveryKey(number)
+    }
+}
+
 /// What is known of a spooled message beside its bytes.
 #[derive(Debug, Clone)]
 pub struct Spooled {

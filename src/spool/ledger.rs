@@ -54,6 +54,14 @@ pub enum Flood {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LedgerKey(pub(super) i64);
 
+#[cfg(test)]
+impl LedgerKey {
+    /// The key of a row that no spool holds.
+    pub(crate) fn for_testing(number: i64) -> LedgerKey {
+        LedgerKey(number)
+    }
+}
+
 /// One message of a maildrop that we have met.
 #[derive(Debug, Clone)]
 pub struct LedgerRow {

@@ -144,7 +144,8 @@ pub trait Spool: Reading {
     /// quarantines them.
     fn claim_unsorted(&self, at_most: usize) -> Reply<Vec<Unsorted>>;
 
-    /// Commits where messages go; from the reply on, later configurations do not re-route them.
+    /// Commits where messages go; from the reply on, later configurations do not re-route them. Frees their claims,
+    /// also where it fails, unless it fails for [`SpoolError::NoSpace`]: then it is to be asked again.
     fn sort(&self, sorted: Vec<Sorted>) -> Reply<()>;
 
     /// Gives up the claim on messages whose parsing did not end well; their counts stay.

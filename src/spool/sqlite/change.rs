@@ -91,20 +91,37 @@ fn renew(connection: &Connection, seq: i64, endpoint: &str, now: Timestamp) -> R
 }
 
 fn move_over(connection: &Connection, seq: i64, from: &str, to: &str, now: Timestamp) -> Result<(), SpoolError> {
-    let taken = connection
-        .prepare_cached("SELECT 1 FROM delivery WHERE message = ?1 AND endpoint = ?2")?
+    // A row of its own, never the old one under another name: an attempt at the old endpoint may be under way, and its
+    // success is not the new one's. Where there is a row already, that one is the delivery.
+    let made = connection
+        .prepare_cached("INSERT OR IGNORE INTO delivery (message, endpoint, due) VALUES (?1, ?2, ?3)")?
+        .execute(params![seq, to, now.as_millisecond()])?;
+    let dead = connection
+        .prepare_cached("SELECT 1 FROM delivery WHERE message = ?1 AND endpoint = ?2 AND state = 'dead'")?
         .exists(params![seq, to])?;
-    if taken {
-        // The other endpoint has a row of its own for this message: that one is the delivery now.
-        connection
-            .prepare_cached("DELETE FROM delivery WHERE message = ?1 AND endpoint = ?2")?
-            .execute(params![seq, from])?;
-        return queue::settle(connection, seq, now);
+    if made > 0 {
+        take_history_over(connection, seq, from, to)?;
     }
     connection
-        .prepare_cached("UPDATE delivery SET endpoint = ?3 WHERE message = ?1 AND endpoint = ?2")?
-        .execute(params![seq, from, to])?;
-    renew(connection, seq, to, now)
+        .prepare_cached("DELETE FROM delivery WHERE message = ?1 AND endpoint = ?2")?
+        .execute(params![seq, from])?;
+    if dead { renew(connection, seq, to, now) } else { queue::settle(connection, seq, now) }
+}
+
+/// The attempts at the old endpoint stay on show, and their numbers are not given out again.
+fn take_history_over(connection: &Connection, seq: i64, from: &str, to: &str) -> Result<(), SpoolError> {
+    let key = "SELECT key FROM delivery WHERE message = ?1 AND endpoint = ";
+    connection.execute(
+        &format!("UPDATE attempt SET delivery = ({key} ?3) WHERE delivery = ({key} ?2)"),
+        params![seq, from, to],
+    )?;
+    connection.execute(
+        "UPDATE delivery SET (form, attempts, generation) = (
+             SELECT form, attempts, generation + 1 FROM delivery WHERE message = ?1 AND endpoint = ?2)
+         WHERE message = ?1 AND endpoint = ?3",
+        params![seq, from, to],
+    )?;
+    Ok(())
 }
 
 fn send_unparsed(connection: &Connection, seq: i64, to: &str, now: Timestamp) -> Result<(), SpoolError> {

@@ -108,7 +108,9 @@ pub(super) fn observe(
     }
     for key in &observation.gone {
         connection
-            .prepare_cached("UPDATE ledger SET absent_since = ?2 WHERE key = ?1 AND absent_since IS NULL")?
+            .prepare_cached(
+                "UPDATE ledger SET absent_since = ?2, expunges = 0 WHERE key = ?1 AND absent_since IS NULL",
+            )?
             .execute([key.0, now])?;
     }
     for (unique_id, size) in &observation.skipped {

@@ -31,6 +31,7 @@ use rusqlite::OptionalExtension as _;
 use tokio::sync::watch;
 
 use self::queue::Claimed;
+use self::reserve::Reserve;
 use self::writer::Haste;
 use self::writer::Writer;
 use super::Config;
@@ -51,6 +52,7 @@ pub struct Sqlite {
     metrics: SpoolMetrics,
     writer: Writer,
     readers: Readers,
+    reserve: Reserve,
     claimed: Arc<Mutex<Claimed>>,
     work: watch::Sender<u64>,
     /// Milliseconds that pophook had run before this start.
@@ -74,12 +76,14 @@ impl Sqlite {
             .unwrap_or(0);
         let writer = Writer::start(connection, clock.clone(), metrics.commit_seconds.clone())
             .map_err(|e| SpoolError::open(&path, e))?;
+        let reserve = Reserve::of(&path);
         // Held back from the first day; on a disk that is full already, it is taken later.
-        drop(writer.write(Haste::Soon, reserve::take));
+        drop(reserve.take());
         metrics.max_bytes.set(columns::integer(config.max_size));
         metrics.writable.set(1);
         Ok(Sqlite {
             readers: Readers::open(&path)?,
+            reserve,
             config,
             clock,
             metrics,

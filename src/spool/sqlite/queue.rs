@@ -237,6 +237,12 @@ pub(super) fn record(
             now.as_millisecond(),
             record.generation
         ])?;
+    if changed == 0 {
+        // Its number is used up all the same.
+        connection
+            .prepare_cached("UPDATE delivery SET attempts = max(attempts, ?2) WHERE key = ?1")?
+            .execute(params![key, record.attempt])?;
+    }
     log_attempt(connection, record, took_ms)?;
     if changed > 0 && state != "pending" {
         settle(connection, message, now)?;

@@ -7,7 +7,6 @@ use rusqlite::Connection;
 use rusqlite::OptionalExtension as _;
 use rusqlite::params;
 
-use super::reserve;
 use crate::ident::MailboxName;
 use crate::spool::Config;
 use crate::spool::Room;
@@ -21,11 +20,11 @@ const FREE_PAGES_KEPT: u64 = 4096;
 /// Pages given back in one step.
 const FREE_PAGES_STEP: u32 = 1024;
 
-/// Live bytes: what the file holds, without free pages and the reserve.
+/// Live bytes: what the file holds, without free pages.
 pub(super) fn live_bytes(connection: &Connection) -> Result<u64, SpoolError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
-    Ok((pages * pragma("page_size")?).saturating_sub(reserve::held(connection)?))
+    Ok(pages * pragma("page_size")?)
 }
 
 /// Releases copies that were settled long enough ago; tells how many.
@@ -129,7 +128,10 @@ pub(super) fn prune(connection: &Connection, keep: Duration, now: Timestamp) -> 
 fn give_back_free_pages(connection: &Connection) -> Result<(), SpoolError> {
     let free: u64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
     if free > FREE_PAGES_KEPT {
-        connection.execute_batch(&format!("PRAGMA incremental_vacuum({FREE_PAGES_STEP})"))?;
+        // It gives back one page for each row that is asked for.
+        let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({FREE_PAGES_STEP})"))?;
+        let mut pages = vacuum.query([])?;
+        while pages.next()?.is_some() {}
     }
     Ok(())
 }

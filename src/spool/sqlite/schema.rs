@@ -6,9 +6,6 @@ use rusqlite::Connection;
 pub(super) const MIGRATIONS: &[&str] = &["
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
-    -- Free pages for recording a success while the disk is full: see reserve.rs.
-    CREATE TABLE reserve (bytes BLOB NOT NULL);
-
     CREATE TABLE mailbox (
         name TEXT PRIMARY KEY,
         host TEXT NOT NULL,
@@ -55,8 +52,9 @@ pub(super) const MIGRATIONS: &[&str] = &["
     CREATE INDEX ledger_message ON ledger (message);
     CREATE INDEX ledger_absent ON ledger (absent_since) WHERE absent_since IS NOT NULL;
 
+    -- A key is never given out twice: the record of an attempt may come after its row is gone.
     CREATE TABLE delivery (
-        key INTEGER PRIMARY KEY,
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
         message INTEGER NOT NULL,
         endpoint TEXT NOT NULL,
         state TEXT NOT NULL DEFAULT 'pending',

@@ -16,7 +16,6 @@ use super::guard;
 use super::note_running;
 use super::queue;
 use super::release;
-use super::reserve;
 use super::writer::Haste;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
@@ -96,7 +95,9 @@ impl Spool for Sqlite {
 
     fn accept(&self, mailbox: &MailboxName, messages: Vec<Incoming>) -> Reply<Vec<Accepted>> {
         let (mailbox, claimed, now) = (mailbox.clone(), Arc::clone(&self.claimed), self.clock.now());
+        let reserve = self.reserve.clone();
         self.write(MakesWork::Yes, move |c| {
+            reserve.take()?;
             let fresh = &mut guard(&claimed).fresh;
             messages.iter().map(|message| collected::accept(c, &mailbox, message, fresh, now)).collect()
         })
@@ -143,6 +144,10 @@ impl Spool for Sqlite {
         let reply = self.write(MakesWork::Yes, move |c| queue::sort(c, &sorted, now));
         Box::pin(async move {
             let done = reply.await;
+            // Kept for another try once there is space: a full disk is no fault of the messages.
+            if let Err(SpoolError::NoSpace(_)) = done {
+                return done;
+            }
             let mut claimed = guard(&claimed);
             messages.iter().for_each(|message| _ = claimed.messages.remove(message));
             done
@@ -180,12 +185,12 @@ impl Spool for Sqlite {
             note_running(c, times.1)
         };
         let first = self.writer.write(Haste::Soon, write.clone());
-        let (writer, wake) = (self.writer.clone(), self.work.clone());
+        let (writer, reserve, wake) = (self.writer.clone(), self.reserve.clone(), self.work.clone());
         Box::pin(async move {
             let mut done = first.await;
             if let Err(SpoolError::NoSpace(_)) = done {
                 // A full disk must not make a success forgotten: the reserve is for this.
-                writer.write(Haste::Now, reserve::spend).await?;
+                reserve.spend();
                 done = writer.write(Haste::Now, write).await;
             }
             done?;
@@ -227,15 +232,10 @@ impl Spool for Sqlite {
             note_running(c, ran_ms)?;
             release::prune(c, keep, now)
         });
-        let reserve = self.writer.write(Haste::Soon, reserve::take);
         Box::pin(async move {
             let pruned = pruned.await?;
             counter.inc_by(pruned);
-            // While the disk is full there is no reserve to be had; the next call asks again.
-            match reserve.await {
-                Ok(()) | Err(SpoolError::NoSpace(_)) => Ok(pruned),
-                Err(error) => Err(error),
-            }
+            Ok(pruned)
         })
     }
 

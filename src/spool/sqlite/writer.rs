@@ -181,10 +181,11 @@ impl Group {
                 self.commit_seconds.observe(self.clock.uptime().saturating_sub(started).as_secs_f64());
                 Ok(())
             }
-            // Still inside the transaction: it was not committed, and is rolled back.
-            Err(error @ SpoolError::NoSpace(_)) if !self.connection.is_autocommit() => Err(error),
+            // The log could not take all of it, so SQLite has rolled it back, or we do. In WAL mode this is where a
+            // full disk shows itself.
+            Err(error @ SpoolError::NoSpace(_)) => Err(error),
             // Nobody knows what is on the disk now.
-            Err(SpoolError::Database(error) | SpoolError::NoSpace(error)) => Err(SpoolError::Broken(error)),
+            Err(SpoolError::Database(error)) => Err(SpoolError::Broken(error)),
             Err(error) => Err(error),
         }
     }

@@ -1,0 +1,129 @@
+//! A disk that is really full: a file system of few megabytes, mounted in a name space of its own.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use pophook::spool::End;
+use pophook::spool::SpoolError;
+
+use crate::ground::Ground;
+use crate::ground::claim;
+use crate::ground::incoming;
+use crate::ground::mailbox;
+use crate::ground::record;
+use crate::ground::routed;
+use crate::ground::sort_all;
+use crate::ground::states;
+use crate::ground::take;
+
+/// Tells the test, started anew inside its name space, where the small file system is.
+const SMALL_DISK: &str = "POPHOOK_TEST_SMALL_DISK";
+
+/// Runs the test `name` again where a file system of `megabytes` is mounted; `None` out here, the place in there.
+///
+/// Needs no privilege, but a kernel that lets users have name spaces. Where it does not, there is nothing to test on.
+fn small_disk(name: &str, megabytes: u32) -> Option<PathBuf> {
+    if let Some(place) = std::env::var_os(SMALL_DISK) {
+        return Some(place.into());
+    }
+    let place = tempfile::tempdir().unwrap();
+    let script = r#"mount -t tmpfs -o "size=$1m" none "$2" || exit 77; exec "$3" --exact "$4" --nocapture"#;
+    let test = std::env::current_exe().unwrap();
+    let ran = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh", &megabytes.to_string()])
+        .args([place.path(), &test, Path::new(name)])
+        .env(SMALL_DISK, place.path())
+        .output();
+    let Ok(ran) = ran else { return None };
+    let told = String::from_utf8_lossy(&ran.stderr);
+    let no_name_space = ran.status.code() == Some(77) || told.contains("unshare failed");
+    assert!(ran.status.success() || no_name_space, "{}{told}", String::from_utf8_lossy(&ran.stdout));
+    None
+}
+
+fn ground_at(place: &Path) -> Ground {
+    let mut ground = Ground::new();
+    ground.config.path = place.join("spool.db");
+    ground
+}
+
+/// Fills the disk to its last byte.
+fn fill(place: &Path) {
+    let mut filler = std::fs::OpenOptions::new().create(true).append(true).open(place.join("filler")).unwrap();
+    for size in [1 << 20, 1 << 12, 1] {
+        while std::io::Write::write_all(&mut filler, &vec![0; size]).is_ok() {}
+    }
+}
+
+fn large(number: usize) -> pophook::spool::Incoming {
+    incoming("a", &format!("large {number}"), &format!("large {number} {}", "x".repeat(500_000)))
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_nothing_and_loses_nothing_and_goes_on_when_there_is_space() {
+    let Some(place) =
+        small_disk("disk::a_full_disk_takes_nothing_and_loses_nothing_and_goes_on_when_there_is_space", 96)
+    else {
+        return;
+    };
+    let ground = ground_at(&place);
+    let spool = ground.open().await;
+    for number in 0..40 {
+        routed(&spool, &format!("small {number}"), &["desk"]).await;
+    }
+    let claims = claim(&spool, "desk").await;
+    fill(&place);
+    // The collecting half takes nothing more, at the latest when the file's own free pages are used up.
+    let mut number = 0;
+    let error = loop {
+        match spool.accept(&mailbox("a"), vec![large(number)]).await {
+            Ok(_) => number += 1,
+            Err(error) => break error,
+        }
+        assert!(number < 100, "the disk is never full");
+    };
+    assert!(matches!(error, SpoolError::NoSpace(_)), "{error:?}");
+    assert!(!error.is_fatal());
+    assert!(spool.find(large(number).id.as_str()).await.unwrap().is_none(), "nothing of it is there");
+    assert_eq!(spool.ledger(&mailbox("a")).await.unwrap().rows.len(), 40 + number, "no row of it either");
+    assert_eq!(ground.metrics.spool.writable.get(), 0, "not ready");
+    // The delivering half writes its successes down all the same.
+    for claim in &claims {
+        record(&spool, &ground.clock, claim, End::Delivered).await;
+    }
+    let delivered = |states: Vec<String>| states.iter().filter(|state| *state == "desk delivered").count();
+    assert_eq!(delivered(states(&spool).await), 40);
+    // What was freed for them is not for new mail.
+    for more in 0..20 {
+        let taken = spool.accept(&mailbox("a"), vec![large(1000 + more)]).await;
+        assert!(taken.is_err(), "mail {more} was taken from the reserve");
+    }
+    // There is space again, and nobody has to start anew.
+    std::fs::remove_file(place.join("filler")).unwrap();
+    take(&spool, "after", "after").await;
+    assert_eq!(ground.metrics.spool.writable.get(), 1);
+    assert_eq!(sort_all(&spool, &["desk"]).await, number + 1);
+    assert_eq!(claim(&spool, "desk").await.len(), number + 1);
+}
+
+#[tokio::test]
+async fn routes_that_find_no_space_are_written_down_later_and_count_as_no_fault_of_the_mail() {
+    let name = "disk::routes_that_find_no_space_are_written_down_later_and_count_as_no_fault_of_the_mail";
+    let Some(place) = small_disk(name, 64) else { return };
+    let ground = ground_at(&place);
+    let spool = ground.open().await;
+    take(&spool, "hello", "hello").await;
+    let batch = spool.claim_unsorted(9).await.unwrap();
+    fill(&place);
+    let verdict = || pophook::spool::Verdict::Routed(vec![crate::ground::endpoint("desk")]);
+    let sorted = || vec![pophook::spool::Sorted { message: batch[0].message.key, verdict: verdict() }];
+    for _ in 0..5 {
+        let error = spool.sort(sorted()).await.unwrap_err();
+        assert!(matches!(error, SpoolError::NoSpace(_)), "{error:?}");
+    }
+    std::fs::remove_file(place.join("filler")).unwrap();
+    assert!(spool.claim_unsorted(9).await.unwrap().is_empty(), "it is still claimed");
+    spool.sort(sorted()).await.unwrap();
+    assert_eq!(states(&spool).await, ["desk pending"]);
+}

@@ -1,0 +1,117 @@
+//! What is true of a spool that lies in one file: who may open it, and what the next process finds.
+
+use pophook::spool::Reading;
+use pophook::spool::SpoolError;
+use pophook::spool::sqlite::Readers;
+
+use crate::ground::DAY;
+use crate::ground::Ground;
+use crate::ground::claim;
+use crate::ground::deliver_all;
+use crate::ground::incoming;
+use crate::ground::key_of;
+use crate::ground::mailbox;
+use crate::ground::routed;
+use crate::ground::sort_all;
+use crate::ground::states;
+use crate::ground::take;
+
+#[tokio::test]
+async fn a_second_process_is_refused_and_told_who_is_first() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let refused = ground.try_open().unwrap_err();
+    assert!(matches!(refused, SpoolError::InUse { .. }), "{refused:?}");
+    assert!(refused.to_string().contains(&format!("pid {}", std::process::id())), "{refused}");
+    take(&spool, "1", "hello").await;
+    drop(spool);
+    assert!(ground.try_open().is_ok(), "the first one has ended");
+}
+
+#[tokio::test]
+async fn what_was_reported_is_there_after_every_kind_of_end() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    routed(&spool, "delivered", &["erp"]).await;
+    deliver_all(&spool, &ground.clock, "erp").await;
+    routed(&spool, "pending", &["desk"]).await;
+    take(&spool, "new", "new").await;
+    let check = async |ground: &Ground, what: &str| {
+        let spool = ground.open().await;
+        assert_eq!(states(&spool).await, ["desk pending", "spooled", "erp delivered"], "{what}");
+        assert_eq!(spool.ledger(&mailbox("a")).await.unwrap().rows.len(), 3, "{what}");
+        let raw = spool.raw(key_of(&spool, "new").await).await.unwrap().unwrap();
+        assert_eq!(raw, incoming("a", "", "new").raw, "{what}");
+        assert_eq!(claim(&spool, "desk").await.len(), 1, "{what}");
+        assert_eq!(sort_all(&spool, &["erp"]).await, 1, "{what}");
+    };
+    check(&ground.after_a_crash(), "a crash").await;
+    drop(spool);
+    check(&ground.after_an_end(DAY), "an end").await;
+}
+
+#[tokio::test]
+async fn a_work_that_was_begun_and_not_waited_for_is_done_all_the_same() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    drop(spool.accept(&mailbox("a"), vec![incoming("a", "1", "hello")]));
+    // The next commit comes after it.
+    take(&spool, "2", "other").await;
+    assert_eq!(states(&spool).await, ["spooled", "spooled"]);
+}
+
+#[tokio::test]
+async fn a_spool_of_a_newer_version_is_left_alone() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    take(&spool, "1", "hello").await;
+    drop(spool);
+    let file = rusqlite::Connection::open(ground.path()).unwrap();
+    file.pragma_update(None, "user_version", 99).unwrap();
+    let refused = ground.try_open().unwrap_err();
+    assert!(matches!(refused, SpoolError::NewerSchema { found: 99, .. }), "{refused:?}");
+    assert!(matches!(Readers::open(&ground.path()).unwrap_err(), SpoolError::NewerSchema { .. }));
+    let rows: u32 = file.query_row("SELECT count(*) FROM message", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 1);
+}
+
+#[tokio::test]
+async fn what_is_no_spool_is_refused_and_not_written_over() {
+    let ground = Ground::new();
+    std::fs::write(ground.path(), "a text of some length that is certainly no database").unwrap();
+    assert!(matches!(ground.try_open().unwrap_err(), SpoolError::Open { .. }));
+    assert!(std::fs::read_to_string(ground.path()).unwrap().starts_with("a text"));
+    let mut nowhere = Ground::new();
+    nowhere.config.path = nowhere.folder.path().join("missing/spool.db");
+    assert!(matches!(nowhere.try_open().unwrap_err(), SpoolError::Open { .. }));
+}
+
+#[tokio::test]
+async fn readers_see_what_is_committed_beside_the_writer() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let readers = Readers::open(&ground.path()).unwrap();
+    take(&spool, "1", "hello").await;
+    assert_eq!(readers.ledger(&mailbox("a")).await.unwrap().rows.len(), 1);
+    assert_eq!(readers.mailboxes().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn the_file_shrinks_after_much_was_released() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    for number in 0..100 {
+        let text = format!("{number} {}", "x".repeat(500_000));
+        spool.accept(&mailbox("a"), vec![incoming("a", &number.to_string(), &text)]).await.unwrap();
+    }
+    sort_all(&spool, &["desk"]).await;
+    deliver_all(&spool, &ground.clock, "desk").await;
+    assert_eq!(spool.release(ground.clock.now(), None).await.unwrap(), 100);
+    let pages = || -> u64 {
+        let file = rusqlite::Connection::open(ground.path()).unwrap();
+        file.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
+    };
+    let before = pages();
+    spool.prune().await.unwrap();
+    assert!(pages() + 1000 < before, "{before} pages before, {} after", pages());
+}

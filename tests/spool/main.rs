@@ -1,0 +1,23 @@
+//! The spool's rules, held from outside: whatever engine stands behind [`pophook::spool::Spool`] must pass this.
+//!
+//! Nothing here knows SQLite, but for [`ground`], which opens the engine, and [`file`], which holds what is true of a
+//! spool in one file.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "test code"
+)]
+
+mod deliver;
+mod disk;
+mod endpoints;
+mod file;
+mod ground;
+mod ledger;
+mod people;
+mod retention;
+mod sorting;

@@ -1,0 +1,229 @@
+//! The changing commands, what they refuse, and the socket by which they reach a running daemon.
+
+use std::sync::Arc;
+
+use pophook::spool::Command;
+use pophook::spool::End;
+use pophook::spool::Filter;
+use pophook::spool::Form;
+use pophook::spool::Known;
+use pophook::spool::Observation;
+use pophook::spool::Reason;
+use pophook::spool::Spool;
+use pophook::spool::SpoolError;
+use pophook::spool::socket;
+
+use crate::ground::Ground;
+use crate::ground::change;
+use crate::ground::claim;
+use crate::ground::deliver_all;
+use crate::ground::drop_rows;
+use crate::ground::id_of;
+use crate::ground::mailbox;
+use crate::ground::of_endpoint;
+use crate::ground::of_id;
+use crate::ground::only;
+use crate::ground::record;
+use crate::ground::refusal;
+use crate::ground::retry;
+use crate::ground::routed;
+use crate::ground::rows;
+use crate::ground::sort_all;
+use crate::ground::states;
+use crate::ground::take;
+use crate::ground::unique_id;
+
+async fn kill(spool: &Arc<dyn Spool>, ground: &Ground, name: &str) {
+    for claim in claim(spool, name).await {
+        record(spool, &ground.clock, &claim, End::Dead(Reason::Refused)).await;
+    }
+}
+
+fn to(filter: Filter, endpoint: &str, raw: bool) -> Command {
+    Command::Retry { filter, to: Some(endpoint.to_owned()), raw }
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_tried_again_under_the_same_id() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    routed(&spool, "one", &["desk"]).await;
+    routed(&spool, "two", &["desk"]).await;
+    assert_eq!(change(&spool, retry(Filter::default())).await, 0, "waiting ones are left alone");
+    kill(&spool, &ground, "desk").await;
+    assert_eq!(change(&spool, retry(of_id("one"))).await, 1);
+    assert_eq!(change(&spool, retry(of_id("one"))).await, 0, "twice is once");
+    assert_eq!(states(&spool).await, ["desk dead", "desk pending"]);
+    assert_eq!(only(claim(&spool, "desk").await).message.id.as_str(), id_of("one"));
+    let refused = Filter { reason: Some("refused".to_owned()), ..Filter::default() };
+    assert_eq!(change(&spool, retry(refused)).await, 1);
+    assert_eq!(change(&spool, retry(Filter { ids: vec!["msg_unknown".to_owned()], ..Filter::default() })).await, 0);
+}
+
+#[tokio::test]
+async fn a_delivery_moves_to_another_endpoint_with_its_attempts() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let key = routed(&spool, "hello", &["desk"]).await;
+    kill(&spool, &ground, "desk").await;
+    assert_eq!(change(&spool, to(of_endpoint("desk"), "erp", false)).await, 1);
+    assert_eq!(states(&spool).await, ["erp pending"]);
+    let claimed = only(claim(&spool, "erp").await);
+    assert_eq!((claimed.attempt, claimed.generation, claimed.failures), (2, 2, 0));
+    record(&spool, &ground.clock, &claimed, End::Delivered).await;
+    let attempts = spool.attempts(key).await.unwrap();
+    assert_eq!(attempts.iter().map(|one| one.attempt).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_delivery_that_moves_where_there_is_one_joins_it() {
+    let check = async |there: &str, expected: &str| {
+        let ground = Ground::new();
+        let spool = ground.open().await;
+        routed(&spool, "hello", &["desk", "erp"]).await;
+        match there {
+            "delivered" => deliver_all(&spool, &ground.clock, "erp").await,
+            "dead" => kill(&spool, &ground, "erp").await,
+            _ => {}
+        }
+        kill(&spool, &ground, "desk").await;
+        assert_eq!(change(&spool, to(of_endpoint("desk"), "erp", false)).await, 1, "{there}");
+        assert_eq!(states(&spool).await, [expected], "{there}");
+    };
+    check("pending", "erp pending").await;
+    check("delivered", "erp delivered").await;
+    check("dead", "erp pending").await;
+}
+
+#[tokio::test]
+async fn an_unrouted_message_is_sent_raw_where_somebody_asks_for_it() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    routed(&spool, "hello", &[]).await;
+    assert_eq!(change(&spool, to(of_id("hello"), "desk", true)).await, 1);
+    let claimed = only(claim(&spool, "desk").await);
+    assert_eq!((claimed.form, claimed.attempt), (Form::Unparsed, 1));
+    assert_eq!(sort_all(&spool, &["erp"]).await, 0, "it is not parsed");
+    record(&spool, &ground.clock, &claimed, End::Delivered).await;
+    assert_eq!(states(&spool).await, ["desk delivered"]);
+}
+
+#[tokio::test]
+async fn what_is_dropped_is_settled_and_kept_until_it_is_erased() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let key = routed(&spool, "hello", &["desk", "erp"]).await;
+    assert_eq!(change(&spool, drop_rows(of_endpoint("desk"))).await, 1);
+    assert_eq!(states(&spool).await, ["desk dead", "erp pending"]);
+    let row = spool.list(of_endpoint("desk")).await.unwrap().remove(0);
+    assert_eq!(row.reason.as_deref(), Some("dropped"));
+    let erase = |filter| Command::Drop { filter, erase: true };
+    assert_eq!(change(&spool, erase(of_endpoint("desk"))).await, 1);
+    assert!(spool.raw(key).await.unwrap().is_some(), "another endpoint needs it");
+    deliver_all(&spool, &ground.clock, "erp").await;
+    assert_eq!(change(&spool, erase(of_endpoint("desk"))).await, 1);
+    assert_eq!(spool.raw(key).await.unwrap(), None);
+    assert_eq!(rows(&spool).await, []);
+    assert_eq!(take(&spool, "again", "hello").await.known, Known::OtherUniqueId, "it is known for ever");
+}
+
+#[tokio::test]
+async fn an_erased_unrouted_message_is_gone() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let key = routed(&spool, "hello", &[]).await;
+    assert_eq!(change(&spool, Command::Drop { filter: of_id("hello"), erase: true }).await, 1);
+    assert_eq!(spool.raw(key).await.unwrap(), None);
+    assert_eq!(sort_all(&spool, &["desk"]).await, 0);
+}
+
+#[tokio::test]
+async fn skipped_messages_are_taken_after_all() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let skipped = ["one", "two", "50% off"].map(|id| (unique_id(id), None)).to_vec();
+    spool.observe(&mailbox("a"), Observation { skipped, ..Observation::default() }).await.unwrap();
+    take(&spool, "taken", "taken").await;
+    let command = |ids: &[&str]| Command::Take {
+        mailbox: "a".to_owned(),
+        unique_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    let left = async || spool.ledger(&mailbox("a")).await.unwrap().rows.len();
+    // All or nothing.
+    for (ids, why) in [
+        (&["one", "three"][..], "has skipped no message three"),
+        (&["one", "taken"], "has skipped no message taken"),
+        (&["one", "%"], "is no unique-id"),
+    ] {
+        assert!(refusal(&spool, command(ids)).await.contains(why), "{ids:?}");
+        assert_eq!(left().await, 4, "{ids:?}");
+    }
+    assert_eq!(change(&spool, command(&["50%25%20off"])).await, 1);
+    assert_eq!(left().await, 3);
+    assert_eq!(change(&spool, command(&[])).await, 2);
+    assert_eq!(left().await, 1);
+    let nowhere = Command::Take { mailbox: "nowhere".to_owned(), unique_ids: vec![] };
+    assert!(refusal(&spool, nowhere).await.contains("knows no mailbox"));
+}
+
+#[tokio::test]
+async fn the_list_shows_first_what_waits_for_a_human() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    routed(&spool, "delivered", &["erp"]).await;
+    deliver_all(&spool, &ground.clock, "erp").await;
+    take(&spool, "spooled", "spooled").await;
+    sort_all(&spool, &["erp"]).await;
+    routed(&spool, "dead", &["desk"]).await;
+    kill(&spool, &ground, "desk").await;
+    routed(&spool, "unrouted", &[]).await;
+    take(&spool, "new", "new").await;
+    let skipped = vec![(unique_id("old"), None)];
+    spool.observe(&mailbox("a"), Observation { skipped, ..Observation::default() }).await.unwrap();
+    let listed = states(&spool).await;
+    assert_eq!(listed, ["desk dead", "unrouted", "erp pending", "spooled", "erp delivered", "skipped"]);
+    let of_state = |state: &str| Filter { state: Some(state.to_owned()), ..Filter::default() };
+    assert_eq!(spool.list(of_state("dead")).await.unwrap()[0].id, Some(id_of("dead")));
+    let of_mailbox = Filter { mailbox: Some("b".to_owned()), ..Filter::default() };
+    assert_eq!(spool.list(of_mailbox).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn commands_reach_a_running_daemon_through_its_socket() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let ask = async |command: Command| socket::ask(&ground.path(), &command).await;
+    routed(&spool, "hello", &["desk"]).await;
+    kill(&spool, &ground, "desk").await;
+    assert!(ask(retry(of_id("hello"))).await.unwrap().is_none(), "no daemon");
+    let listener = socket::Listener::bind(&ground.path()).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(socket::path(&ground.path())).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let daemon = tokio::spawn({
+        let spool = Arc::clone(&spool);
+        async move { listener.serve(spool).await }
+    });
+    assert_eq!(ask(retry(of_id("hello"))).await.unwrap().unwrap().changed, 1);
+    assert_eq!(states(&spool).await, ["desk pending"]);
+    let refused = ask(Command::Resume { endpoint: "nobody".to_owned() }).await.unwrap_err();
+    assert!(matches!(&refused, SpoolError::Impossible(why) if why.contains("no endpoint")), "{refused:?}");
+    daemon.abort();
+    assert!(daemon.await.unwrap_err().is_cancelled());
+    assert!(!socket::path(&ground.path()).exists(), "it stands only while the daemon runs");
+    assert!(ask(retry(of_id("hello"))).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_socket_that_a_dead_daemon_left_behind_is_no_daemon() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    drop(std::os::unix::net::UnixListener::bind(socket::path(&ground.path())).unwrap());
+    assert!(socket::path(&ground.path()).exists());
+    assert!(socket::ask(&ground.path(), &retry(Filter::default())).await.unwrap().is_none());
+    let listener = socket::Listener::bind(&ground.path()).unwrap();
+    let daemon = tokio::spawn(async move { listener.serve(spool).await });
+    assert!(socket::ask(&ground.path(), &retry(Filter::default())).await.unwrap().is_some());
+    daemon.abort();
+}

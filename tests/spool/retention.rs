@@ -1,0 +1,169 @@
+//! Our own copies: when they go, and what happens when there is little room.
+
+use std::sync::Arc;
+
+use pophook::spool::Config;
+use pophook::spool::End;
+use pophook::spool::Reason;
+use pophook::spool::Room;
+use pophook::spool::Spool;
+
+use crate::ground::DAY;
+use crate::ground::Ground;
+use crate::ground::change;
+use crate::ground::claim;
+use crate::ground::deliver_all;
+use crate::ground::drop_rows;
+use crate::ground::incoming;
+use crate::ground::key_of;
+use crate::ground::mailbox;
+use crate::ground::of_endpoint;
+use crate::ground::of_id;
+use crate::ground::only;
+use crate::ground::record;
+use crate::ground::retry;
+use crate::ground::routed;
+use crate::ground::rows;
+use crate::ground::sort_all;
+
+#[tokio::test]
+async fn a_copy_goes_when_it_was_delivered_long_enough_ago() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let key = routed(&spool, "hello", &["desk"]).await;
+    ground.clock.advance(DAY);
+    deliver_all(&spool, &ground.clock, "desk").await;
+    let settled = ground.clock.now();
+    let before = settled.checked_sub(std::time::Duration::from_millis(1)).unwrap();
+    assert_eq!(spool.release(before, Some(settled)).await.unwrap(), 0);
+    assert!(spool.raw(key).await.unwrap().is_some());
+    assert_eq!(spool.release(settled, None).await.unwrap(), 1);
+    assert_eq!(spool.raw(key).await.unwrap(), None);
+    assert_eq!(rows(&spool).await, []);
+    assert_eq!(spool.release(settled, None).await.unwrap(), 0, "once");
+}
+
+/// Brings a message into `state`, releases all that may go after a thousand days, and tells whether its copy stayed.
+async fn stays(state: &str, keep_dead: bool) -> bool {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let key = match state {
+        "spooled" => {
+            crate::ground::take(&spool, "m", "m").await;
+            key_of(&spool, "m").await
+        }
+        "unrouted" | "dropped" => routed(&spool, "m", &[]).await,
+        _ => routed(&spool, "m", &["desk", "erp"]).await,
+    };
+    match state {
+        "dead" => {
+            deliver_all(&spool, &ground.clock, "erp").await;
+            let claim = only(claim(&spool, "desk").await);
+            record(&spool, &ground.clock, &claim, End::Dead(Reason::Refused)).await;
+        }
+        "delivered" => {
+            deliver_all(&spool, &ground.clock, "erp").await;
+            deliver_all(&spool, &ground.clock, "desk").await;
+        }
+        "half delivered" => deliver_all(&spool, &ground.clock, "erp").await,
+        "retried" => {
+            deliver_all(&spool, &ground.clock, "erp").await;
+            deliver_all(&spool, &ground.clock, "desk").await;
+            let again = pophook::spool::Filter { state: Some("delivered".to_owned()), ..of_endpoint("desk") };
+            assert_eq!(change(&spool, retry(again)).await, 1);
+        }
+        "dropped" => assert_eq!(change(&spool, drop_rows(of_id("m"))).await, 1),
+        _ => {}
+    }
+    ground.clock.advance(1000 * DAY);
+    let now = ground.clock.now();
+    spool.release(now, keep_dead.then_some(now)).await.unwrap();
+    spool.raw(key).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn nothing_but_the_delivered_goes_by_itself() {
+    for (state, forever, with_keep_dead) in [
+        ("spooled", true, true),
+        ("pending", true, true),
+        ("half delivered", true, true),
+        ("retried", true, true),
+        ("unrouted", true, true),
+        ("dropped", true, true),
+        ("dead", true, false),
+        ("delivered", false, false),
+    ] {
+        assert_eq!(stays(state, false).await, forever, "{state}, keep_dead: forever");
+        assert_eq!(stays(state, true).await, with_keep_dead, "{state}, with keep_dead");
+    }
+}
+
+/// A spool of 10 MiB.
+fn small() -> Ground {
+    let mut ground = Ground::new();
+    ground.config = Config { max_size: 10 << 20, ..ground.config };
+    ground
+}
+
+/// `mailbox` takes `megabytes` more, in mails of half a megabyte that begin with `name`.
+async fn fill(spool: &Arc<dyn Spool>, owner: &str, name: &str, megabytes: usize) {
+    for number in 0..2 * megabytes {
+        let text = format!("{name} {number} {}", "x".repeat(250_000));
+        spool.accept(&mailbox(owner), vec![incoming(owner, &format!("{name}{number}"), &text)]).await.unwrap();
+    }
+}
+
+async fn room(spool: &Arc<dyn Spool>, owner: &str) -> Room {
+    spool.room(&mailbox(owner)).await.unwrap()
+}
+
+#[tokio::test]
+async fn large_mailboxes_wait_first_and_then_all() {
+    let ground = small();
+    let spool = ground.open().await;
+    fill(&spool, "a", "a", 7).await;
+    assert_eq!((room(&spool, "a").await, room(&spool, "b").await), (Room::Free, Room::Free));
+    fill(&spool, "b", "b", 2).await;
+    assert!(spool.stats().await.unwrap().bytes > 8 << 20);
+    assert_eq!((room(&spool, "a").await, room(&spool, "b").await), (Room::ShareFull, Room::Free));
+    fill(&spool, "b", "b more", 2).await;
+    assert_eq!((room(&spool, "a").await, room(&spool, "b").await), (Room::Full, Room::Full));
+}
+
+#[tokio::test]
+async fn delivered_copies_make_room_before_their_time_oldest_first() {
+    let ground = small();
+    let spool = ground.open().await;
+    fill(&spool, "a", "old", 2).await;
+    sort_all(&spool, &["desk"]).await;
+    deliver_all(&spool, &ground.clock, "desk").await;
+    ground.clock.advance(DAY);
+    fill(&spool, "a", "new", 3).await;
+    sort_all(&spool, &["desk"]).await;
+    deliver_all(&spool, &ground.clock, "desk").await;
+    ground.clock.advance(DAY);
+    fill(&spool, "b", "pending", 4).await;
+    assert!(spool.stats().await.unwrap().bytes > 8 << 20);
+    assert_eq!(room(&spool, "b").await, Room::Free);
+    let bytes = spool.stats().await.unwrap().bytes;
+    assert!((7 << 20..=8 << 20).contains(&bytes), "no more than needed: {bytes}");
+    let names: Vec<String> = rows(&spool).await.into_iter().map(|row| row.unique_id.unwrap()).collect();
+    assert_eq!(names.iter().filter(|name| name.starts_with("pending")).count(), 8, "all that is owed is there");
+    assert_eq!(names.iter().filter(|name| name.starts_with("new")).count(), 6);
+    assert!(names.iter().filter(|name| name.starts_with("old")).count() < 4);
+    assert!(ground.metrics.spool.released.get() > 0);
+}
+
+#[tokio::test]
+async fn releasing_gives_live_bytes_back() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let empty = spool.stats().await.unwrap().bytes;
+    fill(&spool, "a", "a", 4).await;
+    sort_all(&spool, &["desk"]).await;
+    deliver_all(&spool, &ground.clock, "desk").await;
+    assert!(spool.stats().await.unwrap().bytes > empty + (3 << 20));
+    assert_eq!(spool.release(ground.clock.now(), None).await.unwrap(), 8);
+    let bytes = spool.stats().await.unwrap().bytes;
+    assert!(bytes < empty + (1 << 20), "{empty} {bytes}");
+}
