@@ -73,7 +73,7 @@ impl Parse {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let raw = self.read()?;
         let body = match self.format {
-            Format::Json => self.body(&raw, Clock::system().now()),
+            Format::Json => self.body(&raw, Clock::system().now())?,
         };
         if self.json || !out::is_terminal() {
             out::line(&body)?;
@@ -93,7 +93,7 @@ impl Parse {
         Ok(raw)
     }
 
-    fn body(&self, raw: &[u8], now: Timestamp) -> Vec<u8> {
+    fn body(&self, raw: &[u8], now: Timestamp) -> serde_json::Result<Vec<u8>> {
         let facts = json::Facts {
             id: &MessageId::of(&self.mailbox, &Content::of(raw)),
             mailbox: &self.mailbox,

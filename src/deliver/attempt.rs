@@ -115,12 +115,12 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
                 include_raw: include_raw || means.endpoint.include_raw,
             },
         );
-        means.webhook.sign(message.id.as_str(), at, Bytes::from(body))
+        body.map(|body| means.webhook.sign(message.id.as_str(), at, Bytes::from(body))).map_err(|_| "render")
     };
     if small {
-        return Ok(rendering());
+        return rendering();
     }
-    tokio::task::spawn_blocking(rendering).await.map_err(|_| "render")
+    tokio::task::spawn_blocking(rendering).await.map_err(|_| "render")?
 }
 
 fn facts<'a>(message: &'a Spooled, labels: &'a BTreeMap<MailboxName, BTreeMap<String, String>>) -> json::Facts<'a> {

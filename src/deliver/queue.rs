@@ -149,9 +149,7 @@ impl Queue {
         let name = self.means.endpoint.name.as_str();
         self.metrics.attempt_seconds.with_label_values(&[name]).observe(record.took.as_secs_f64());
         self.metrics.attempts.with_label_values(&[name, record.outcome]).inc();
-        if !matches!(record.end, End::Deferred { .. }) {
-            self.means.recent.forget(message.key);
-        }
+        self.means.recent.forget(message.key);
         match (&record.end, record.status, record.error) {
             (End::Delivered, ..) => {
                 self.tally.delivered += 1;

@@ -57,6 +57,7 @@ impl Sorter {
             // Read before the claim: what is announced in between wakes us at once.
             work.borrow_and_update();
             let complete = collected.is_cancelled();
+            self.recent.room().await;
             match self.spool.claim_unsorted(BATCH).await {
                 Ok(batch) if !batch.is_empty() => {
                     self.sort(batch, &stop).await?;
@@ -84,7 +85,7 @@ impl Sorter {
                 Parsed::Mail(message, mail) => {
                     let endpoints = self.route(&message, &mail);
                     if !endpoints.is_empty() {
-                        self.recent.put(message.key, mail, message.size);
+                        self.recent.put(message.key, mail, message.size, self.clock.uptime());
                     }
                     sorted.push(Sorted { message: message.key, verdict: Verdict::Routed(endpoints) });
                 }

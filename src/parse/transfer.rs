@@ -24,10 +24,24 @@ pub(super) fn decode(bytes: &[u8], encoding: Encoding) -> (Cow<'_, [u8]>, bool) 
 
 /// Decodes base64, whatever stands between its letters.
 pub(super) fn base64(text: &[u8]) -> (Vec<u8>, bool) {
-    match base64_simd::forgiving_decode_to_vec(text) {
-        Ok(bytes) => (bytes, true),
-        Err(_) => lenient_base64(text),
+    match decode_lines(text) {
+        Some(bytes) => (bytes, true),
+        None => lenient_base64(text),
     }
+}
+
+/// Decodes base64 as mail programs write it: nothing but letters, in lines. The lines are joined, and decoded in place.
+fn decode_lines(text: &[u8]) -> Option<Vec<u8>> {
+    let mut letters = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((line, after)) = memchr(b'\n', rest).and_then(|at| rest.split_at_checked(at + 1)) {
+        letters.extend_from_slice(line.trim_ascii_end());
+        rest = after;
+    }
+    letters.extend_from_slice(rest.trim_ascii_end());
+    let decoded = base64_simd::STANDARD.decode_inplace(&mut letters).ok()?.len();
+    letters.truncate(decoded);
+    Some(letters)
 }
 
 /// Passes over foreign bytes, and takes up again after padding in the middle (several encodings in a row).

@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-/// Bytes kept at most; the oldest go to make room.
+/// Bytes kept at most. What does not fit is not kept: the oldest are asked for first.
 const BYTES_MAX: usize = 4 << 20;
 
-/// The messages that were accepted last.
+/// The messages that were accepted and not asked for since.
 #[derive(Debug, Default)]
 pub(super) struct Fresh {
     kept: VecDeque<(i64, Bytes)>,
@@ -21,11 +21,9 @@ impl Fresh {
     /// Keeps the bytes of message `seq`.
     pub(super) fn put(&mut self, seq: i64, raw: &Bytes) {
         drop(self.take(seq));
-        self.bytes += raw.len();
-        self.kept.push_back((seq, raw.clone()));
-        while self.bytes > BYTES_MAX {
-            let Some((_, oldest)) = self.kept.pop_front() else { break };
-            self.bytes -= oldest.len();
+        if self.bytes + raw.len() <= BYTES_MAX {
+            self.bytes += raw.len();
+            self.kept.push_back((seq, raw.clone()));
         }
     }
 
@@ -43,15 +41,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_stay_and_each_is_given_out_once() {
+    fn the_oldest_stay_and_each_is_given_out_once() {
         let mut fresh = Fresh::default();
         let large = Bytes::from(vec![0; BYTES_MAX / 2]);
         for seq in 1..=3 {
             fresh.put(seq, &large);
         }
-        assert_eq!(fresh.take(1), None);
-        assert_eq!(fresh.take(3), Some(large.clone()));
         assert_eq!(fresh.take(3), None);
+        assert_eq!(fresh.take(1), Some(large.clone()));
+        assert_eq!(fresh.take(1), None);
         fresh.put(2, &Bytes::from_static(b"another, after a commit that failed"));
         assert_eq!(fresh.take(2).unwrap().len(), 35);
         assert_eq!(fresh.bytes, 0);

@@ -32,6 +32,7 @@ use tokio::sync::watch;
 
 use self::queue::Claimed;
 use self::reserve::Reserve;
+use self::writer::Haste;
 use self::writer::Writer;
 use super::Config;
 use super::Reply;
@@ -111,9 +112,9 @@ impl Sqlite {
     fn write<T: Send + 'static>(
         &self,
         makes_work: MakesWork,
-        work: impl FnOnce(&Connection) -> Result<T, SpoolError> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, SpoolError> + Send + 'static,
     ) -> Reply<T> {
-        let reply = self.writer.write(work);
+        let reply = self.writer.write(Haste::Now, work);
         let (wake, writable) = (self.work.clone(), self.metrics.writable.clone());
         Box::pin(async move {
             let value = reply.await;

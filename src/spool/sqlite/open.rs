@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
 
 use super::schema;
 use crate::spool::SpoolError;
@@ -17,7 +18,9 @@ use crate::spool::filesystem::network_filesystem;
 /// The oldest SQLite whose WAL mode does not lose commits (the WAL-reset fault of 3.7.0 to 3.51.2).
 const SQLITE_MIN: i32 = 3_051_003;
 /// Mails are tens of kilobytes: large pages mean short overflow chains.
-const PAGE_SIZE: u32 = 16384;
+const PAGE_SIZE: u32 = 8192;
+/// The WAL grows to so many bytes before it is written back: what changes often is written back once.
+const WAL_BYTES: u32 = 32 << 20;
 /// Page cache of each connection, in KiB.
 const CACHE_KIB: i64 = 2048;
 
@@ -93,7 +96,10 @@ fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", synchronous())?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_BYTES / PAGE_SIZE)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Plans do not depend on bound values, so that statements are not prepared anew for each of them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 

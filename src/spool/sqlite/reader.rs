@@ -41,7 +41,7 @@ impl Readers {
     }
 
     /// Runs `work` on a reading connection, on a thread where blocking is allowed.
-    fn read<T, F>(&self, work: F) -> Reply<T>
+    pub(super) fn read<T, F>(&self, work: F) -> Reply<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, SpoolError> + Send + 'static,

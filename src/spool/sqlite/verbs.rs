@@ -16,6 +16,7 @@ use super::guard;
 use super::note_running;
 use super::queue;
 use super::release;
+use super::writer::Haste;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::spool::Accepted;
@@ -183,14 +184,14 @@ impl Spool for Sqlite {
             records.iter().try_for_each(|record| queue::record(c, record, times))?;
             note_running(c, times.1)
         };
-        let first = self.writer.write(write.clone());
+        let first = self.writer.write(Haste::Soon, write.clone());
         let (writer, reserve, wake) = (self.writer.clone(), self.reserve.clone(), self.work.clone());
         Box::pin(async move {
             let mut done = first.await;
             if let Err(SpoolError::NoSpace(_)) = done {
                 // A full disk must not make a success forgotten: the reserve is for this.
                 reserve.spend();
-                done = writer.write(write).await;
+                done = writer.write(Haste::Now, write).await;
             }
             done?;
             // Only now: an attempt that is not on the disk keeps its claim, so that it is not made again.

@@ -1,15 +1,17 @@
 //! The one thread that writes, and commits in groups.
 //!
 //! Jobs that wait while a commit is under way share the next one: a sync costs milliseconds, whoever shares it pays
-//! nothing. Each job runs inside a savepoint, so that one which fails takes only its own changes back. Nobody is
-//! answered before the group's commit returned success.
+//! nothing. Jobs that nobody is held up by wait a little for others to share with. If one of them fails, the group is rolled back and each runs again in a transaction of its own, so that it
+//! takes only its own changes back. Nobody is answered before the commit returned success.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use prometheus::Histogram;
 use rusqlite::Connection;
-use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
@@ -19,10 +21,22 @@ use crate::spool::SpoolError;
 /// Jobs that share one commit at most: enough that the sync is shared, few enough that the first is not kept waiting.
 const GROUP_MAX: usize = 64;
 
+/// How long a job that can wait does so for others to share its commit with.
+const LINGER: Duration = Duration::from_millis(10);
+
+/// Whether somebody is held up until a job is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Commit it as soon as the disk is free.
+    Now,
+    /// It can wait a little.
+    Soon,
+}
+
 /// Sends jobs to the writing thread. The thread ends when the last handle is dropped.
 #[derive(Clone)]
 pub(super) struct Writer {
-    jobs: mpsc::UnboundedSender<Box<dyn Job>>,
+    jobs: mpsc::Sender<(Haste, Box<dyn Job>)>,
 }
 
 impl fmt::Debug for Writer {
@@ -31,14 +45,14 @@ impl fmt::Debug for Writer {
     }
 }
 
-/// Work inside the group's transaction, and the answer after its commit.
+/// Work inside a transaction, and the answer after its commit. It may run twice; only the last run counts.
 trait Job: Send {
     fn run(&mut self, connection: &Connection) -> Result<(), SpoolError>;
     fn answer(self: Box<Self>, commit: Result<(), SpoolError>);
 }
 
 struct Task<T, F> {
-    work: Option<F>,
+    work: F,
     value: Option<T>,
     reply: oneshot::Sender<Result<T, SpoolError>>,
 }
@@ -46,11 +60,10 @@ struct Task<T, F> {
 impl<T, F> Job for Task<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, SpoolError> + Send,
+    F: Fn(&Connection) -> Result<T, SpoolError> + Send,
 {
     fn run(&mut self, connection: &Connection) -> Result<(), SpoolError> {
-        let Some(work) = self.work.take() else { return Err(SpoolError::Closed) };
-        self.value = Some(work(connection)?);
+        self.value = Some((self.work)(connection)?);
         Ok(())
     }
 
@@ -68,20 +81,20 @@ impl Writer {
         clock: Clock,
         commit_seconds: Histogram,
     ) -> Result<Writer, std::io::Error> {
-        let (jobs, waiting) = mpsc::unbounded_channel();
+        let (jobs, waiting) = mpsc::channel();
         let group = Group { connection, clock, commit_seconds };
         thread::Builder::new().name("spool-writer".to_owned()).spawn(move || group.run(waiting))?;
         Ok(Writer { jobs })
     }
 
     /// Sends `work`; its value arrives once it is committed. It is done even if nobody waits for the reply.
-    pub(super) fn write<T, F>(&self, work: F) -> Reply<T>
+    pub(super) fn write<T, F>(&self, haste: Haste, work: F) -> Reply<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, SpoolError> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, SpoolError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let sent = self.jobs.send(Box::new(Task { work: Some(work), value: None, reply }));
+        let sent = self.jobs.send((haste, Box::new(Task { work, value: None, reply })));
         Box::pin(async move {
             sent.map_err(|_| SpoolError::Closed)?;
             answer.await.map_err(|_| SpoolError::Closed)?
@@ -96,50 +109,62 @@ struct Group {
 }
 
 impl Group {
-    fn run(self, mut waiting: mpsc::UnboundedReceiver<Box<dyn Job>>) {
+    fn run(self, waiting: mpsc::Receiver<(Haste, Box<dyn Job>)>) {
         let mut broken: Option<SpoolError> = None;
-        while let Some(first) = waiting.blocking_recv() {
-            if let Some(error) = &broken {
-                first.answer(Err(error.clone()));
-                continue;
+        while let Ok(first) = waiting.recv() {
+            let jobs = self.gather(first, &waiting);
+            match &broken {
+                Some(error) => jobs.into_iter().for_each(|job| job.answer(Err(error.clone()))),
+                None => broken = self.carry_out(jobs),
             }
-            let rest = std::iter::from_fn(|| waiting.try_recv().ok()).take(GROUP_MAX - 1);
-            broken = self.commit(std::iter::once(first).chain(rest)).err().filter(SpoolError::is_fatal);
         }
-        // A clean end leaves one file: the next start has no WAL to read.
-        drop(self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
     }
 
-    /// Runs the jobs in one transaction, commits, and only then answers them.
-    fn commit(&self, jobs: impl Iterator<Item = Box<dyn Job>>) -> Result<(), SpoolError> {
-        let begun = self.execute("BEGIN IMMEDIATE");
-        let mut done: Vec<Box<dyn Job>> = Vec::new();
-        let mut lost: Option<SpoolError> = begun.err();
-        for mut job in jobs {
-            let ran = match &lost {
-                Some(error) => Err(error.clone()),
-                None => self.in_savepoint(job.as_mut()),
+    /// The first job, and those that share its commit.
+    fn gather(
+        &self,
+        (mut haste, first): (Haste, Box<dyn Job>),
+        waiting: &mpsc::Receiver<(Haste, Box<dyn Job>)>,
+    ) -> Vec<Box<dyn Job>> {
+        let until = self.clock.uptime().saturating_add(LINGER);
+        let mut jobs = vec![first];
+        while jobs.len() < GROUP_MAX {
+            let next = match haste {
+                Haste::Now => waiting.try_recv().ok(),
+                Haste::Soon => waiting.recv_timeout(until.saturating_sub(self.clock.uptime())).ok(),
             };
-            match ran {
-                Ok(()) => done.push(job),
-                Err(error) => {
-                    // SQLite may have rolled the whole group back (a full disk does); then nothing of it is left.
-                    if lost.is_none() && (self.connection.is_autocommit() || error.is_fatal()) {
-                        lost = Some(error.clone());
-                    }
-                    job.answer(Err(error));
-                }
+            let Some((its, job)) = next else { break };
+            if its == Haste::Now {
+                haste = Haste::Now;
             }
+            jobs.push(job);
         }
-        let committed = match lost {
-            Some(error) => Err(error),
-            None => self.sync(),
-        };
+        jobs
+    }
+
+    /// Runs the jobs and answers them once they are committed: all together, or each alone if one of them fails. Tells
+    /// if the disk failed.
+    fn carry_out(&self, mut jobs: Vec<Box<dyn Job>>) -> Option<SpoolError> {
+        let mut ended = self.commit(&mut jobs);
+        let each_alone = jobs.len() > 1 && ended.as_ref().is_err_and(|error| !error.is_fatal());
+        for mut job in jobs {
+            // Once the disk has failed, nothing more is tried.
+            if each_alone && !ended.as_ref().is_err_and(SpoolError::is_fatal) {
+                ended = self.commit(std::slice::from_mut(&mut job));
+            }
+            job.answer(ended.clone());
+        }
+        ended.err().filter(SpoolError::is_fatal)
+    }
+
+    /// One transaction around the jobs. After an error nothing of it is left.
+    fn commit(&self, jobs: &mut [Box<dyn Job>]) -> Result<(), SpoolError> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let ran = jobs.iter_mut().try_for_each(|job| job.run(&self.connection));
+        let committed = ran.and_then(|()| self.sync());
+        // A full disk makes SQLite roll back by itself.
         if committed.is_err() && !self.connection.is_autocommit() {
-            drop(self.connection.execute_batch("ROLLBACK"));
-        }
-        for job in done {
-            job.answer(committed.clone());
+            self.connection.execute_batch("ROLLBACK").map_err(|error| SpoolError::Broken(Arc::new(error)))?;
         }
         committed
     }
@@ -147,19 +172,6 @@ impl Group {
     fn execute(&self, sql: &str) -> Result<(), SpoolError> {
         self.connection.prepare_cached(sql)?.execute([])?;
         Ok(())
-    }
-
-    fn in_savepoint(&self, job: &mut dyn Job) -> Result<(), SpoolError> {
-        self.execute("SAVEPOINT job")?;
-        match job.run(&self.connection) {
-            Ok(()) => self.execute("RELEASE job"),
-            Err(error) => {
-                if !self.connection.is_autocommit() {
-                    self.connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
-                }
-                Err(error)
-            }
-        }
     }
 
     fn sync(&self) -> Result<(), SpoolError> {

@@ -1,0 +1,240 @@
+//! The shape of the native format, field by field. The doc comment of a field is its description in the JSON Schema.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Facts;
+use super::MAIL_RECEIVED;
+use super::Options;
+use super::attachment::Attachment;
+use super::attachment::Base64;
+use super::attachment::hex;
+use crate::ident::UniqueId;
+use crate::parse;
+use crate::parse::Mail;
+
+pub(super) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: &'a [u8], options: &Options) -> Envelope<'a> {
+    let spooled_at = format!("{:.3}", facts.spooled_at);
+    let ids = mail.references.first().or_else(|| mail.in_reply_to.first());
+    Envelope {
+        r#type: MAIL_RECEIVED,
+        timestamp: spooled_at.clone(),
+        data: Data {
+            id: facts.id.as_str(),
+            mailbox: facts.mailbox.as_str(),
+            labels: facts.labels,
+            unique_id: facts.unique_id.map(UniqueId::to_string),
+            spooled_at,
+            size: facts.size,
+            sha256: hex(&facts.sha256),
+            kind: None,
+            kind_reason: None,
+            message_id: mail.message_id.as_deref(),
+            in_reply_to: &mail.in_reply_to,
+            references: &mail.references,
+            thread: ids.map(String::as_str).or(mail.message_id.as_deref()),
+            date: mail.date.as_deref(),
+            subject: mail.subject.as_deref(),
+            from: addresses(&mail.from),
+            reply_to: addresses(&mail.reply_to),
+            to: addresses(&mail.to),
+            cc: addresses(&mail.cc),
+            bcc: addresses(&mail.bcc),
+            sender: mail.sender.as_ref().map(Address::of),
+            return_path: mail.return_path.as_deref(),
+            recipients: mail.recipients.iter().map(Recipient::of).collect(),
+            text: mail.text.as_deref(),
+            text_source: mail.text_source.map(TextSource::of),
+            html: mail.html.as_deref(),
+            reply_text: None,
+            headers: mail.headers.iter().map(Header::of).collect(),
+            attachments: mail.attachments.iter().map(|part| Attachment::of(part, options)).collect(),
+            auth: None,
+            spam: None,
+            list: None,
+            bounce: None,
+            calendar: &[],
+            defects: mail.defects.iter().map(Defect::of).collect(),
+            raw: options.include_raw.then_some(Base64(raw)),
+        },
+    }
+}
+
+fn addresses(list: &[parse::Address]) -> Vec<Address<'_>> {
+    list.iter().map(Address::of).collect()
+}
+
+/// A mail that was taken from a mailbox.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Envelope<'a> {
+    /// What happened: `mail.received`.
+    r#type: &'static str,
+    /// The same as `data.spooled_at`.
+    timestamp: String,
+    /// The mail.
+    data: Data<'a>,
+}
+
+/// The mail and where it came from.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Data<'a> {
+    /// `msg_…`, the same as the header `webhook-id`. Equal ids are the same mail.
+    id: &'a str,
+    /// The mailbox's name in the configuration.
+    mailbox: &'a str,
+    /// The mailbox's labels, if any.
+    labels: &'a BTreeMap<String, String>,
+    /// The server's name for the message (UIDL); bytes that are not printable ASCII, and `%`, are percent-encoded. Null where the server gives none.
+    unique_id: Option<String>,
+    /// When the message was safe with us, RFC 3339 in UTC.
+    spooled_at: String,
+    /// The number of raw bytes as the server sent them, dot-unstuffed.
+    size: u64,
+    /// SHA-256 of the raw bytes, in hex.
+    sha256: String,
+    /// `message`, `bounce`, `complaint`, `receipt`, `auto_reply` or `calendar`: the first that fits. Null where it was not looked for.
+    kind: Option<&'a str>,
+    /// The evidence for `kind`.
+    kind_reason: Option<&'a str>,
+    /// Message-ID without angle brackets.
+    message_id: Option<&'a str>,
+    /// The ids in In-Reply-To, without angle brackets, in order.
+    in_reply_to: &'a [String],
+    /// The ids in References, without angle brackets, in order.
+    references: &'a [String],
+    /// The first of `references`, else of `in_reply_to`, else `message_id`.
+    thread: Option<&'a str>,
+    /// The Date field, RFC 3339 with its own offset.
+    date: Option<&'a str>,
+    /// Decoded.
+    subject: Option<&'a str>,
+    /// From.
+    from: Vec<Address<'a>>,
+    /// Reply-To.
+    reply_to: Vec<Address<'a>>,
+    /// To.
+    to: Vec<Address<'a>>,
+    /// Cc.
+    cc: Vec<Address<'a>>,
+    /// Bcc.
+    bcc: Vec<Address<'a>>,
+    /// Sender.
+    sender: Option<Address<'a>>,
+    /// The envelope sender as the server recorded it; empty for `<>`.
+    return_path: Option<&'a str>,
+    /// Who the mail was really for.
+    recipients: Vec<Recipient<'a>>,
+    /// What a human would read; made from HTML where no plain part exists.
+    text: Option<&'a str>,
+    /// Where `text` comes from.
+    text_source: Option<TextSource>,
+    /// The HTML body as sent; never sanitised here.
+    html: Option<&'a str>,
+    /// `text` without quoted history and signature.
+    reply_text: Option<&'a str>,
+    /// Every header field in the order received, values decoded and unfolded.
+    headers: Vec<Header<'a>>,
+    /// Attachments and inline parts, in order.
+    attachments: Vec<Attachment<'a>>,
+    /// `spf`, `dkim`, `dmarc` and `arc` as the trusted Authentication-Results said.
+    auth: Option<BTreeMap<String, String>>,
+    /// What a spam filter on the way said.
+    spam: Option<BTreeMap<String, serde_json::Value>>,
+    /// `id`, `unsubscribe` and `post` of a mailing list.
+    list: Option<BTreeMap<String, String>>,
+    /// What a delivery report says (RFC 3464).
+    bounce: Option<BTreeMap<String, serde_json::Value>>,
+    /// The event of each `text/calendar` part, which is an attachment too.
+    calendar: &'a [BTreeMap<String, serde_json::Value>],
+    /// What is wrong with the mail.
+    defects: Vec<Defect<'a>>,
+    /// The whole message in base64, where the endpoint asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw: Option<Base64<'a>>,
+}
+
+/// A name and an address.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Address<'a> {
+    /// The display name.
+    name: Option<&'a str>,
+    /// `local@domain` in its own case, or whatever stood there.
+    address: &'a str,
+    /// The group that it was listed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+}
+
+impl Address<'_> {
+    fn of(given: &parse::Address) -> Address<'_> {
+        Address { name: given.name.as_deref(), address: &given.address, group: given.group.as_deref() }
+    }
+}
+
+/// Who the mail was really for.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Recipient<'a> {
+    /// The address.
+    address: &'a str,
+    /// The text after `+` in its local part.
+    tag: Option<&'a str>,
+    /// The header field that named it.
+    source: &'a str,
+}
+
+impl Recipient<'_> {
+    fn of(given: &parse::Recipient) -> Recipient<'_> {
+        Recipient { address: &given.address, tag: given.tag.as_deref(), source: &given.source }
+    }
+}
+
+/// Where the text comes from.
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TextSource {
+    /// A text/plain part.
+    Plain,
+    /// Made from the HTML.
+    Html,
+}
+
+impl TextSource {
+    fn of(given: parse::TextSource) -> TextSource {
+        match given {
+            parse::TextSource::Plain => TextSource::Plain,
+            parse::TextSource::Html => TextSource::Html,
+        }
+    }
+}
+
+/// One header field.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Header<'a> {
+    /// The name as written.
+    name: &'a str,
+    /// The value, decoded and unfolded.
+    value: &'a str,
+}
+
+impl Header<'_> {
+    fn of(given: &parse::Header) -> Header<'_> {
+        Header { name: &given.name, value: &given.value }
+    }
+}
+
+/// Something that is wrong with the mail.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Defect<'a> {
+    /// Which kind.
+    kind: &'static str,
+    /// What and where.
+    detail: &'a str,
+}
+
+impl Defect<'_> {
+    fn of(given: &parse::Defect) -> Defect<'_> {
+        Defect { kind: given.kind.as_str(), detail: &given.detail }
+    }
+}
