@@ -96,7 +96,7 @@ impl ConfigFile {
 }
 
 /// Threads on which the spool is read and mails are parsed; each keeps some memory for itself.
-const BLOCKING_THREADS: usize = 4;
+const BLOCKING_THREADS: usize = 3;
 
 /// Runs `work` to its end on a runtime of its own.
 ///
