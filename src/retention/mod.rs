@@ -1,6 +1,6 @@
 //! The end: what may be deleted on the server, and when our own copy goes.
 //!
-//! [`may_go`] judges the server's copies; `collect` asks it and acts. [`sweep`] releases our own copies in their time.
+//! [`may_go`] judges the server's copies; `collect` asks it and acts. [`sweep()`] releases our own copies in their time.
 //! A dead letter never causes a DELE, and our copy of it goes only after `keep_dead`, which is for ever unless
 //! somebody wrote otherwise.
 
