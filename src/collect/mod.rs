@@ -8,6 +8,7 @@
 
 mod flood;
 mod intake;
+mod means;
 mod plan;
 mod report;
 mod retrieve;

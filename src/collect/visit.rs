@@ -13,6 +13,8 @@ use super::Purpose;
 use super::Report;
 use super::VisitError;
 use super::intake::Taken;
+use super::means::Means;
+use super::means::Memory;
 use super::plan::Delete;
 use super::plan::Findings;
 use super::plan::Plan;
@@ -21,7 +23,6 @@ use super::plan::may_delete_equal;
 use super::plan::plan;
 use super::retrieve::retrieve;
 use crate::clock::Clock;
-use crate::ident::UniqueId;
 use crate::metrics::CollectMetrics;
 use crate::pop3;
 use crate::pop3::Listing;
@@ -31,25 +32,9 @@ use crate::spool::Known;
 use crate::spool::Ledger;
 use crate::spool::LedgerKey;
 use crate::spool::Reading;
-use crate::spool::Spool;
 
 /// An unchanged listing is written down at most this often.
 const LISTING_NOTED_EVERY: Duration = Duration::from_secs(3600);
-
-/// What a visit needs beside its mailbox.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Means<'a> {
-    pub(super) spool: &'a dyn Spool,
-    pub(super) clock: &'a Clock,
-    pub(super) metrics: &'a CollectMetrics,
-}
-
-/// What the next visit of a mailbox should know of the ones before. It lives in memory.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    /// Messages that were being received when a connection dropped: the others come first.
-    pub(super) blamed: HashSet<UniqueId>,
-}
 
 /// Visits `mailbox` once.
 pub(super) async fn visit(

@@ -8,7 +8,15 @@ use std::collections::VecDeque;
 
 use super::connection::Connection;
 use super::error::Pop3Error;
-use super::retrieve::Wanted;
+
+/// A message to retrieve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its number in this session.
+    pub number: u32,
+    /// What LIST said of its size: tells only how much memory to set aside.
+    pub size: Option<u64>,
+}
 
 /// One kind of command for a list of messages.
 #[derive(Debug)]

@@ -8,20 +8,12 @@ use super::connection::Answer;
 use super::connection::Connection;
 use super::error::Pop3Error;
 use super::pipeline::Pipeline;
+use super::pipeline::Wanted;
 
 /// The most that is set aside for a message before its first byte, whatever LIST said: 16 MiB.
 const EXPECTED_MAX: u64 = 16 * 1024 * 1024;
 /// What a message may exceed LIST's size by without a second allocation: servers count LF lines or add a blank one.
 const EXPECTED_SLACK: u64 = 4 * 1024;
-
-/// A message to retrieve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
-    /// Its number in this session.
-    pub number: u32,
-    /// What LIST said of its size: tells only how much memory to set aside.
-    pub size: Option<u64>,
-}
 
 /// The end of one RETR.
 #[derive(Debug, Clone, PartialEq, Eq)]
