@@ -17,7 +17,6 @@ use super::error::Pop3Error;
 use super::error::Step;
 use super::reply::Reply;
 use super::reply::Status;
-use super::reply::clean;
 use super::stream;
 use super::stream::Stream;
 use super::stream::within;
@@ -201,7 +200,7 @@ impl Connection {
             let unused = self.line.unused();
             let line = wire::line(unused);
             if line.as_ref().map_or(unused.len(), |line| line.text.len()) > LINE_MAX {
-                return Err(Pop3Error::Desync { waiting_for: step, text: clean(unused) });
+                return Err(Pop3Error::Desync { waiting_for: step, bytes: unused.len() });
             }
             if let Some(wire::Line { text, end, used }) = line {
                 let text = text.to_vec();
@@ -225,12 +224,17 @@ impl Connection {
 
     fn expect_silence(&self) -> Result<(), Pop3Error> {
         let unasked = self.line.unused();
-        if unasked.is_empty() { Ok(()) } else { Err(Pop3Error::Unasked { text: clean(unasked) }) }
+        if unasked.is_empty() {
+            return Ok(());
+        }
+        // Shown only if it is a reply: anything else may be a line of a mail.
+        let line = unasked.split(|&b| b == b'\n').next().unwrap_or_default();
+        Err(Pop3Error::Unasked { text: Reply::parse(line).map(|reply| reply.text()) })
     }
 }
 
 fn understand(line: &[u8], waiting_for: Step) -> Result<Reply, Pop3Error> {
-    Reply::parse(line).ok_or_else(|| Pop3Error::Desync { waiting_for, text: clean(line) })
+    Reply::parse(line).ok_or(Pop3Error::Desync { waiting_for, bytes: line.len() })
 }
 
 /// Tells the end of the line from a broken one; both are common, and TLS adds its own ways to end without a word.

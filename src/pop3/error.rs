@@ -86,11 +86,13 @@ pub enum Pop3Error {
     #[error("message {number} is larger than {limit} bytes")]
     TooLarge { number: u32, limit: u64 },
     /// Where an answer was due stood something else: commands and answers are out of step, nothing can be trusted.
-    #[error("out of step: {text:?} is not {waiting_for}")]
-    Desync { waiting_for: Step, text: String },
+    ///
+    /// It may be a line of a mail, so it is counted and not shown.
+    #[error("out of step: {bytes} bytes stand where {waiting_for} was due")]
+    Desync { waiting_for: Step, bytes: usize },
     /// The server spoke without being asked, mostly to say that it closes the session.
-    #[error("server spoke unasked: {text}")]
-    Unasked { text: String },
+    #[error("server spoke unasked: {}", text.as_deref().unwrap_or("something that is no reply"))]
+    Unasked { text: Option<String> },
     /// An earlier answer was not read to its end.
     #[error("session is unusable: an earlier answer was not read to its end")]
     Poisoned,

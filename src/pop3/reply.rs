@@ -123,9 +123,12 @@ impl Reply {
     }
 }
 
-/// A server's bytes as text: what is no UTF-8 replaced, control characters escaped, cut to 200 bytes.
-pub(super) fn clean(bytes: &[u8]) -> String {
-    escape(bytes, TEXT_MAX)
+/// A server's bytes as text for a log: control characters escaped, mail addresses left out, cut to 200 bytes.
+fn clean(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let word = |word| if str::contains(word, '@') { "[address]" } else { word };
+    let words: Vec<&str> = text.split(' ').map(word).collect();
+    escape(words.join(" ").as_bytes(), TEXT_MAX)
 }
 
 /// A server's bytes as text: what is no UTF-8 replaced, control characters escaped, cut to `longest` bytes.
@@ -210,5 +213,11 @@ mod tests {
     fn a_secret_that_the_server_repeats_is_not_kept() {
         let reply = Reply::parse(b"-ERR wrong password hunter2!").unwrap();
         assert_eq!(reply.text_without(&["", "hunter2"]), "wrong password [secret]!");
+    }
+
+    #[test]
+    fn an_address_in_the_servers_words_is_not_repeated() {
+        let reply = Reply::parse(b"-ERR [AUTH] Login of <ann@example.org> failed, sorry").unwrap();
+        assert_eq!(reply.text(), "[AUTH] Login of [address] failed, sorry");
     }
 }

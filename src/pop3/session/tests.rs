@@ -389,7 +389,7 @@ async fn text_where_an_answer_is_due_is_never_taken_for_one() {
     let mut retrieval = session.retrieve(wanted(&[1, 2]), 100);
     assert!(retrieval.next().await.unwrap().is_some());
     let error = retrieval.next().await.unwrap_err();
-    assert!(matches!(&error, Pop3Error::Desync { text, .. } if text == "the rest of a"), "{error:?}");
+    assert!(matches!(&error, Pop3Error::Desync { bytes: 13, .. }), "{error:?}");
     assert!(matches!(retrieval.next().await, Err(Pop3Error::Poisoned)));
 }
 
@@ -400,7 +400,7 @@ async fn words_that_nobody_asked_for_end_the_session() {
     let mut session = login(stream).await;
     assert_eq!(session.mark_deleted(&[1]).await.unwrap().len(), 1);
     let error = session.quit().await.unwrap_err();
-    assert_eq!(error.to_string(), "server spoke unasked: -ERR Disconnected for inactivity.\\r\\n");
+    assert_eq!(error.to_string(), "server spoke unasked: Disconnected for inactivity.");
     server.await.unwrap();
 }
 
