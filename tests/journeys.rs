@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::process::Command;
+
 use support::dovecot::Dovecot;
 use support::mails;
 use support::pophook::Endpoint;
@@ -296,6 +298,24 @@ fn a_certificate_of_an_unknown_authority_is_refused() {
         Mailbox::implicit(dovecot, "alice").without(&own)
     };
     check_trouble(unknown, &["alice", "certificate"]);
+}
+
+#[test]
+fn an_authority_of_the_system_is_found_by_its_hash() {
+    let dovecot = Dovecot::start(&["alice"]);
+    let receiver = Receiver::start();
+    put_plain(&dovecot, &["hello"]);
+    let hash = Command::new("openssl").args(["x509", "-hash", "-noout", "-in"]).arg(&dovecot.ca_file).output().unwrap();
+    let hash = String::from_utf8(hash.stdout).unwrap();
+    let roots = tempfile::tempdir().unwrap();
+    std::fs::copy(&dovecot.ca_file, roots.path().join(format!("{}.0", hash.trim()))).unwrap();
+    let own = format!("ca_file: {}", dovecot.ca_file.display());
+    let mailbox = Mailbox::implicit(&dovecot, "alice").without(&own);
+    let pophook = Pophook::new([mailbox], [Endpoint::desk(&receiver)])
+        .env("SSL_CERT_FILE", "/dev/null")
+        .env("SSL_CERT_DIR", roots.path().to_str().unwrap());
+    pophook.once().expect(0);
+    assert_eq!(receiver.count(), 1);
 }
 
 #[test]
