@@ -135,7 +135,8 @@ impl Queue {
                 }
                 Ok(claimed.next_due)
             }
-            Err(error) if error.is_fatal() => Err(error),
+            // A single round has no later: it must not end as if there were nothing to deliver.
+            Err(error) if error.is_fatal() || untried_since.is_some() => Err(error),
             Err(error) => {
                 tracing::warn!(endpoint = %self.means.endpoint.name, %error, "cannot look for deliveries now");
                 Ok(self.means.clock.now().checked_add(LOOK_AGAIN).ok())

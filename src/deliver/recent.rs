@@ -16,7 +16,7 @@ use crate::parse::Mail;
 use crate::spool::MessageKey;
 
 /// Raw bytes of the mails kept at most; parsed they take about as much.
-const BYTES_MAX: u64 = 3 << 20;
+const BYTES_MAX: u64 = 2 << 20;
 /// Mails that were not asked for in so long are given up.
 const STALE: Duration = Duration::from_secs(5);
 /// How long the sorting holds back for first attempts to catch up. Short: an endpoint that is slow must not keep the

@@ -65,7 +65,8 @@ impl Sorter {
                 }
                 Ok(_) if complete && matches!(mode, Mode::Once) => return Ok(()),
                 Ok(_) => {}
-                Err(error) if error.is_fatal() => return Err(error),
+                // A single round has no later.
+                Err(error) if error.is_fatal() || matches!(mode, Mode::Once) => return Err(error),
                 Err(error) => tracing::warn!(%error, "cannot sort new messages now"),
             }
             tokio::select! {

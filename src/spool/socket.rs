@@ -30,6 +30,9 @@ const LINE_MAX: u64 = 1 << 20;
 /// How long a peer may take for its line.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The pause after a connection that could not be taken.
+const AFTER_FAULT: Duration = Duration::from_millis(500);
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
@@ -75,7 +78,11 @@ impl Listener {
     /// Answers commands, one after the other, until dropped.
     pub async fn serve(&self, spool: Arc<dyn Spool>) {
         loop {
-            let Ok((stream, _)) = self.listener.accept().await else { continue };
+            let Ok((stream, _)) = self.listener.accept().await else {
+                // Out of file descriptors, say: they will not be back at once.
+                tokio::time::sleep(AFTER_FAULT).await;
+                continue;
+            };
             // A peer that goes away mid-line has asked nothing.
             if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, answer(stream, spool.as_ref())).await {
                 tracing::debug!(%error, "a command went away");

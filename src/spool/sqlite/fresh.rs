@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 /// Bytes kept at most. What does not fit is not kept: the oldest are asked for first.
-const BYTES_MAX: usize = 3 << 20;
+const BYTES_MAX: usize = 2 << 20;
 
 /// The messages that were accepted and not asked for since.
 #[derive(Debug, Default)]

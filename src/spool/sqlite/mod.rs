@@ -111,10 +111,11 @@ impl Sqlite {
     /// Sends `work`, watches over the disk, and wakes those who wait for work if it made some.
     fn write<T: Send + 'static>(
         &self,
+        haste: Haste,
         makes_work: MakesWork,
         work: impl Fn(&Connection) -> Result<T, SpoolError> + Send + 'static,
     ) -> Reply<T> {
-        let reply = self.writer.write(Haste::Now, work);
+        let reply = self.writer.write(haste, work);
         let (wake, writable) = (self.work.clone(), self.metrics.writable.clone());
         Box::pin(async move {
             let value = reply.await;

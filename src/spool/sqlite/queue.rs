@@ -32,7 +32,7 @@ use crate::spool::Verdict;
 use crate::spool::Wanted;
 
 /// Raw bytes that one claim of unsorted messages hands out, beyond the first message.
-const UNSORTED_BYTES: usize = 4 << 20;
+const UNSORTED_BYTES: usize = 1 << 20;
 
 /// What is claimed now. It lives in memory alone: a process that dies has claimed nothing.
 #[derive(Debug, Default)]

@@ -85,18 +85,18 @@ impl Reading for Sqlite {
 
 impl Spool for Sqlite {
     fn enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()> {
-        self.write(MakesWork::No, move |c| enrol::mailboxes(c, &mailboxes))
+        self.write(Haste::Now, MakesWork::No, move |c| enrol::mailboxes(c, &mailboxes))
     }
 
     fn observe(&self, mailbox: &MailboxName, observation: Observation) -> Reply<()> {
         let (mailbox, now) = (mailbox.clone(), self.clock.now());
-        self.write(MakesWork::No, move |c| collected::observe(c, &mailbox, &observation, now))
+        self.write(Haste::Now, MakesWork::No, move |c| collected::observe(c, &mailbox, &observation, now))
     }
 
     fn accept(&self, mailbox: &MailboxName, messages: Vec<Incoming>) -> Reply<Vec<Accepted>> {
         let (mailbox, claimed, now) = (mailbox.clone(), Arc::clone(&self.claimed), self.clock.now());
         let reserve = self.reserve.clone();
-        self.write(MakesWork::Yes, move |c| {
+        self.write(Haste::Now, MakesWork::Yes, move |c| {
             reserve.take()?;
             let fresh = &mut guard(&claimed).fresh;
             messages.iter().map(|message| collected::accept(c, &mailbox, message, fresh, now)).collect()
@@ -105,23 +105,23 @@ impl Spool for Sqlite {
 
     fn oversize(&self, mailbox: &MailboxName, message: Oversize) -> Reply<()> {
         let mailbox = mailbox.clone();
-        self.write(MakesWork::No, move |c| collected::oversize(c, &mailbox, &message))
+        self.write(Haste::Now, MakesWork::No, move |c| collected::oversize(c, &mailbox, &message))
     }
 
     fn mark(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
         let now = self.clock.now();
-        self.write(MakesWork::No, move |c| collected::mark(c, &rows, now))
+        self.write(Haste::Now, MakesWork::No, move |c| collected::mark(c, &rows, now))
     }
 
     fn expunged(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
         let now = self.clock.now();
-        self.write(MakesWork::No, move |c| collected::expunged(c, &rows, now))
+        self.write(Haste::Now, MakesWork::No, move |c| collected::expunged(c, &rows, now))
     }
 
     fn room(&self, mailbox: &MailboxName) -> Reply<Room> {
         let (mailbox, config, now) = (mailbox.clone(), self.config.clone(), self.clock.now());
         let counter = self.metrics.released.clone();
-        let reply = self.write(MakesWork::No, move |c| release::room(c, &config, &mailbox, now));
+        let reply = self.write(Haste::Now, MakesWork::No, move |c| release::room(c, &config, &mailbox, now));
         Box::pin(async move {
             let (room, released) = reply.await?;
             counter.inc_by(released);
@@ -131,7 +131,8 @@ impl Spool for Sqlite {
 
     fn claim_unsorted(&self, at_most: usize) -> Reply<Vec<Unsorted>> {
         let (claimed, mine) = (Arc::clone(&self.claimed), Arc::clone(&self.claimed));
-        let reply = self.write(MakesWork::No, move |c| queue::claim_unsorted(c, &mut guard(&claimed), at_most));
+        let reply =
+            self.write(Haste::Soon, MakesWork::No, move |c| queue::claim_unsorted(c, &mut guard(&claimed), at_most));
         // Claimed once it is committed: what failed is free for the next call.
         Box::pin(async move {
             reply.await.inspect(|found| guard(&mine).messages.extend(found.iter().map(|one| one.message.key.0)))
@@ -141,7 +142,7 @@ impl Spool for Sqlite {
     fn sort(&self, sorted: Vec<Sorted>) -> Reply<()> {
         let (claimed, now) = (Arc::clone(&self.claimed), self.clock.now());
         let messages: Vec<i64> = sorted.iter().map(|one| one.message.0).collect();
-        let reply = self.write(MakesWork::Yes, move |c| queue::sort(c, &sorted, now));
+        let reply = self.write(Haste::Soon, MakesWork::Yes, move |c| queue::sort(c, &sorted, now));
         Box::pin(async move {
             let done = reply.await;
             // Kept for another try once there is space: a full disk is no fault of the messages.
@@ -163,8 +164,9 @@ impl Spool for Sqlite {
     fn claim(&self, endpoint: &EndpointName, wanted: Wanted) -> Reply<Claims> {
         let (claimed, mine) = (Arc::clone(&self.claimed), Arc::clone(&self.claimed));
         let (endpoint, times) = (endpoint.clone(), self.times());
-        let reply =
-            self.write(MakesWork::No, move |c| queue::claim(c, &guard(&claimed).deliveries, &endpoint, wanted, times));
+        let reply = self.write(Haste::Now, MakesWork::No, move |c| {
+            queue::claim(c, &guard(&claimed).deliveries, &endpoint, wanted, times)
+        });
         Box::pin(async move {
             reply.await.inspect(|found| guard(&mine).deliveries.extend(found.claims.iter().map(|one| one.delivery.0)))
         })
@@ -203,17 +205,17 @@ impl Spool for Sqlite {
 
     fn pause(&self, endpoint: &EndpointName, until: Timestamp) -> Reply<()> {
         let endpoint = endpoint.clone();
-        self.write(MakesWork::No, move |c| endpoint::pause(c, endpoint.as_str(), until))
+        self.write(Haste::Now, MakesWork::No, move |c| endpoint::pause(c, endpoint.as_str(), until))
     }
 
     fn hold(&self, endpoint: &EndpointName, why: Hold) -> Reply<()> {
         let (endpoint, ran_ms) = (endpoint.clone(), self.ran_ms());
-        self.write(MakesWork::No, move |c| endpoint::hold(c, endpoint.as_str(), why, ran_ms))
+        self.write(Haste::Now, MakesWork::No, move |c| endpoint::hold(c, endpoint.as_str(), why, ran_ms))
     }
 
     fn keep_endpoints(&self, endpoints: Vec<EndpointName>) -> Reply<()> {
         let ran_ms = self.ran_ms();
-        self.write(MakesWork::Yes, move |c| enrol::endpoints(c, &endpoints, ran_ms))
+        self.write(Haste::Now, MakesWork::Yes, move |c| enrol::endpoints(c, &endpoints, ran_ms))
     }
 
     fn work(&self) -> watch::Receiver<u64> {
@@ -222,13 +224,14 @@ impl Spool for Sqlite {
 
     fn release(&self, delivered_before: Timestamp, dead_before: Option<Timestamp>) -> Reply<u64> {
         let (now, counter) = (self.clock.now(), self.metrics.released.clone());
-        let reply = self.write(MakesWork::No, move |c| release::release(c, delivered_before, dead_before, now));
+        let reply =
+            self.write(Haste::Now, MakesWork::No, move |c| release::release(c, delivered_before, dead_before, now));
         Box::pin(async move { reply.await.inspect(|released| counter.inc_by(*released)) })
     }
 
     fn prune(&self) -> Reply<u64> {
         let ((now, ran_ms), keep, counter) = (self.times(), self.config.ledger_keep, self.metrics.pruned.clone());
-        let pruned = self.write(MakesWork::No, move |c| {
+        let pruned = self.write(Haste::Now, MakesWork::No, move |c| {
             note_running(c, ran_ms)?;
             release::prune(c, keep, now)
         });
@@ -241,6 +244,6 @@ impl Spool for Sqlite {
 
     fn change(&self, command: Command) -> Reply<Changed> {
         let times = self.times();
-        self.write(MakesWork::Yes, move |c| Ok(Changed { changed: change::change(c, &command, times)? }))
+        self.write(Haste::Now, MakesWork::Yes, move |c| Ok(Changed { changed: change::change(c, &command, times)? }))
     }
 }

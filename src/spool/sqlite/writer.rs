@@ -22,7 +22,7 @@ use crate::spool::SpoolError;
 const GROUP_MAX: usize = 64;
 
 /// How long a job that can wait does so for others to share its commit with.
-const LINGER: Duration = Duration::from_millis(10);
+const LINGER: Duration = Duration::from_millis(5);
 
 /// Whether somebody is held up until a job is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
