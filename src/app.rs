@@ -127,7 +127,11 @@ impl App {
                 draining: stop.clone(),
             };
             // It goes on while the others drain, so that readiness can be asked for; the process's end ends it.
-            tokio::spawn(admin::serve(listener, page, CancellationToken::new()));
+            tokio::spawn(async {
+                if let Err(error) = admin::serve(listener, page, CancellationToken::new()).await {
+                    tracing::error!(%error, "metrics and health are no longer served");
+                }
+            });
         }
         for mailbox in &self.config.collect.mailboxes {
             tracing::info!(mailbox = %mailbox.name, every = ?mailbox.poll_interval, "mailbox");

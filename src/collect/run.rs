@@ -233,6 +233,9 @@ impl Collector {
         {
             tracing::warn!(mailbox = %mailbox.name, "pipelining is off for this server from now on");
         }
+        if result.as_ref().is_ok_and(|report| report.refused == 0) {
+            standing.memory.blamed.clear();
+        }
         standing.failures = if ended == Ended::Well { 0 } else { standing.failures.saturating_add(1) };
         let wait = schedule::wait(mailbox.poll_interval, ended, standing.failures, fastrand::f64());
         board.due.push(Reverse((self.after(wait), index)));
