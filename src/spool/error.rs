@@ -19,12 +19,18 @@ pub enum SpoolError {
     #[error("the spool is closed")]
     Closed,
     /// The file cannot be opened or made.
-    #[error("cannot open the spool {path}")]
+    #[error("cannot open the spool {path}; its folder must be writable for pophook's user")]
     Open {
         /// The database file.
         path: PathBuf,
         /// Why.
         source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// The folder that the spool is to lie in is not there.
+    #[error("the spool's folder {folder} does not exist; make it, or mount it, and let pophook's user write there")]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
     },
     /// Another process uses the spool.
     #[error("the spool {path} is used by another pophook process{holder}; stop that one first")]

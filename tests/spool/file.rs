@@ -115,3 +115,28 @@ async fn the_file_shrinks_after_much_was_released() {
     spool.prune().await.unwrap();
     assert!(pages() + 1000 < before, "{before} pages before, {} after", pages());
 }
+
+#[tokio::test]
+async fn only_its_owner_can_read_the_spool() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    take(&spool, "1", "a letter").await;
+    let folder = ground.path().parent().unwrap().to_owned();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o077;
+        let holds_nothing = entry.file_name().to_string_lossy().ends_with(".reserve");
+        assert!(mode == 0 || holds_nothing, "{:?}: {mode:o}", entry.file_name());
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_is_named_and_not_made() {
+    let mut ground = Ground::new();
+    let missing = ground.folder.path().join("missing");
+    ground.config.path = missing.join("spool.db");
+    let refused = ground.try_open().unwrap_err().to_string();
+    assert!(refused.contains("missing does not exist"), "{refused}");
+    assert!(!missing.exists());
+}

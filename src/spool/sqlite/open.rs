@@ -4,6 +4,7 @@ use std::fs::File;
 use std::fs::OpenOptions;
 use std::io::Read as _;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -33,13 +34,11 @@ pub(super) struct Lock {
 /// Takes the lock beside the spool at `path`.
 pub(super) fn lock(path: &Path) -> Result<Lock, SpoolError> {
     let name = beside(path, "lock");
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&name)
-        .map_err(|e| SpoolError::open(&name, e))?;
+    if !folder(path).is_dir() {
+        // Not made here: a volume that is not mounted must not become a folder that is lost with the container.
+        return Err(SpoolError::NoFolder { folder: folder(path).to_owned() });
+    }
+    let mut file = private(&name).map_err(|e| SpoolError::open(&name, e))?;
     if file.try_lock().is_err() {
         let mut pid = String::new();
         let known = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
@@ -49,6 +48,15 @@ pub(super) fn lock(path: &Path) -> Result<Lock, SpoolError> {
     let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     written.map_err(|e| SpoolError::open(&name, e))?;
     Ok(Lock { _file: file })
+}
+
+/// Opens or makes a file that only its owner can read: what is in it are letters.
+fn private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// `<spool>.<ending>`.
@@ -63,6 +71,8 @@ pub(in crate::spool) fn beside(path: &Path, ending: &str) -> PathBuf {
 pub(super) fn writing(path: &Path) -> Result<Connection, SpoolError> {
     refuse_network_filesystem(path)?;
     refuse_old_sqlite()?;
+    // SQLite gives the files beside it the same rights.
+    private(path).map_err(|e| SpoolError::open(path, e))?;
     let mut connection = Connection::open(path).map_err(|e| SpoolError::open(path, e))?;
     let found = schema::found(&connection).map_err(|e| SpoolError::open(path, e))?;
     if found > schema::newest() {
@@ -118,8 +128,7 @@ fn refuse_old_sqlite() -> Result<(), SpoolError> {
 }
 
 fn refuse_network_filesystem(path: &Path) -> Result<(), SpoolError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let facts = rustix::fs::statfs(folder).map_err(|e| SpoolError::open(path, std::io::Error::from(e)))?;
+    let facts = rustix::fs::statfs(folder(path)).map_err(|e| SpoolError::open(path, std::io::Error::from(e)))?;
     // Magic numbers have 32 bits; the field is wider and signed.
     let magic = facts.f_type.cast_unsigned() & 0xFFFF_FFFF;
     match network_filesystem(magic) {
