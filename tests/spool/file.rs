@@ -83,7 +83,7 @@ async fn what_is_no_spool_is_refused_and_not_written_over() {
     assert!(std::fs::read_to_string(ground.path()).unwrap().starts_with("a text"));
     let mut nowhere = Ground::new();
     nowhere.config.path = nowhere.folder.path().join("missing/spool.db");
-    assert!(matches!(nowhere.try_open().unwrap_err(), SpoolError::Open { .. }));
+    assert!(matches!(nowhere.try_open().unwrap_err(), SpoolError::NoFolder { .. }));
 }
 
 #[tokio::test]
