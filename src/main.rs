@@ -1,5 +1,7 @@
 //! Arguments → a command, exit code.
 
+use std::io;
+use std::io::ErrorKind;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -21,6 +23,10 @@ fn main() -> ExitCode {
     };
     match cli.run() {
         Ok(code) => code,
+        // Whoever read our output has seen enough.
+        Err(error) if error.downcast_ref().is_some_and(|e: &io::Error| e.kind() == ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             let refused = error.is::<Problems>();
             drop(writeln!(std::io::stderr().lock(), "pophook: {error:#}"));

@@ -54,7 +54,7 @@ impl Endpoint {
                 Endpoint::List(list) => list.run().await,
                 Endpoint::Test(named) => named.test().await,
                 Endpoint::Resume(named) => {
-                    store::change(named.config.load()?, Command::Resume { endpoint: named.name.clone() }).await?;
+                    store::change(&named.config, Command::Resume { endpoint: named.name.clone() }).await?;
                     out::line(format!("{} is resumed", named.name).as_bytes())?;
                     Ok(ExitCode::SUCCESS)
                 }
@@ -65,7 +65,7 @@ impl Endpoint {
 
 impl List {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let rows = store::read(&self.config.load()?)?.endpoints().await?;
+        let rows = store::read(&self.config)?.endpoints().await?;
         let mut table = out::table(["endpoint", "held", "paused until", "pending"]);
         for row in rows {
             let held = row.held.map(|hold| hold.as_str());

@@ -75,7 +75,7 @@ impl Mailbox {
                 Mailbox::List(list) => list.run().await,
                 Mailbox::Take(take) => {
                     let command = Command::Take { mailbox: take.name, unique_ids: take.unique_ids };
-                    let changed = store::change(take.config.load()?, command).await?.changed;
+                    let changed = store::change(&take.config, command).await?.changed;
                     out::line(format!("{changed} will be taken at the next visit").as_bytes())?;
                     Ok(ExitCode::SUCCESS)
                 }
@@ -84,7 +84,7 @@ impl Mailbox {
                         As::Seen => Listed::Seen,
                         As::New => Listed::New,
                     };
-                    store::change(reset.config.load()?, Command::Reset { mailbox: reset.name, listed }).await?;
+                    store::change(&reset.config, Command::Reset { mailbox: reset.name, listed }).await?;
                     out::line(b"settled; the next visit goes by it")?;
                     Ok(ExitCode::SUCCESS)
                 }
@@ -95,7 +95,7 @@ impl Mailbox {
 
 impl List {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let rows = store::read(&self.config.load()?)?.mailboxes().await?;
+        let rows = store::read(&self.config)?.mailboxes().await?;
         if self.json {
             rows.iter().try_for_each(out::json)?;
             return Ok(ExitCode::SUCCESS);

@@ -23,6 +23,7 @@ use clap::Subcommand;
 
 use crate::config;
 use crate::config::Config;
+use crate::spool as spool_room;
 
 /// Everything went as it should.
 pub const DONE: u8 = 0;
@@ -92,6 +93,11 @@ struct ConfigFile {
 impl ConfigFile {
     fn load(&self) -> Result<Config, config::Problems> {
         config::load(&self.config)
+    }
+
+    /// Only where the spool lies: no secret is needed to look into it.
+    fn load_spool(&self) -> Result<spool_room::Config, config::Problems> {
+        config::load_spool(&self.config)
     }
 }
 

@@ -146,7 +146,7 @@ impl Spool {
 
 impl List {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let rows = store::read(&self.config.load()?)?.list(self.selection.filter()).await?;
+        let rows = store::read(&self.config)?.list(self.selection.filter()).await?;
         show_rows(&rows, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -178,7 +178,7 @@ fn show_rows(rows: &[Row], json: bool) -> anyhow::Result<()> {
 
 impl Show {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let spool = store::read(&self.config.load()?)?;
+        let spool = store::read(&self.config)?;
         let message = spool.find(&self.id).await?.with_context(|| unknown(&self.id))?;
         let rows = spool.list(Filter { ids: vec![self.id.clone()], ..Filter::default() }).await?;
         show_rows(&rows, self.json)?;
@@ -208,7 +208,7 @@ impl Show {
 
 impl Raw {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let spool = store::read(&self.config.load()?)?;
+        let spool = store::read(&self.config)?;
         let message = spool.find(&self.id).await?.with_context(|| unknown(&self.id))?;
         let raw = spool.raw(message.key).await?.context("our copy of this message was released")?;
         out::bytes(&raw)?;
@@ -221,10 +221,9 @@ impl Retry {
         if self.selection.is_empty() && !self.all {
             anyhow::bail!("name ids, --endpoint, --mailbox, --state or --reason; or --all for everything");
         }
-        let config = self.config.load()?;
         let mut filter = self.selection.filter();
         let to = if self.raw { filter.endpoint.take() } else { self.to };
-        let changed = store::change(config, Command::Retry { filter, to, raw: self.raw }).await?.changed;
+        let changed = store::change(&self.config, Command::Retry { filter, to, raw: self.raw }).await?.changed;
         told(changed, "will be tried again")
     }
 }
@@ -234,9 +233,8 @@ impl Drop {
         if self.selection.is_empty() {
             anyhow::bail!("name ids, --endpoint, --mailbox, --state or --reason");
         }
-        let config = self.config.load()?;
         let command = Command::Drop { filter: self.selection.filter(), erase: self.erase };
-        told(store::change(config, command).await?.changed, "dropped")
+        told(store::change(&self.config, command).await?.changed, "dropped")
     }
 }
 

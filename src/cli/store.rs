@@ -1,28 +1,28 @@
 //! How a command reaches the spool: readers open the file, changes go to the daemon or take the lock themselves.
 
+use super::ConfigFile;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::spool::Changed;
 use crate::spool::Command;
 use crate::spool::socket;
 use crate::spool::sqlite::Readers;
 
 /// Opens the spool for reading, beside a daemon or not.
-pub(super) fn read(config: &Config) -> anyhow::Result<Readers> {
-    let path = &config.spool.path;
+pub(super) fn read(config: &ConfigFile) -> anyhow::Result<Readers> {
+    let path = config.load_spool()?.path;
     if !path.exists() {
         anyhow::bail!("there is no spool at {} yet; `pophook run` or `pophook once` makes it", path.display());
     }
-    Ok(Readers::open(path)?)
+    Ok(Readers::open(&path)?)
 }
 
 /// Has `command` carried out: by the daemon, if one runs.
-pub(super) async fn change(config: Config, command: Command) -> anyhow::Result<Changed> {
-    if let Some(changed) = socket::ask(&config.spool.path, &command).await? {
+pub(super) async fn change(config: &ConfigFile, command: Command) -> anyhow::Result<Changed> {
+    if let Some(changed) = socket::ask(&config.load_spool()?.path, &command).await? {
         return Ok(changed);
     }
-    read(&config)?;
-    let app = App::open(config, Clock::system()).await?;
+    read(config)?;
+    let app = App::open(config.load()?, Clock::system()).await?;
     Ok(app.spool().change(command).await?)
 }

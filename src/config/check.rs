@@ -63,6 +63,11 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     })
 }
 
+/// Turns the section `spool` alone into a configuration.
+pub(super) fn check_spool(file: &File, report: &mut Report) -> Option<crate::spool::Config> {
+    spool::check(file.spool.as_ref(), report).map(|(spool, _)| spool)
+}
+
 /// The text of a key that must be written.
 fn required<'a>(text: &'a Option<String>, path: &Path, remedy: &str, report: &mut Report) -> Option<&'a str> {
     match text.as_deref() {

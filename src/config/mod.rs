@@ -62,11 +62,30 @@ pub struct Config {
 /// # Errors
 /// [`Problems`] with everything that is wrong, in the order of the lines.
 pub fn load(path: &Path) -> Result<Config, Problems> {
+    with_text(path, |text| from_text(text, &System))
+}
+
+/// Reads only where the spool lies, for commands that look into it: no secret is needed for that, and what is wrong
+/// elsewhere in the file does not matter.
+///
+/// # Errors
+/// [`Problems`] of the section `spool`.
+pub fn load_spool(path: &Path) -> Result<spool::Config, Problems> {
+    with_text(path, |text| {
+        let mut elsewhere = Report::default();
+        let tree = file::read(text, &mut elsewhere).map_err(|problem| vec![problem])?;
+        let file = shape::shape(tree, &mut elsewhere);
+        let mut report = Report::default();
+        check::check_spool(&file, &mut report).ok_or_else(|| report.into_list(|path| file::line_of(text, path)))
+    })
+}
+
+fn with_text<T>(path: &Path, read: impl FnOnce(&str) -> Result<T, Vec<Problem>>) -> Result<T, Problems> {
     let problems = |list| Problems { file: path.to_owned(), list };
     let unreadable = |e| format!("cannot be read: {e}; name the configuration file with -c");
     let text = std::fs::read_to_string(path)
         .map_err(|e| problems(vec![Problem { line: None, path: String::new(), text: unreadable(e) }]))?;
-    from_text(&text, &System).map_err(problems)
+    read(&text).map_err(problems)
 }
 
 /// The JSON Schema of the file, for editors.
