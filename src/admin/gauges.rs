@@ -49,7 +49,7 @@ fn deliveries(page: &Page, stats: &Stats, endpoints: &[EndpointRow]) {
         metrics.pending.with_label_values(&name).set(0);
         metrics.oldest_pending.with_label_values(&name).set(0);
         metrics.held.with_label_values(&name).set(i64::from(row.held.is_some()));
-        for reason in Reason::ALL {
+        for reason in Reason::DEAD_LETTERS {
             metrics.dead_letters.with_label_values(&[row.endpoint.as_str(), reason.as_str()]).set(0);
         }
     }

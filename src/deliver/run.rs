@@ -50,7 +50,7 @@ impl Deliverer {
     ) -> Result<Deliverer, ClientError> {
         let recent = Arc::new(Recent::default());
         let labels = Arc::new(config.labels);
-        let reasons = Reason::ALL.map(Reason::as_str);
+        let reasons = Reason::DEAD_LETTERS.map(Reason::as_str);
         for kind in DefectKind::ALL {
             metrics.defects.with_label_values(&[kind.as_str()]);
         }

@@ -183,8 +183,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All reasons, for the metrics.
-    pub const ALL: [Reason; 3] = [Reason::Refused, Reason::Expired, Reason::Dropped];
+    /// The reasons that make a dead letter, for the metrics: what an operator dropped is settled.
+    pub const DEAD_LETTERS: [Reason; 2] = [Reason::Refused, Reason::Expired];
 
     /// The name in listings and metrics.
     pub fn as_str(self) -> &'static str {

@@ -119,7 +119,7 @@ pub struct Stats {
     pub bytes: u64,
     /// Pending deliveries by endpoint: how many, and when the oldest was spooled.
     pub pending: Vec<(EndpointName, u64, Timestamp)>,
-    /// Dead deliveries by endpoint and reason.
+    /// Dead letters by endpoint and reason; what an operator dropped is none any more.
     pub dead: Vec<(EndpointName, String, u64)>,
 }
 

@@ -227,3 +227,18 @@ async fn a_socket_that_a_dead_daemon_left_behind_is_no_daemon() {
     assert!(socket::ask(&ground.path(), &retry(Filter::default())).await.unwrap().is_some());
     daemon.abort();
 }
+
+#[tokio::test]
+async fn what_an_operator_dropped_comes_back_only_if_it_is_named() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    routed(&spool, "hello", &["desk"]).await;
+    assert_eq!(change(&spool, drop_rows(of_endpoint("desk"))).await, 1);
+    assert!(spool.stats().await.unwrap().dead.is_empty(), "it is no dead letter any more");
+    assert_eq!(change(&spool, retry(Filter::default())).await, 0);
+    assert_eq!(change(&spool, retry(of_endpoint("desk"))).await, 0);
+    let dropped = Filter { reason: Some("dropped".to_owned()), ..Filter::default() };
+    assert_eq!(change(&spool, retry(dropped)).await, 1);
+    assert_eq!(change(&spool, drop_rows(of_id("hello"))).await, 1);
+    assert_eq!(change(&spool, retry(of_id("hello"))).await, 1);
+}

@@ -15,6 +15,7 @@ use crate::spool::Filter;
 use crate::spool::Flood;
 use crate::spool::Hold;
 use crate::spool::Listed;
+use crate::spool::Reason;
 use crate::spool::Row;
 use crate::spool::SpoolError;
 
@@ -63,9 +64,12 @@ fn retry(
     Ok(changed)
 }
 
-/// Dead letters by default; delivered ones only where they are asked for; waiting ones only to move them elsewhere.
+/// Dead letters by default, but for those that an operator has settled and does not ask for; delivered ones only where they are asked for; waiting ones only to move them elsewhere.
 fn retryable(row: &Row, filter: &Filter, to: Option<&str>) -> bool {
     match row.state {
+        "dead" if row.reason.as_deref() == Some(Reason::Dropped.as_str()) => {
+            !filter.ids.is_empty() || filter.reason == row.reason
+        }
         "dead" => true,
         "delivered" => filter.state.as_deref() == Some("delivered"),
         "pending" => to.is_some() && row.endpoint.as_deref() != to,

@@ -29,7 +29,7 @@ use crate::spool::Stats;
 const LIST: &str = "
     SELECT * FROM (
         SELECT message.id AS id, message.mailbox, message.unique_id, delivery.endpoint AS endpoint,
-               coalesce(delivery.state, message.state) AS state, coalesce(delivery.reason, endpoint.held),
+               coalesce(delivery.state, message.state) AS state, coalesce(delivery.reason, endpoint.held) AS reason,
                coalesce(delivery.attempts, message.parses), delivery.last_status,
                CASE WHEN delivery.state = 'pending' AND endpoint.held IS NULL THEN delivery.due END,
                message.spooled_at AS spooled_at, message.size
@@ -41,7 +41,7 @@ const LIST: &str = "
                0, NULL, NULL, NULL, listed_size
         FROM ledger WHERE state <> 'taken'
     )
-    ORDER BY CASE state WHEN 'dead' THEN 0 WHEN 'quarantined' THEN 1 WHEN 'unrouted' THEN 2 WHEN 'pending' THEN 3
+    ORDER BY reason IS 'dropped', CASE state WHEN 'dead' THEN 0 WHEN 'quarantined' THEN 1 WHEN 'unrouted' THEN 2 WHEN 'pending' THEN 3
                         WHEN 'spooled' THEN 4 WHEN 'oversize' THEN 5 WHEN 'delivered' THEN 6 ELSE 7 END,
              spooled_at, id, endpoint";
 
@@ -182,7 +182,8 @@ pub(super) fn stats(connection: &Connection) -> Result<Stats, SpoolError> {
         .collect::<Result<_, _>>()?;
     stats.dead = connection
         .prepare_cached(
-            "SELECT endpoint, reason, count(*) FROM delivery WHERE state = 'dead' GROUP BY endpoint, reason",
+            "SELECT endpoint, reason, count(*) FROM delivery WHERE state = 'dead' AND reason <> 'dropped'
+             GROUP BY endpoint, reason",
         )?
         .query_map([], |row| Ok((endpoint(row, 0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
