@@ -1,6 +1,7 @@
 //! What the collecting half commits: messages, ledger rows, listings, marks.
 
 use pophook::spool::Entry;
+use pophook::spool::Filter;
 use pophook::spool::Flood;
 use pophook::spool::Known;
 use pophook::spool::LedgerRow;
@@ -111,7 +112,7 @@ async fn retention_sees_a_delivery_only_when_every_endpoint_took_it() {
     assert_eq!(delivered_at().await, None, "one is pending");
     change(&spool, drop_rows(of_endpoint("erp"))).await;
     assert_eq!(delivered_at().await, None, "one was dropped");
-    change(&spool, retry(of_endpoint("erp"))).await;
+    change(&spool, retry(Filter { reason: Some("dropped".to_owned()), ..of_endpoint("erp") })).await;
     assert_eq!(delivered_at().await, None, "one is tried again");
     ground.clock.advance(HOUR);
     deliver_all(&spool, &ground.clock, "erp").await;

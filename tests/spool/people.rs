@@ -114,7 +114,7 @@ async fn what_is_dropped_is_settled_and_kept_until_it_is_erased() {
     let spool = ground.open().await;
     let key = routed(&spool, "hello", &["desk", "erp"]).await;
     assert_eq!(change(&spool, drop_rows(of_endpoint("desk"))).await, 1);
-    assert_eq!(states(&spool).await, ["desk dead", "erp pending"]);
+    assert_eq!(states(&spool).await, ["erp pending", "desk dead"]);
     let row = spool.list(of_endpoint("desk")).await.unwrap().remove(0);
     assert_eq!(row.reason.as_deref(), Some("dropped"));
     let erase = |filter| Command::Drop { filter, erase: true };
