@@ -13,6 +13,11 @@ use pophook::cli::USAGE;
 use pophook::config::Problems;
 
 fn main() -> ExitCode {
+    // Where, and no more: the words of a panic may hold what a mail says.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        drop(writeln!(io::stderr().lock(), "pophook: panicked at {place}"));
+    }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(told) => {

@@ -101,19 +101,13 @@ impl ConfigFile {
     }
 }
 
-/// Threads on which the spool is read and mails are parsed; each keeps some memory for itself.
-const BLOCKING_THREADS: usize = 3;
-
 /// Runs `work` to its end on a runtime of its own.
 ///
 /// One thread waits for all servers and endpoints: most of the work is waiting, and handing a message from thread to
-/// thread costs more than what is done with it. Disk and parsing have threads of their own.
+/// thread costs more than what is done with it. Disk and parsing have threads of their own; tokio's are for names.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let done = runtime.block_on(work);
     // What still blocks (a parse that overran, say) must not keep the process.
     runtime.shutdown_background();

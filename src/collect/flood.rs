@@ -6,6 +6,9 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::ident::UniqueId;
 use crate::spool::Entry;
@@ -15,6 +18,9 @@ use crate::spool::LedgerRow;
 
 /// Fewer known messages than this are no evidence.
 const KNOWN_MIN: usize = 10;
+
+/// Ids that went in one listing and ids that came in another belong together if no more than this lies between.
+const ON_THE_MOVE: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// What a listing says about floods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +37,13 @@ pub(super) fn judge(
     latest: &HashMap<&UniqueId, &LedgerRow>,
     listed: &HashSet<&UniqueId>,
     unknown: usize,
+    now: Timestamp,
 ) -> Judgement {
-    // What we deleted ourselves is expected to be gone.
-    let expected = latest.iter().filter(|(_, row)| row.absent_since.is_none() && !row.marked && !row.expunged);
+    // What we deleted ourselves is expected to be gone. A server on the move may list nothing for a while first.
+    let long_gone = |row: &LedgerRow| {
+        row.absent_since.is_some_and(|since| since.checked_add(ON_THE_MOVE).is_ok_and(|until| until <= now))
+    };
+    let expected = latest.iter().filter(|(_, row)| !long_gone(row) && !row.marked && !row.expunged);
     let (mut known, mut gone) = (0, 0);
     for (id, _) in expected {
         known += 1;

@@ -71,6 +71,8 @@ pub(super) struct Findings {
     pub(super) flood: bool,
     /// Held back until somebody says what the flood's messages are.
     pub(super) held: usize,
+    /// Too large, and without a unique-id that a ledger row could name.
+    pub(super) too_large_without_id: usize,
     /// The server keeps what it was told to delete.
     pub(super) not_deleting: bool,
 }
@@ -81,7 +83,7 @@ pub(super) fn plan(listing: &Listing, ledger: &Ledger, mailbox: &Mailbox, now: T
     let unknown = listing.entries.iter().filter(|e| e.unique_id.as_ref().is_some_and(|id| !latest.contains_key(id)));
     let listed: HashSet<&UniqueId> = listing.entries.iter().filter_map(|entry| entry.unique_id.as_ref()).collect();
     let without_unique_id = listing.entries.iter().filter(|entry| entry.unique_id.is_none()).count();
-    let flood = flood::judge(ledger, &latest, &listed, unknown.count());
+    let flood = flood::judge(ledger, &latest, &listed, unknown.count(), now);
     let not_deleting = latest
         .iter()
         .any(|(id, row)| row.expunges >= EXPUNGES_MAX && listed.contains(*id) && row.absent_since.is_none());
@@ -92,8 +94,8 @@ pub(super) fn plan(listing: &Listing, ledger: &Ledger, mailbox: &Mailbox, now: T
             listed: listing.entries.len(),
             without_unique_id,
             flood: flood.seen,
-            held: 0,
             not_deleting,
+            ..Findings::default()
         },
         ..Plan::default()
     };
@@ -101,7 +103,8 @@ pub(super) fn plan(listing: &Listing, ledger: &Ledger, mailbox: &Mailbox, now: T
     for entry in &listing.entries {
         let take = Take { number: entry.number, size: entry.size, unique_id: entry.unique_id.clone() };
         match entry.unique_id.as_ref().map(|id| latest.get(id)) {
-            None if reread && fits(&take, mailbox) => plan.retrieve.push(take),
+            None if !fits(&take, mailbox) => plan.findings.too_large_without_id += 1,
+            None if reread => plan.retrieve.push(take),
             None => {}
             Some(None) => plan.unknown(take, ledger, mailbox),
             Some(Some(row)) => plan.known(take, row, mailbox, &held_back, now),
@@ -150,10 +153,9 @@ impl Plan {
     }
 
     fn known(&mut self, take: Take, row: &LedgerRow, mailbox: &Mailbox, held_back: &HashSet<u32>, now: Timestamp) {
-        if row.absent_since.is_some() {
-            self.observation.returned.push(row.key);
-        }
+        let was_gone = row.absent_since.is_some();
         match &row.entry {
+            Entry::Skipped | Entry::Oversize { .. } if was_gone => self.observation.returned.push(row.key),
             Entry::Skipped => {}
             Entry::Oversize { limit } => {
                 if mailbox.max_message_size > *limit && fits(&take, mailbox) {
@@ -164,10 +166,10 @@ impl Plan {
                 let same_size = take.size.is_none() || take.size == row.listed_size;
                 let kept = self.findings.not_deleting || held_back.contains(&take.number);
                 let may_go = !kept && retention::may_go(&mailbox.retention, copy, now);
-                // A listing lacked it: what is listed under this id now may be another mail, of whatever size.
-                let was_gone = row.absent_since.is_some();
-                let deleted = row.expunged || (row.marked && was_gone);
-                match (deleted, same_size && !was_gone) {
+                match (row.expunged, same_size) {
+                    // A listing lacked it: what is listed under this id now may be another mail. The row says so until
+                    // the two were compared, however often that fails.
+                    _ if was_gone => self.take_if_it_fits(take, mailbox),
                     // We had it deleted, and the server says that it does so no more: believe the listing.
                     (true, true) if self.findings.not_deleting => {}
                     // An id that we had deleted may be another mail: look before anything.

@@ -34,8 +34,8 @@ pub struct Report {
     pub skipped: usize,
     /// New messages that stay on the server because the spool has no room, or a flood is unresolved.
     pub left: usize,
-    /// The server wants a delay between two logins.
-    pub login_delay: bool,
+    /// The delay that the server wants between two logins.
+    pub login_delay: Option<Duration>,
 }
 
 impl Report {
@@ -62,6 +62,12 @@ pub enum VisitError {
     /// A message turned out too large; it is noted, and the next session goes on without it.
     #[error("a message was larger than listed")]
     Oversize,
+    /// A server that has never given unique-ids cannot tell new mail from old.
+    #[error("the server gives no unique-ids, so that only `start_from: all` can be kept; write that")]
+    NoUniqueIds,
+    /// The server gave unique-ids before.
+    #[error("the server gave unique-ids before and gives none now; nothing is taken until it does again")]
+    LostUniqueIds,
     /// It took longer than `visit_timeout`.
     #[error("visit took longer than {0:?}")]
     TooLong(Duration),
@@ -81,6 +87,7 @@ impl VisitError {
             VisitError::Pop3(error) => error.reason(),
             VisitError::Spool(_) => "spool",
             VisitError::Oversize => "too_large",
+            VisitError::NoUniqueIds | VisitError::LostUniqueIds => "no_unique_ids",
             VisitError::TooLong(_) => "visit_timeout",
         }
     }

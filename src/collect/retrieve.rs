@@ -94,7 +94,7 @@ async fn retrieve_stretch(
 fn refused(take: &Take, mailbox: &Mailbox, metrics: &CollectMetrics, memory: &mut Memory, report: &mut Report) {
     report.refused += 1;
     metrics.retrieve_refused.with_label_values(&[mailbox.name.as_str()]).inc();
-    memory.blamed.extend(take.unique_id.clone());
+    take.unique_id.iter().for_each(|id| memory.blame(id.clone()));
     tracing::warn!(mailbox = %mailbox.name, number = take.number, "the server refused to hand out a message; the others go on");
 }
 
@@ -107,7 +107,17 @@ async fn blame(
     memory: &mut Memory,
     report: &mut Report,
 ) -> Result<VisitError, VisitError> {
-    let Some(unique_id) = take.and_then(|take| take.unique_id) else { return Ok(error.into()) };
+    let Some(take) = take else { return Ok(error.into()) };
+    let Some(unique_id) = take.unique_id else {
+        if let Pop3Error::TooLarge { .. } = error {
+            // No row could name it; it is passed over while this process lives.
+            tracing::warn!(mailbox = %mailbox.name, number = take.number, "a message without a unique-id is too large");
+            memory.too_large.insert((take.number, take.size));
+            report.oversize += 1;
+            return Ok(VisitError::Oversize);
+        }
+        return Ok(error.into());
+    };
     if let Pop3Error::TooLarge { limit, .. } = error {
         let size = limit.saturating_add(1);
         means.spool.oversize(&mailbox.name, Oversize { unique_id, size, limit }).await?;
@@ -115,6 +125,6 @@ async fn blame(
         report.oversize += 1;
         return Ok(VisitError::Oversize);
     }
-    memory.blamed.insert(unique_id);
+    memory.blame(unique_id);
     Ok(error.into())
 }

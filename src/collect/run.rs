@@ -35,7 +35,7 @@ const RESULT_OK: &str = "ok";
 
 /// Every value of the label `result`.
 pub fn results() -> Vec<&'static str> {
-    [RESULT_OK, "spool", "visit_timeout"].into_iter().chain(pop3::REASONS.iter().copied()).collect()
+    [RESULT_OK, "spool", "visit_timeout", "no_unique_ids"].into_iter().chain(pop3::REASONS.iter().copied()).collect()
 }
 
 /// The collecting half.
@@ -85,8 +85,7 @@ impl Collector {
             board.due.push(Reverse((self.after(wait), index)));
         }
         while !stop.is_cancelled() {
-            let blocked = self.start_due(&mut board);
-            let next = board.due.peek().filter(|_| !blocked).map_or(Timestamp::MAX, |Reverse((due, _))| *due);
+            let next = self.start(&mut board, Purpose::Collect);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.clock.wait_until(next) => {}
@@ -119,9 +118,10 @@ impl Collector {
     pub async fn delete_what_may_go(&self, visits: &Visits) -> Result<Visits, SpoolError> {
         let mut mailboxes = Vec::new();
         for (index, mailbox) in self.config.mailboxes.iter().enumerate() {
-            let ready = visits
-                .iter()
-                .any(|(name, visit)| *name == mailbox.name && visit.as_ref().is_ok_and(|report| !report.login_delay));
+            let ready = visits.iter().any(|(name, visit)| {
+                *name == mailbox.name
+                    && visit.as_ref().is_ok_and(|report| report.login_delay.is_none_or(|delay| delay.is_zero()))
+            });
             if ready && has_something_to_delete(&self.spool.ledger(&mailbox.name).await?, mailbox, self.clock.now()) {
                 mailboxes.push(index);
             }
@@ -165,12 +165,8 @@ impl Collector {
         self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX)
     }
 
-    /// Starts what is due; tells whether something due is kept waiting by the caps.
-    fn start_due(&self, board: &mut Board) -> bool {
-        self.start(board, Purpose::Collect)
-    }
-
-    fn start(&self, board: &mut Board, purpose: Purpose) -> bool {
+    /// Starts what is due and has a slot. Tells when to look again: what waits for a slot waits for a visit to end.
+    fn start(&self, board: &mut Board, purpose: Purpose) -> Timestamp {
         let now = self.clock.now();
         let mut kept = Vec::new();
         while let Some(Reverse((due, index))) = board.due.pop() {
@@ -187,9 +183,9 @@ impl Collector {
             let visit = self.clone().visit(index, self.adapted(mailbox, &board.plain), standing, purpose);
             board.visits.spawn(visit);
         }
-        let blocked = !kept.is_empty();
+        let next = board.due.peek().map_or(Timestamp::MAX, |Reverse((due, _))| *due);
         board.due.extend(kept);
-        blocked
+        next
     }
 
     fn adapted(&self, mailbox: &Mailbox, plain: &HashSet<(String, u16)>) -> Mailbox {
@@ -237,7 +233,9 @@ impl Collector {
             standing.memory.blamed.clear();
         }
         standing.failures = if ended == Ended::Well { 0 } else { standing.failures.saturating_add(1) };
-        let wait = schedule::wait(mailbox.poll_interval, ended, standing.failures, fastrand::f64());
+        // A server that wants a longer delay between logins gets it.
+        let delay = result.as_ref().ok().and_then(|report| report.login_delay).unwrap_or_default();
+        let wait = schedule::wait(mailbox.poll_interval.max(delay), ended, standing.failures, fastrand::f64());
         board.due.push(Reverse((self.after(wait), index)));
         if let Some(place) = board.standing.get_mut(index) {
             *place = standing;

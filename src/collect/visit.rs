@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::Mailbox;
 use super::Purpose;
 use super::Report;
+use super::StartFrom;
 use super::VisitError;
 use super::intake::Taken;
 use super::means::Means;
@@ -23,6 +24,7 @@ use super::plan::may_delete_equal;
 use super::plan::plan;
 use super::retrieve::retrieve;
 use crate::clock::Clock;
+use crate::ident::UniqueId;
 use crate::metrics::CollectMetrics;
 use crate::pop3;
 use crate::pop3::Listing;
@@ -33,6 +35,10 @@ use crate::spool::Ledger;
 use crate::spool::LedgerKey;
 use crate::spool::Reading;
 
+/// Messages that are marked in one go.
+const DELE_AT_ONCE: usize = 500;
+/// After so long a session marks no more, and ends with QUIT.
+const DELE_TIME: Duration = Duration::from_secs(60);
 /// An unchanged listing is written down at most this often.
 const LISTING_NOTED_EVERY: Duration = Duration::from_secs(3600);
 
@@ -66,14 +72,16 @@ async fn converse(
     memory: &mut Memory,
     report: &mut Report,
 ) -> Result<(), VisitError> {
-    let Listed { mut session, listing, ledger, mut plan } = list(mailbox, Some(means.spool), means.clock).await?;
-    plan.retrieve.sort_by_key(|take| take.unique_id.as_ref().is_some_and(|id| memory.blamed.contains(id)));
+    let listed = list(mailbox, Some(means.spool), means.clock, &mut memory.undatable).await?;
+    let Listed { mut session, listing, ledger, mut plan } = listed;
+    plan.retrieve.retain(|take| take.unique_id.is_some() || !memory.too_large.contains(&(take.number, take.size)));
+    plan.retrieve.sort_by_key(|take| (memory.blame_of(take.unique_id.as_ref()), take.unique_id.is_none()));
     tell(mailbox, means.metrics, &plan.findings);
     report.listed = listing.entries.len();
-    report.login_delay = session.capabilities().login_delay().is_some_and(|delay| !delay.is_zero());
+    report.login_delay = session.capabilities().login_delay();
     report.oversize += plan.observation.oversize.len();
     report.skipped += plan.observation.skipped.len();
-    report.left = plan.findings.held;
+    report.left = plan.findings.held + plan.findings.too_large_without_id;
     let mut delete = std::mem::take(&mut plan.delete);
     if purpose == Purpose::Collect {
         if worth_committing(&plan, &ledger, means.clock.now()) {
@@ -100,19 +108,45 @@ struct Listed {
 }
 
 /// The part of a visit that changes nothing, here or there. Without a spool, nothing was ever taken.
-async fn list(mailbox: &Mailbox, spool: Option<&dyn Reading>, clock: &Clock) -> Result<Listed, VisitError> {
+async fn list(
+    mailbox: &Mailbox,
+    spool: Option<&dyn Reading>,
+    clock: &Clock,
+    undatable: &mut HashSet<UniqueId>,
+) -> Result<Listed, VisitError> {
     let mut session = pop3::connect(&mailbox.server).await?.login().await?;
     let listing = session.list().await?;
     let ledger = match spool {
         Some(spool) => spool.ledger(&mailbox.name).await?,
         None => Ledger::default(),
     };
+    if !listing.unique_ids {
+        refuse_to_guess(mailbox, &ledger)?;
+    }
     let mut plan = plan(&listing, &ledger, mailbox, clock.now());
     for take in std::mem::take(&mut plan.by_date) {
-        let received = session.received_at(take.number).await?;
+        let broken = take.unique_id.as_ref().is_some_and(|id| undatable.contains(id));
+        let received = match broken {
+            true => None,
+            // One message that breaks the session must not keep the mailbox from ever being taken.
+            false => {
+                session.received_at(take.number).await.inspect_err(|_| undatable.extend(take.unique_id.clone()))?
+            }
+        };
         plan.dated(take, received, mailbox);
     }
     Ok(Listed { session, listing, ledger, plan })
+}
+
+/// A listing without unique-ids says nothing of what was taken or skipped under one.
+fn refuse_to_guess(mailbox: &Mailbox, ledger: &Ledger) -> Result<(), VisitError> {
+    if ledger.rows.iter().any(|row| row.unique_id.is_some()) {
+        return Err(VisitError::LostUniqueIds);
+    }
+    if ledger.listed_at.is_none() && mailbox.start_from != StartFrom::All {
+        return Err(VisitError::NoUniqueIds);
+    }
+    Ok(())
 }
 
 /// Tells what a visit would do, and does none of it.
@@ -121,7 +155,7 @@ async fn list(mailbox: &Mailbox, spool: Option<&dyn Reading>, clock: &Clock) -> 
 /// As a visit.
 pub async fn look(mailbox: &Mailbox, spool: Option<&dyn Reading>, clock: &Clock) -> Result<Report, VisitError> {
     let looking = async {
-        let Listed { session, listing, plan, .. } = list(mailbox, spool, clock).await?;
+        let Listed { session, listing, plan, .. } = list(mailbox, spool, clock, &mut HashSet::new()).await?;
         session.quit().await?;
         Ok(Report {
             listed: listing.entries.len(),
@@ -165,12 +199,24 @@ async fn expunge(
     if delete.is_empty() {
         return quit(session, mailbox).await.map(|_| 0);
     }
-    // The intent is on the disk before the first DELE is on the wire.
-    means.spool.mark(&mailbox.name, delete.iter().map(|one| one.key).collect()).await?;
-    let numbers: Vec<u32> = delete.iter().map(|one| one.number).collect();
-    let marked = session.mark_deleted(&numbers).await?;
-    let accepted: HashSet<u32> = marked.iter().filter(|one| one.accepted).map(|one| one.number).collect();
-    let gone: Vec<LedgerKey> = delete.iter().filter(|one| accepted.contains(&one.number)).map(|one| one.key).collect();
+    let began = means.clock.uptime();
+    let mut gone: Vec<LedgerKey> = Vec::new();
+    for some in delete.chunks(DELE_AT_ONCE) {
+        // The intent is on the disk before the first DELE is on the wire.
+        means.spool.mark(&mailbox.name, some.iter().map(|one| one.key).collect()).await?;
+        let numbers: Vec<u32> = some.iter().map(|one| one.number).collect();
+        let marked = session.mark_deleted(&numbers).await?;
+        let accepted: HashSet<u32> = marked.iter().filter(|one| one.accepted).map(|one| one.number).collect();
+        gone.extend(some.iter().filter(|one| accepted.contains(&one.number)).map(|one| one.key));
+        let refused = some.len() - accepted.len();
+        if refused > 0 {
+            tracing::warn!(mailbox = %mailbox.name, messages = refused, "the server refused to delete; they stay for now");
+        }
+        // Without QUIT nothing is deleted at all: better some now, and the rest at the next visit.
+        if means.clock.uptime().saturating_sub(began) >= DELE_TIME {
+            break;
+        }
+    }
     if !quit(session, mailbox).await? {
         // Some, none or all may be gone: the next complete listing says it.
         return Ok(0);

@@ -208,12 +208,14 @@ impl Queue {
 
     /// Holds the endpoint. What led to it is forgotten: whoever resumes it has it judged anew.
     async fn hold(&mut self, why: Hold) -> Result<(), SpoolError> {
-        self.refused.clear();
-        self.gone_since = None;
-        let endpoint = &self.means.endpoint.name;
+        let means = Arc::clone(&self.means);
+        let endpoint = &means.endpoint.name;
         tracing::error!(%endpoint, why = why.as_str(), "the endpoint is held; end it with `pophook endpoint resume`");
         self.metrics.held.with_label_values(&[endpoint.as_str()]).set(1);
-        self.means.spool.hold(endpoint, why).await
+        means.spool.hold(endpoint, why).await?;
+        self.refused.clear();
+        self.gone_since = None;
+        Ok(())
     }
 }
 

@@ -28,8 +28,9 @@ pub(super) fn settle(judgement: Judgement, claim: &Claim, endpoint: &Endpoint, n
         // Its time is over, and this attempt has failed too.
         (Outcome::Refused | Outcome::Deferred, _) if expired => End::Dead(Reason::Expired),
         (Outcome::Refused, _) => End::Deferred { due: next(), counts: Counts::Refusal },
+        // Whatever the endpoint asks for, the next try of this message is not earlier than after any other failure.
         (Outcome::Deferred, Says::Wait(wait)) => {
-            End::Deferred { due: due(backoff::longer(wait, chance)), counts: Counts::Nothing }
+            End::Deferred { due: due(backoff::longer(wait, chance)).max(next()), counts: Counts::Failure }
         }
         (Outcome::Deferred, Says::Nothing | Says::Gone) => End::Deferred { due: next(), counts: Counts::Failure },
     }

@@ -5,9 +5,11 @@
 //! not come to, and leaves no count.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -102,7 +104,8 @@ impl Sorter {
         self.write_down(sorted, stop).await
     }
 
-    /// Writes down where messages go. Without space it waits for some: to parse them anew would count against them.
+    /// Writes down where messages go, however long that takes: to parse them anew would count against them. Asked to
+    /// stop, it tries once more to take the counts back.
     async fn write_down(&self, sorted: Vec<Sorted>, stop: &CancellationToken) -> Result<(), SpoolError> {
         loop {
             let error = match self.spool.sort(sorted.clone()).await {
@@ -110,9 +113,12 @@ impl Sorter {
                 done => return done,
             };
             tracing::warn!(%error, "cannot write down where messages go; trying again");
-            let stopped = stop.run_until_cancelled(self.clock.wait(LOOK_AGAIN)).await.is_none();
-            if stopped || !matches!(error, SpoolError::NoSpace(_)) {
-                return Ok(());
+            if stop.run_until_cancelled(self.clock.wait(LOOK_AGAIN)).await.is_none() {
+                let back = |one: Sorted| Sorted { verdict: Verdict::PutBack, ..one };
+                return match self.spool.sort(sorted.into_iter().map(back).collect()).await {
+                    Err(error) if error.is_fatal() => Err(error),
+                    _ => Ok(()),
+                };
             }
         }
     }
@@ -138,28 +144,34 @@ enum Parsed {
     NotEnded(Spooled),
 }
 
-/// Parses a batch on a thread where blocking is allowed, in order. A parse that crashes or overruns is given up with
+/// Parses a batch, in order. A parse that crashes or overruns is given up with
 /// its thread; the messages after it are put back.
 async fn parse_all(batch: Vec<Unsorted>, stop: CancellationToken) -> Vec<Parsed> {
     let messages: Vec<Spooled> = batch.iter().map(|one| one.message.clone()).collect();
     let (done, mut mails) = mpsc::channel(batch.len().max(1));
-    let parsing = tokio::task::spawn_blocking(move || {
+    let (ended, in_order) = oneshot::channel();
+    let parsing = move || {
         for Unsorted { raw, .. } in batch {
             if stop.is_cancelled()
                 || done.blocking_send(Arc::new(parse::parse(&raw, &parse::Options::default()))).is_err()
             {
-                return Stopped;
+                break;
             }
         }
-        Stopped
-    });
+        // Not told by a thread that crashed.
+        ended.send(InOrder).map_err(drop).unwrap_or_default();
+    };
+    // A thread of its own, so that the time of a parse is not spent waiting for one, and none is taken from others.
+    if let Err(error) = thread::Builder::new().name("parser".to_owned()).spawn(parsing) {
+        tracing::error!(%error, "cannot start a thread to parse with");
+    }
     let mut parsed = Vec::with_capacity(messages.len());
     let mut left = messages.into_iter();
     for message in left.by_ref() {
         match timeout(PARSE_MAX, mails.recv()).await {
             Ok(Some(mail)) => parsed.push(Parsed::Mail(message, mail)),
             // The thread ended before its time: by order, or because this parse crashed.
-            Ok(None) if parsing.await.is_ok() => {
+            Ok(None) if in_order.await.is_ok() => {
                 parsed.push(Parsed::NotBegun(message));
                 break;
             }
@@ -174,4 +186,4 @@ async fn parse_all(batch: Vec<Unsorted>, stop: CancellationToken) -> Vec<Parsed>
 }
 
 /// The parsing thread ended in order.
-struct Stopped;
+struct InOrder;

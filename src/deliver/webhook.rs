@@ -54,11 +54,13 @@ pub(super) enum Answer {
 
 /// Why an endpoint's client cannot be made.
 #[derive(Debug, thiserror::Error)]
-#[error("endpoint {name}: cannot make its HTTP client")]
-pub struct ClientError {
-    name: String,
-    #[source]
-    source: reqwest::Error,
+pub enum ClientError {
+    /// Its certificates, or TLS itself.
+    #[error("endpoint {name}: cannot make its HTTP client")]
+    Client { name: String, source: reqwest::Error },
+    /// Posts are to be signed, and there is nothing that they could be signed with.
+    #[error("endpoint {name}: a signing key is none; nothing is sent unsigned")]
+    Key { name: String },
 }
 
 /// The way to one endpoint.
@@ -80,7 +82,8 @@ pub(super) struct Post {
 
 impl Webhook {
     pub(super) fn new(endpoint: Endpoint) -> Result<Webhook, ClientError> {
-        let failed = |source| ClientError { name: endpoint.name.to_string(), source };
+        let name = endpoint.name.to_string();
+        let failed = |source| ClientError::Client { name: name.clone(), source };
         let mut builder = Client::builder()
             .redirect(Policy::none())
             .connect_timeout(CONNECT)
@@ -91,9 +94,12 @@ impl Webhook {
             builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(failed)?);
         }
         let keys = match &endpoint.signing {
-            Signing::None => Vec::new(),
-            Signing::Keys(keys) => keys.iter().filter_map(Key::parse).collect(),
+            Signing::None => Some(Vec::new()),
+            Signing::Keys(keys) => {
+                keys.iter().map(Key::parse).collect::<Option<_>>().filter(|keys: &Vec<_>| !keys.is_empty())
+            }
         };
+        let keys = keys.ok_or_else(|| ClientError::Key { name: name.clone() })?;
         let client = builder.build().map_err(failed)?;
         Ok(Webhook { client, endpoint, keys })
     }

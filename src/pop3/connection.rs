@@ -123,7 +123,7 @@ impl Connection {
 
     /// Puts a command behind those that are still to be written.
     pub(super) fn queue(&mut self, verb: &'static str, arguments: &str) {
-        let shown = if verb == "PASS" { "[secret]" } else { arguments };
+        let shown = if matches!(verb, "USER" | "PASS") { "[secret]" } else { arguments };
         debug!(command = verb, arguments = shown, "sending a command");
         self.unanswered = self.unanswered.saturating_add(1);
         self.line.queue(verb.as_bytes());

@@ -69,9 +69,11 @@ fn numbered(line: &[u8]) -> Option<(u32, &[u8])> {
     (separated && number > 0).then(|| (number, rest.trim_ascii()))
 }
 
+/// A number that makes sense: what exceeds 63 bits is a negative one, printed wrongly.
 fn decimal(digits: &[u8]) -> Option<u64> {
     let plain = digits.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()
+    let number: i64 = std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()?;
+    u64::try_from(number).ok()
 }
 
 #[cfg(test)]

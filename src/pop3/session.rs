@@ -152,6 +152,7 @@ impl Transaction {
     /// [`Pop3Error::Refused`] if LIST is refused, or UIDL with a code; UIDL refused without one means that the server
     /// has no unique-ids. Otherwise the connection failed.
     pub async fn list(&mut self) -> Result<Listing, Pop3Error> {
+        let has_uidl = self.capabilities().has("UIDL");
         let connection = &mut self.connection;
         // LIST first: a mail that comes in between two answers without a snapshot is then known by its unique-id.
         connection.ready()?;
@@ -169,7 +170,8 @@ impl Transaction {
         let list = within_limits("LIST", list)?.map_err(|reply| reply.refused("LIST"))?;
         let uidl = match within_limits("UIDL", uidl)? {
             Ok(uidl) => Some(uidl),
-            Err(reply) if reply.code().is_some() => return Err(reply.refused("UIDL")),
+            // A server that has UIDL and refuses it today has not lost its unique-ids.
+            Err(reply) if reply.code().is_some() || has_uidl => return Err(reply.refused("UIDL")),
             Err(_) => None,
         };
         Ok(listing::join(&list, uidl.as_deref()))

@@ -308,7 +308,8 @@ impl Session {
             "CAPA" if self.faults.no_capa => self.say("-ERR what?"),
             "CAPA" => {
                 let extra = if self.faults.pipelining { "PIPELINING\r\n" } else { "" };
-                self.say(&format!("+OK\r\nTOP\r\nUIDL\r\nUSER\r\nRESP-CODES\r\nSASL PLAIN\r\n{extra}."))
+                let uidl = if self.faults.uidl == Uidl::Unsupported { "" } else { "UIDL\r\n" };
+                self.say(&format!("+OK\r\nTOP\r\n{uidl}USER\r\nRESP-CODES\r\nSASL PLAIN\r\n{extra}."))
             }
             "USER" => {
                 self.user = argument.map(ToOwned::to_owned);

@@ -146,24 +146,29 @@ pub(super) fn accept(
     now: Timestamp,
 ) -> Result<Accepted, SpoolError> {
     let unique_id = message.unique_id.as_ref().map_or(&[][..], UniqueId::as_bytes);
+    // The row that stands for this very listing entry becomes the newest: what an id means is what it meant last.
+    let row: Option<(u32, i64)> = connection
+        .prepare_cached(
+            "DELETE FROM ledger WHERE mailbox = ?1 AND unique_id = ?2 AND content = ?3 RETURNING expunges, message",
+        )?
+        .query_row(params![mailbox.as_str(), unique_id, message.content.as_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
     let held: Option<i64> = connection
         .prepare_cached("SELECT seq FROM message WHERE id = ?1")?
         .query_row([message.id.as_str()], |row| row.get(0))
-        .optional()?;
-    // The row that stands for this very listing entry becomes the newest: what an id means is what it meant last.
-    let expunges: Option<u32> = connection
-        .prepare_cached("DELETE FROM ledger WHERE mailbox = ?1 AND unique_id = ?2 AND content = ?3 RETURNING expunges")?
-        .query_row(params![mailbox.as_str(), unique_id, message.content.as_bytes()], |row| row.get(0))
         .optional()?;
     connection
         .prepare_cached(
             "DELETE FROM ledger WHERE mailbox = ?1 AND unique_id = ?2 AND length(?2) > 0 AND state <> 'taken'",
         )?
         .execute(params![mailbox.as_str(), unique_id])?;
-    let (seq, known) = match (held, expunges) {
-        (Some(seq), Some(_)) => (seq, Known::SameUniqueId),
+    let (seq, known) = match (held, row) {
+        // The same mail under the same unique-id is the same message, even where its id would be another one today.
+        (_, Some((_, seq))) => (seq, Known::SameUniqueId),
         (Some(seq), None) => (seq, Known::OtherUniqueId),
-        (None, _) => {
+        (None, None) => {
             let seq = insert(connection, mailbox, message, now)?;
             fresh.put(seq, &message.raw);
             (seq, Known::New)
@@ -180,7 +185,7 @@ pub(super) fn accept(
             message.content.as_bytes(),
             message.listed_size,
             seq,
-            expunges.unwrap_or(0)
+            row.map_or(0, |(expunges, _)| expunges)
         ])?;
     Ok(Accepted { key: LedgerKey(connection.last_insert_rowid()), known })
 }

@@ -119,10 +119,9 @@ impl Sqlite {
         let (wake, writable) = (self.work.clone(), self.metrics.writable.clone());
         Box::pin(async move {
             let value = reply.await;
-            match &value {
-                Ok(_) => writable.set(1),
-                Err(SpoolError::NoSpace(_) | SpoolError::Broken(_)) => writable.set(0),
-                Err(_) => {}
+            // That it can be written again is seen where mail is accepted, not where there is nothing to write.
+            if let Err(SpoolError::NoSpace(_) | SpoolError::Broken(_)) = &value {
+                writable.set(0);
             }
             if value.is_ok() && makes_work == MakesWork::Yes {
                 wake.send_modify(|count| *count = count.wrapping_add(1));

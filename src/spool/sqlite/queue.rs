@@ -34,6 +34,9 @@ use crate::spool::Wanted;
 /// Raw bytes that one claim of unsorted messages hands out, beyond the first message.
 const UNSORTED_BYTES: usize = 1 << 20;
 
+/// Attempts of a delivery that are kept to be shown; the schedule of five days makes 23.
+const ATTEMPTS_KEPT: u32 = 50;
+
 /// What is claimed now. It lives in memory alone: a process that dies has claimed nothing.
 #[derive(Debug, Default)]
 pub(super) struct Claimed {
@@ -268,6 +271,11 @@ fn log_attempt(connection: &Connection, record: &Record, took_ms: i64) -> Result
             record.error,
             record.answer
         ])?;
+    connection.prepare_cached("DELETE FROM attempt WHERE delivery = ?1 AND attempt <= ?2 - ?3")?.execute(params![
+        record.delivery.0,
+        record.attempt,
+        ATTEMPTS_KEPT
+    ])?;
     Ok(())
 }
 

@@ -3,9 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::mpsc;
+use std::thread;
 
 use rusqlite::Connection;
 use rusqlite::OptionalExtension as _;
+use tokio::sync::oneshot;
 
 use super::collected;
 use super::reports;
@@ -23,12 +27,15 @@ use crate::spool::SpoolError;
 use crate::spool::Spooled;
 use crate::spool::Stats;
 
-/// Connections that read beside the writer, each used by one caller at a time.
+/// Threads that read; a long report must not keep claims waiting.
+const THREADS: usize = 2;
+
+type Job = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Threads that read beside the writer, each with a connection of its own. They share nothing with name look-ups and
+/// parsing, so that a slow resolver or a hostile mail never keeps the spool from being read.
 #[derive(Debug, Clone)]
-pub struct Readers {
-    path: Arc<Path>,
-    idle: Arc<Mutex<Vec<Connection>>>,
-}
+pub struct Readers(mpsc::Sender<Job>);
 
 impl Readers {
     /// Opens the spool at `path` for reading.
@@ -36,30 +43,40 @@ impl Readers {
     /// # Errors
     /// No spool there, or one of a newer schema.
     pub fn open(path: &Path) -> Result<Readers, SpoolError> {
-        let first = super::open::reading(path)?;
-        Ok(Readers { path: path.into(), idle: Arc::new(Mutex::new(vec![first])) })
+        let (jobs, waiting) = mpsc::channel::<Job>();
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..THREADS {
+            let (connection, waiting) = (super::open::reading(path)?, Arc::clone(&waiting));
+            thread::Builder::new()
+                .name("spool-reader".to_owned())
+                .spawn(move || serve(&connection, &waiting))
+                .map_err(|error| SpoolError::open(path, error))?;
+        }
+        Ok(Readers(jobs))
     }
 
-    /// Runs `work` on a reading connection, on a thread where blocking is allowed.
+    /// Runs `work` on a reading connection.
     pub(super) fn read<T, F>(&self, work: F) -> Reply<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, SpoolError> + Send + 'static,
     {
-        let readers = self.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            let idle = readers.idle.lock().ok().and_then(|mut idle| idle.pop());
-            let connection = match idle {
-                Some(connection) => connection,
-                None => super::open::reading(&readers.path)?,
-            };
-            let value = work(&connection);
-            if let Ok(mut idle) = readers.idle.lock() {
-                idle.push(connection);
-            }
-            value
-        });
-        Box::pin(async move { task.await.map_err(|_| SpoolError::Closed)? })
+        let (reply, answer) = oneshot::channel();
+        // Nobody listening is no fault.
+        let sent = self.0.send(Box::new(move |connection| drop(reply.send(work(connection)))));
+        Box::pin(async move {
+            sent.map_err(|_| SpoolError::Closed)?;
+            answer.await.map_err(|_| SpoolError::Closed)?
+        })
+    }
+}
+
+/// Ends when the last handle is dropped.
+fn serve(connection: &Connection, waiting: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        job(connection);
     }
 }
 

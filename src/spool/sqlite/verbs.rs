@@ -95,12 +95,13 @@ impl Spool for Sqlite {
 
     fn accept(&self, mailbox: &MailboxName, messages: Vec<Incoming>) -> Reply<Vec<Accepted>> {
         let (mailbox, claimed, now) = (mailbox.clone(), Arc::clone(&self.claimed), self.clock.now());
-        let reserve = self.reserve.clone();
-        self.write(Haste::Now, MakesWork::Yes, move |c| {
+        let (reserve, writable) = (self.reserve.clone(), self.metrics.writable.clone());
+        let reply = self.write(Haste::Now, MakesWork::Yes, move |c| {
             reserve.take()?;
             let fresh = &mut guard(&claimed).fresh;
             messages.iter().map(|message| collected::accept(c, &mailbox, message, fresh, now)).collect()
-        })
+        });
+        Box::pin(async move { reply.await.inspect(|_: &Vec<Accepted>| writable.set(1)) })
     }
 
     fn oversize(&self, mailbox: &MailboxName, message: Oversize) -> Reply<()> {
@@ -145,8 +146,8 @@ impl Spool for Sqlite {
         let reply = self.write(Haste::Soon, MakesWork::Yes, move |c| queue::sort(c, &sorted, now));
         Box::pin(async move {
             let done = reply.await;
-            // Kept for another try once there is space: a full disk is no fault of the messages.
-            if let Err(SpoolError::NoSpace(_)) = done {
+            // Kept for another try: a spool that fails is no fault of the messages.
+            if done.is_err() {
                 return done;
             }
             let mut claimed = guard(&claimed);
@@ -231,13 +232,18 @@ impl Spool for Sqlite {
 
     fn prune(&self) -> Reply<u64> {
         let ((now, ran_ms), keep, counter) = (self.times(), self.config.ledger_keep, self.metrics.pruned.clone());
+        let (reserve, writable) = (self.reserve.clone(), self.metrics.writable.clone());
         let pruned = self.write(Haste::Now, MakesWork::No, move |c| {
             note_running(c, ran_ms)?;
-            release::prune(c, keep, now)
+            Ok((release::prune(c, keep, now)?, reserve.take().is_ok()))
         });
         Box::pin(async move {
-            let pruned = pruned.await?;
+            let (pruned, held) = pruned.await?;
             counter.inc_by(pruned);
+            // Something was written, and there is room for more.
+            if held {
+                writable.set(1);
+            }
             Ok(pruned)
         })
     }
