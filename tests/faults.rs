@@ -549,3 +549,79 @@ fn mail_that_no_rule_fits_is_visible_and_can_be_sent_later() {
     stage.exactly(&messages(&["a"]));
     assert_eq!(stage.desk.hits()[0].id(), id);
 }
+
+#[test]
+fn an_id_that_was_away_is_another_mail_until_it_is_read() {
+    for (rule, left) in [("keep", 1), ("delete_when_delivered", 0)] {
+        let hold = |mailbox: Mailbox| mailbox.on_server(rule);
+        let stage = Stage::with(vec![Message::new("x", &mails::plain("one"))], hold, |endpoint| endpoint);
+        // Not delivered yet, so that it is not deleted by us.
+        stage.desk.set(Answer::Status(500));
+        stage.pophook.once();
+        stage.server.replace(Vec::new());
+        stage.pophook.once();
+        stage.server.replace(vec![Message::new("x", &mails::plain("two"))]);
+        stage.pophook.once();
+        stage.desk.set(Answer::Status(204));
+        stage.pophook.once_until("both arrive", || {
+            let subjects = stage.desk.subjects();
+            ["one", "two"].iter().all(|wanted| subjects.iter().any(|subject| subject == wanted))
+        });
+        stage.pophook.once();
+        assert_eq!(stage.server.messages().len(), left, "{rule}");
+    }
+}
+
+#[test]
+fn unique_ids_that_are_refused_for_once_are_not_lost() {
+    let skip = |mailbox: Mailbox| mailbox.start_from("now").on_server("delete_when_spooled");
+    let stage = Stage::with(messages(&["a", "b", "c"]), skip, |endpoint| endpoint);
+    stage.pophook.once().expect(0);
+    for uidl in [Uidl::Refused, Uidl::Refused, Uidl::Unsupported] {
+        stage.server.set(Faults { uidl, ..Faults::default() });
+        stage.pophook.once().expect(2);
+    }
+    stage.server.set(Faults::default());
+    stage.pophook.once().expect(0);
+    assert_eq!((stage.server.messages().len(), stage.desk.count()), (3, 0));
+}
+
+#[test]
+fn without_unique_ids_only_all_can_be_the_start() {
+    let stage = Stage::with(messages(&["a"]), |mailbox| mailbox.start_from("now"), |endpoint| endpoint);
+    stage.server.set(Faults { uidl: Uidl::Unsupported, ..Faults::default() });
+    let said = stage.pophook.once().expect(2).said();
+    assert!(said.contains("start_from: all"), "{said}");
+    assert_eq!(stage.desk.count(), 0);
+}
+
+#[test]
+fn a_maildrop_that_is_empty_while_it_moves_does_not_flood_the_receivers() {
+    let ids: Vec<String> = (0..12).map(|number| format!("old{number}")).collect();
+    let under = |prefix: &str| -> Vec<Message> {
+        ids.iter().map(|id| Message::new(&format!("{prefix}{id}"), &mails::plain(id))).collect()
+    };
+    let stage = Stage::with(under(""), |mailbox| mailbox.start_from("now"), |endpoint| endpoint);
+    stage.pophook.once().expect(0);
+    stage.server.replace(Vec::new());
+    stage.pophook.once().expect(0);
+    stage.server.replace(under("moved-"));
+    stage.pophook.once().expect(2);
+    assert_eq!(stage.desk.count(), 0);
+    stage.pophook.command(&["mailbox", "reset", "support", "--as", "seen"]).expect(0);
+    stage.pophook.once().expect(0);
+    stage.server.put(message("really new"));
+    stage.until_delivered(1);
+    stage.exactly(&messages(&["really new"]));
+}
+
+#[test]
+fn a_wait_of_nothing_does_not_make_a_storm() {
+    let slowly = |endpoint: Endpoint| endpoint.line("backoff: [1h]");
+    let stage = Stage::with(messages(&["a"]), |mailbox| mailbox, slowly);
+    stage.desk.set(Answer::With(429, "Retry-After", "0".to_owned()));
+    for code in [2, 0, 0] {
+        stage.pophook.once().expect(code);
+    }
+    assert_eq!(stage.desk.count(), 1, "tried again only after the backoff");
+}

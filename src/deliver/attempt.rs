@@ -28,8 +28,11 @@ use crate::spool::Claim;
 use crate::spool::Form;
 use crate::spool::Record;
 use crate::spool::Spool;
+use crate::spool::SpoolError;
 use crate::spool::Spooled;
 
+/// How long a claim is kept after a fault of the spool.
+const AFTER_FAULT: Duration = Duration::from_secs(5);
 /// A parsed mail of up to so many raw bytes is rendered where the attempt runs: that takes less than to hand it over.
 const RENDERED_IN_PLACE: u64 = 256 << 10;
 
@@ -52,15 +55,33 @@ pub(super) struct Attempted {
     pub(super) record: Record,
 }
 
-/// Makes one attempt.
-pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Attempted {
+/// Makes one attempt. A fault of the spool is no attempt: the claim is given back, a little later.
+pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Attempted, SpoolError> {
     let (started_at, began) = (means.clock.now(), means.clock.uptime());
     let answer = match render(&means, &claim, started_at).await {
         Ok(post) => means.webhook.post(post).await,
-        Err(failure) => Answer::Failed(failure),
+        Err(Unready::Render) => Answer::Failed("render"),
+        Err(Unready::Released) => Answer::Failed("released"),
+        Err(Unready::Spool(error)) if error.is_fatal() => return Err(error),
+        Err(Unready::Spool(error)) => {
+            tracing::warn!(id = %claim.message.id, %error, "cannot read a message now");
+            means.clock.wait(AFTER_FAULT).await;
+            means.spool.unclaim(vec![claim.delivery]).await?;
+            return Err(error);
+        }
     };
     let took = means.clock.uptime().saturating_sub(began);
-    conclude(&means, claim, answer, (started_at, took), fastrand::f64())
+    Ok(conclude(&means, claim, answer, (started_at, took), fastrand::f64()))
+}
+
+/// Why there is nothing to post.
+enum Unready {
+    /// The body could not be made.
+    Render,
+    /// Our copy is gone.
+    Released,
+    /// Our copy cannot be read.
+    Spool(SpoolError),
 }
 
 fn conclude(
@@ -92,12 +113,12 @@ fn conclude(
     Attempted { message: claim.message, judgement, record }
 }
 
-/// The signed body, or the name of what went wrong on our side.
-async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post, &'static str> {
+/// The signed body.
+async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post, Unready> {
     let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
     let raw = match (&kept, means.endpoint.include_raw) {
         (Some(_), false) => Vec::new(),
-        _ => means.spool.raw(claim.message.key).await.map_err(|_| "spool")?.ok_or("released")?,
+        _ => means.spool.raw(claim.message.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?,
     };
     let small = kept.is_some() && claim.message.size <= RENDERED_IN_PLACE;
     let (means, message, form) = (Arc::clone(means), claim.message.clone(), claim.form);
@@ -115,12 +136,12 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
                 include_raw: include_raw || means.endpoint.include_raw,
             },
         );
-        body.map(|body| means.webhook.sign(message.id.as_str(), at, Bytes::from(body))).map_err(|_| "render")
+        body.map(|body| means.webhook.sign(message.id.as_str(), at, Bytes::from(body))).map_err(|_| Unready::Render)
     };
     if small {
         return rendering();
     }
-    tokio::task::spawn_blocking(rendering).await.map_err(|_| "render")?
+    tokio::task::spawn_blocking(rendering).await.map_err(|_| Unready::Render)?
 }
 
 fn facts<'a>(message: &'a Spooled, labels: &'a BTreeMap<MailboxName, BTreeMap<String, String>>) -> json::Facts<'a> {

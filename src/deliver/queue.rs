@@ -92,7 +92,12 @@ impl Queue {
                     tokio::task::yield_now().await;
                     let mut ended = Vec::new();
                     for attempted in std::iter::once(first).chain(std::iter::from_fn(|| attempts.try_join_next())) {
-                        ended.push(self.conclude(joined(attempted)?).await?);
+                        match joined(attempted)? {
+                            Ok(attempted) => ended.push(self.conclude(attempted).await?),
+                            Err(error) if error.is_fatal() || untried_since.is_some() => return Err(error),
+                            // It was told, and its claim was given back.
+                            Err(_) => {}
+                        }
                     }
                     records.spawn(write_down(Arc::clone(&self.means), ended));
                 }
@@ -120,7 +125,7 @@ impl Queue {
     /// Claims as much as slots are free, and begins the attempts. Tells when to look again.
     async fn start(
         &self,
-        attempts: &mut JoinSet<Attempted>,
+        attempts: &mut JoinSet<Result<Attempted, SpoolError>>,
         waiting: usize,
         untried_since: Option<Timestamp>,
     ) -> Result<Option<Timestamp>, SpoolError> {

@@ -111,10 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_was_asked_for_is_no_failure() {
+    fn a_wait_that_was_asked_for_never_makes_a_try_earlier() {
         for status in [429, 503] {
-            check(status, (3, 0), Duration::ZERO, 0.0, later(7_000, Counts::Nothing));
-            check(status, (3, 4), Duration::ZERO, 1.0, later(8_750, Counts::Nothing));
+            check(status, (0, 0), Duration::ZERO, 0.0, later(7_000, Counts::Failure));
+            check(status, (0, 4), Duration::ZERO, 1.0, later(8_750, Counts::Failure));
+            check(status, (3, 0), Duration::ZERO, 0.0, later(30_000, Counts::Failure));
         }
     }
 
@@ -133,7 +134,7 @@ mod tests {
         let time = Duration::from_secs(5 * DAY);
         let almost = time - Duration::from_millis(1);
         check(500, (99, 0), almost, 0.0, later(30_000, Counts::Failure));
-        check(429, (99, 0), almost, 0.0, later(7_000, Counts::Nothing));
+        check(429, (99, 0), almost, 0.0, later(30_000, Counts::Failure));
         for status in [500, 404, 410, 429, 503, 400] {
             check(status, (0, 0), time, 0.0, End::Dead(Reason::Expired));
         }

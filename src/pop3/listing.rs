@@ -136,9 +136,9 @@ mod tests {
     #[test]
     fn a_size_that_is_none_is_not_known() {
         check(
-            b"1 -5\r\n2\r\n3  7 octets\r\n4 x\r\n",
+            b"1 -5\r\n2\r\n3  7 octets\r\n4 x\r\n5 18446744073709551615\r\n",
             b"",
-            &[(1, None, None), (2, None, None), (3, Some(7), None), (4, None, None)],
+            &[(1, None, None), (2, None, None), (3, Some(7), None), (4, None, None), (5, None, None)],
         );
         check(b"1 5\r\n1 6\r\n", b"", &[(1, Some(5), None)]);
     }

@@ -73,6 +73,9 @@ pub enum Uidl {
     NoFinalDot,
     /// The first of the lines, then the connection is closed.
     HalfThenClosed,
+    /// Announced, and refused all the same.
+    Refused,
+    /// Neither announced nor known.
     Unsupported,
 }
 
@@ -395,7 +398,7 @@ impl Session {
         let show = |message: &Message| message.unique_id.clone();
         match self.faults.uidl {
             Uidl::Complete => self.list(argument, show)?,
-            Uidl::Unsupported => self.say("-ERR what?")?,
+            Uidl::Refused | Uidl::Unsupported => self.say("-ERR internal error")?,
             cut @ (Uidl::NoFinalDot | Uidl::HalfThenClosed) => {
                 let mut answer = b"+OK\r\n".to_vec();
                 let lines = if cut == Uidl::NoFinalDot { usize::MAX } else { 1 };
