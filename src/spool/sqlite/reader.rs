@@ -32,8 +32,10 @@ const THREADS: usize = 2;
 
 type Job = Box<dyn FnOnce(&Connection) + Send>;
 
-/// Threads that read beside the writer, each with a connection of its own. They share nothing with name look-ups and
-/// parsing, so that a slow resolver or a hostile mail never keeps the spool from being read.
+/// Threads that read beside the writer, each with a connection of its own.
+///
+/// They share nothing with name look-ups and parsing, so that a slow resolver or a hostile mail never keeps the spool
+/// from being read.
 #[derive(Debug, Clone)]
 pub struct Readers(mpsc::Sender<Job>);
 

@@ -145,14 +145,11 @@ impl Spool for Sqlite {
         let messages: Vec<i64> = sorted.iter().map(|one| one.message.0).collect();
         let reply = self.write(Haste::Soon, MakesWork::Yes, move |c| queue::sort(c, &sorted, now));
         Box::pin(async move {
-            let done = reply.await;
-            // Kept for another try: a spool that fails is no fault of the messages.
-            if done.is_err() {
-                return done;
-            }
+            // Kept for another try after a fault: a spool that fails is no fault of the messages.
+            reply.await?;
             let mut claimed = guard(&claimed);
             messages.iter().for_each(|message| _ = claimed.messages.remove(message));
-            done
+            Ok(())
         })
     }
 
