@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +65,8 @@ type Visited = (usize, Standing, Result<Report, VisitError>);
 
 /// Everything that changes while the loop runs.
 struct Board {
-    due: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    /// When each mailbox is due, by uptime: a wall clock that jumps moves no visit.
+    due: BinaryHeap<Reverse<(Duration, usize)>>,
     standing: Vec<Standing>,
     slots: Slots,
     /// Servers on which pipelining went wrong: one command at a time from then on.
@@ -88,7 +89,7 @@ impl Collector {
             let next = self.start(&mut board, Purpose::Collect);
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.clock.wait_until(next) => {}
+                () = self.clock.wait(next.saturating_sub(self.clock.uptime())) => {}
                 Some(ended) = board.visits.join_next() => {
                     let (index, standing, result) = joined(ended)?;
                     self.settle(&mut board, index, standing, &result)?;
@@ -131,7 +132,7 @@ impl Collector {
 
     async fn visit_these(&self, mailboxes: Vec<usize>, purpose: Purpose) -> Result<Visits, SpoolError> {
         let mut board = self.board();
-        board.due.extend(mailboxes.into_iter().map(|index| Reverse((Timestamp::MIN, index))));
+        board.due.extend(mailboxes.into_iter().map(|index| Reverse((Duration::ZERO, index))));
         let mut results = Vec::new();
         loop {
             self.start(&mut board, purpose);
@@ -161,13 +162,13 @@ impl Collector {
         }
     }
 
-    fn after(&self, wait: std::time::Duration) -> Timestamp {
-        self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX)
+    fn after(&self, wait: Duration) -> Duration {
+        self.clock.uptime().saturating_add(wait)
     }
 
     /// Starts what is due and has a slot. Tells when to look again: what waits for a slot waits for a visit to end.
-    fn start(&self, board: &mut Board, purpose: Purpose) -> Timestamp {
-        let now = self.clock.now();
+    fn start(&self, board: &mut Board, purpose: Purpose) -> Duration {
+        let now = self.clock.uptime();
         let mut kept = Vec::new();
         while let Some(Reverse((due, index))) = board.due.pop() {
             let Some(mailbox) = self.config.mailboxes.get(index) else { continue };
@@ -183,7 +184,7 @@ impl Collector {
             let visit = self.clone().visit(index, self.adapted(mailbox, &board.plain), standing, purpose);
             board.visits.spawn(visit);
         }
-        let next = board.due.peek().map_or(Timestamp::MAX, |Reverse((due, _))| *due);
+        let next = board.due.peek().map_or(Duration::MAX, |Reverse((due, _))| *due);
         board.due.extend(kept);
         next
     }
