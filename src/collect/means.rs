@@ -3,10 +3,16 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 
+use super::plan::Take;
 use crate::clock::Clock;
 use crate::ident::UniqueId;
 use crate::metrics::CollectMetrics;
 use crate::spool::Spool;
+
+/// A message that was blamed so often is left out,
+const BLAME_MAX: u32 = 3;
+/// but for one visit in so many.
+const TRIED_EVERY: u32 = 10;
 
 /// What a visit needs beside its mailbox.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +28,8 @@ pub(super) struct Memory {
     /// How often each message was refused, or was being received when a connection dropped: the others come first, and
     /// what failed most comes last.
     pub(super) blamed: HashMap<UniqueId, u32>,
+    /// The message that is being received.
+    pub(super) receiving: Option<UniqueId>,
     /// Messages without a unique-id that turned out too large, by number and LIST size.
     pub(super) too_large: HashSet<(u32, Option<u64>)>,
     /// Messages on whose TOP a session broke: they are taken without looking at their date.
@@ -32,6 +40,21 @@ impl Memory {
     /// Blames a message once more.
     pub(super) fn blame(&mut self, unique_id: UniqueId) {
         *self.blamed.entry(unique_id).or_default() += 1;
+    }
+
+    /// Takes the messages out that fail again and again, so that the session comes to its end; each is tried anew now
+    /// and then. Tells how many.
+    pub(super) fn leave_out(&mut self, retrieve: &mut Vec<Take>) -> usize {
+        let before = retrieve.len();
+        retrieve.retain(|take| {
+            let Some(blame) = take.unique_id.as_ref().and_then(|id| self.blamed.get_mut(id)) else { return true };
+            if *blame < BLAME_MAX || *blame % TRIED_EVERY == 0 {
+                return true;
+            }
+            *blame += 1;
+            false
+        });
+        before - retrieve.len()
     }
 
     /// How often a message was blamed.

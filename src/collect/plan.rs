@@ -71,6 +71,8 @@ pub(super) struct Findings {
     pub(super) flood: bool,
     /// Held back until somebody says what the flood's messages are.
     pub(super) held: usize,
+    /// Without a unique-id, so that nobody can tell whether `start_from: now` skips them.
+    pub(super) undatable: usize,
     /// Too large, and without a unique-id that a ledger row could name.
     pub(super) too_large_without_id: usize,
     /// The server keeps what it was told to delete.
@@ -104,7 +106,7 @@ pub(super) fn plan(listing: &Listing, ledger: &Ledger, mailbox: &Mailbox, now: T
         let take = Take { number: entry.number, size: entry.size, unique_id: entry.unique_id.clone() };
         match entry.unique_id.as_ref().map(|id| latest.get(id)) {
             None if !fits(&take, mailbox) => plan.findings.too_large_without_id += 1,
-            None if reread => plan.retrieve.push(take),
+            None if reread => plan.without_unique_id(take, mailbox),
             None => {}
             Some(None) => plan.unknown(take, ledger, mailbox),
             Some(Some(row)) => plan.known(take, row, mailbox, &held_back, now),
@@ -117,6 +119,15 @@ pub(super) fn plan(listing: &Listing, ledger: &Ledger, mailbox: &Mailbox, now: T
 }
 
 impl Plan {
+    /// What cannot be recorded as skipped is judged anew at each visit.
+    fn without_unique_id(&mut self, take: Take, mailbox: &Mailbox) {
+        match mailbox.start_from {
+            StartFrom::All => self.retrieve.push(take),
+            StartFrom::Date(_) => self.by_date.push(take),
+            StartFrom::Now => self.findings.undatable += 1,
+        }
+    }
+
     fn unknown(&mut self, take: Take, ledger: &Ledger, mailbox: &Mailbox) {
         let Some(unique_id) = take.unique_id.clone() else { return };
         let first_visit = ledger.listed_at.is_none();
@@ -148,6 +159,7 @@ impl Plan {
         };
         match take.unique_id.clone() {
             Some(unique_id) if old => self.observation.skipped.push((unique_id, take.size)),
+            None if old => {}
             _ => self.take_if_it_fits(take, mailbox),
         }
     }
@@ -155,7 +167,9 @@ impl Plan {
     fn known(&mut self, take: Take, row: &LedgerRow, mailbox: &Mailbox, held_back: &HashSet<u32>, now: Timestamp) {
         let was_gone = row.absent_since.is_some();
         match &row.entry {
-            Entry::Skipped | Entry::Oversize { .. } if was_gone => self.observation.returned.push(row.key),
+            // What is listed under this id now is another message, or was too large before and will be noted again.
+            Entry::Oversize { .. } if was_gone => self.take_if_it_fits(take, mailbox),
+            Entry::Skipped if was_gone => self.observation.returned.push(row.key),
             Entry::Skipped => {}
             Entry::Oversize { limit } => {
                 if mailbox.max_message_size > *limit && fits(&take, mailbox) {
@@ -166,7 +180,8 @@ impl Plan {
                 let same_size = take.size.is_none() || take.size == row.listed_size;
                 let kept = self.findings.not_deleting || held_back.contains(&take.number);
                 let may_go = !kept && retention::may_go(&mailbox.retention, copy, now);
-                match (row.expunged, same_size) {
+                // Marked: whether QUIT was heard is unknown, so the id may be another mail's already.
+                match (row.expunged || row.marked, same_size) {
                     // A listing lacked it: what is listed under this id now may be another mail. The row says so until
                     // the two were compared, however often that fails.
                     _ if was_gone => self.take_if_it_fits(take, mailbox),

@@ -67,8 +67,9 @@ async fn retrieve_stretch(
     let mut intake = Intake::new(mailbox, means.spool, means.metrics);
     let wanted = stretch.iter().map(pop3::Wanted::from).collect();
     let mut retrieval = session.retrieve(wanted, mailbox.max_message_size);
-    let mut expected = stretch.into_iter();
+    let mut expected = stretch.into_iter().peekable();
     let ended = loop {
+        memory.receiving = expected.peek().and_then(|take| take.unique_id.clone());
         match retrieval.next().await {
             Ok(None) => break None,
             Ok(Some(retrieved)) => {
@@ -81,6 +82,7 @@ async fn retrieve_stretch(
             Err(error) => break Some((error, expected.next())),
         }
     };
+    memory.receiving = None;
     // What arrived whole is worth keeping, however the session went on.
     let taken = intake.settle().await?;
     report.taken += taken.iter().filter(|taken| taken.accepted.known == Known::New).count();

@@ -234,9 +234,9 @@ impl Collector {
             standing.memory.blamed.clear();
         }
         standing.failures = if ended == Ended::Well { 0 } else { standing.failures.saturating_add(1) };
-        // A server that wants a longer delay between logins gets it.
-        let delay = result.as_ref().ok().and_then(|report| report.login_delay).unwrap_or_default();
-        let wait = schedule::wait(mailbox.poll_interval.max(delay), ended, standing.failures, fastrand::f64());
+        let delay = result.as_ref().ok().and_then(|report| report.login_delay);
+        let interval = schedule::interval(mailbox.poll_interval, delay);
+        let wait = schedule::wait(interval, ended, standing.failures, fastrand::f64());
         board.due.push(Reverse((self.after(wait), index)));
         if let Some(place) = board.standing.get_mut(index) {
             *place = standing;

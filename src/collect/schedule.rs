@@ -7,6 +7,8 @@ use std::time::Duration;
 const AFTER_REFUSED_LOGIN: Duration = Duration::from_secs(5 * 60);
 /// The longest wait after failures, unless the interval itself is longer.
 const WAIT_MAX: Duration = Duration::from_secs(30 * 60);
+/// The longest delay between logins that a server is believed.
+const LOGIN_DELAY_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Part of each wait that chance adds, so that mailboxes do not march in step.
 const JITTER: f64 = 0.1;
 /// First visits are spread over this much for each mailbox.
@@ -18,6 +20,11 @@ pub(super) enum Ended {
     Well,
     Failed,
     LoginRefused,
+}
+
+/// The time between two visits: a server that wants a longer delay between logins gets it, within reason.
+pub(super) fn interval(configured: Duration, login_delay: Option<Duration>) -> Duration {
+    configured.max(login_delay.unwrap_or_default().min(LOGIN_DELAY_MAX))
 }
 
 /// The wait from the start of one visit to the start of the next. `chance` is from 0 to 1.
@@ -96,6 +103,16 @@ mod tests {
         check(Ended::LoginRefused, 1, 0.0, 300.0);
         check(Ended::LoginRefused, 2, 0.0, 600.0);
         check(Ended::LoginRefused, 99, 0.0, 1800.0);
+    }
+
+    #[test]
+    fn a_server_gets_the_delay_between_logins_that_it_asks_for_within_reason() {
+        let seconds = Duration::from_secs;
+        for (asked, expected) in [(None, 60), (Some(0), 60), (Some(300), 300), (Some(u64::MAX), 86_400)] {
+            let interval = interval(seconds(60), asked.map(seconds));
+            assert_eq!(interval, seconds(expected));
+            assert!(wait(interval, Ended::Failed, 99, 1.0) >= interval);
+        }
     }
 
     #[test]

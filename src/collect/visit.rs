@@ -62,6 +62,12 @@ pub(super) async fn visit(
         }
     };
     let ended = tokio::time::timeout(mailbox.visit_timeout, sessions).await;
+    // A message that trickles in for so long must not be the first one at the next visit.
+    if ended.is_err()
+        && let Some(unique_id) = memory.receiving.take()
+    {
+        memory.blame(unique_id);
+    }
     ended.unwrap_or(Err(VisitError::TooLong(mailbox.visit_timeout))).map(|()| report)
 }
 
@@ -81,7 +87,12 @@ async fn converse(
     report.login_delay = session.capabilities().login_delay();
     report.oversize += plan.observation.oversize.len();
     report.skipped += plan.observation.skipped.len();
-    report.left = plan.findings.held + plan.findings.too_large_without_id;
+    report.left = plan.findings.held + plan.findings.too_large_without_id + plan.findings.undatable;
+    let left_out = memory.leave_out(&mut plan.retrieve);
+    if left_out > 0 {
+        tracing::warn!(mailbox = %mailbox.name, messages = left_out, "left out for now: they broke the session again and again");
+    }
+    report.refused += left_out;
     let mut delete = std::mem::take(&mut plan.delete);
     if purpose == Purpose::Collect {
         if worth_committing(&plan, &ledger, means.clock.now()) {
@@ -208,9 +219,12 @@ async fn expunge(
         let marked = session.mark_deleted(&numbers).await?;
         let accepted: HashSet<u32> = marked.iter().filter(|one| one.accepted).map(|one| one.number).collect();
         gone.extend(some.iter().filter(|one| accepted.contains(&one.number)).map(|one| one.key));
-        let refused = some.len() - accepted.len();
-        if refused > 0 {
-            tracing::warn!(mailbox = %mailbox.name, messages = refused, "the server refused to delete; they stay for now");
+        let refused: Vec<LedgerKey> =
+            some.iter().filter(|one| !accepted.contains(&one.number)).map(|one| one.key).collect();
+        if !refused.is_empty() {
+            let messages = refused.len();
+            tracing::warn!(mailbox = %mailbox.name, messages, "the server refused to delete; they stay for now");
+            means.spool.unmark(&mailbox.name, refused).await?;
         }
         // Without QUIT nothing is deleted at all: better some now, and the rest at the next visit.
         if means.clock.uptime().saturating_sub(began) >= DELE_TIME {

@@ -36,6 +36,9 @@ const PARSE_MAX: Duration = Duration::from_secs(60);
 /// How long to wait after a fault of the spool, and when to look for work that nobody announced.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
+/// How long to wait when the machine gives no thread.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
+
 /// What the sorting needs.
 #[derive(Debug)]
 pub(super) struct Sorter {
@@ -163,7 +166,9 @@ async fn parse_all(batch: Vec<Unsorted>, stop: CancellationToken) -> Vec<Parsed>
     };
     // A thread of its own, so that the time of a parse is not spent waiting for one, and none is taken from others.
     if let Err(error) = thread::Builder::new().name("parser".to_owned()).spawn(parsing) {
-        tracing::error!(%error, "cannot start a thread to parse with");
+        tracing::error!(%error, "cannot start a thread to parse with; trying again");
+        tokio::time::sleep(AFTER_FAULT).await;
+        return messages.into_iter().map(Parsed::NotBegun).collect();
     }
     let mut parsed = Vec::with_capacity(messages.len());
     let mut left = messages.into_iter();

@@ -130,6 +130,9 @@ pub trait Spool: Reading {
     /// Commits the intent to delete these on the server. DELE may go out after the reply, never before.
     fn mark(&self, mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()>;
 
+    /// Takes the intent back for messages that the server refused to delete.
+    fn unmark(&self, mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()>;
+
     /// Notes that QUIT was answered after the DELE of these.
     fn expunged(&self, mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()>;
 

@@ -242,3 +242,20 @@ async fn what_an_operator_dropped_comes_back_only_if_it_is_named() {
     assert_eq!(change(&spool, drop_rows(of_id("hello"))).await, 1);
     assert_eq!(change(&spool, retry(of_id("hello"))).await, 1);
 }
+
+#[tokio::test]
+async fn erasing_for_one_endpoint_keeps_the_dead_letter_of_another() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let key = routed(&spool, "hello", &["desk", "erp"]).await;
+    for name in ["desk", "erp"] {
+        let claimed = only(claim(&spool, name).await);
+        record(&spool, &ground.clock, &claimed, End::Dead(Reason::Refused)).await;
+    }
+    let erase = |name| Command::Drop { filter: of_endpoint(name), erase: true };
+    assert_eq!(change(&spool, erase("desk")).await, 1);
+    assert!(spool.raw(key).await.unwrap().is_some(), "a human has yet to settle the other one");
+    assert_eq!(change(&spool, retry(of_endpoint("erp"))).await, 1);
+    assert_eq!(change(&spool, erase("erp")).await, 1);
+    assert_eq!(spool.raw(key).await.unwrap(), None);
+}

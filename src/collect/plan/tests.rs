@@ -290,9 +290,9 @@ fn an_id_that_we_had_deleted_is_looked_at_again_before_anything() {
 }
 
 #[test]
-fn what_was_marked_and_is_still_there_is_deleted_again() {
-    check("a:100", &ledger([row("a").marked()]), &when_delivered(), "delete 1");
-    check("a:100", &ledger([row("a").marked()]), &keep(), "");
+fn what_was_marked_and_is_still_there_is_compared_before_it_is_deleted_again() {
+    check("a:100", &ledger([row("a").marked()]), &when_delivered(), "retrieve 1");
+    check("a:100", &ledger([row("a").marked()]), &keep(), "retrieve 1");
 }
 
 #[test]

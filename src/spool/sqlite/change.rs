@@ -175,12 +175,15 @@ fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timesta
     Ok(changed)
 }
 
-/// Another endpoint may still need the copy.
+/// Another endpoint may still need the copy, or a human has yet to settle its dead letter.
 fn erase_if_settled(connection: &Connection, seq: i64, now: Timestamp) -> Result<(), SpoolError> {
-    let settled = connection
-        .prepare_cached("SELECT 1 FROM message WHERE seq = ?1 AND state IN ('dead', 'dropped')")?
+    let needed = connection
+        .prepare_cached(
+            "SELECT 1 FROM delivery WHERE message = ?1
+             AND (state = 'pending' OR (state = 'dead' AND reason <> 'dropped'))",
+        )?
         .exists([seq])?;
-    if settled { release::erase(connection, seq, now) } else { Ok(()) }
+    if needed { Ok(()) } else { release::erase(connection, seq, now) }
 }
 
 fn take(connection: &Connection, mailbox: &str, unique_ids: &[String]) -> Result<u64, SpoolError> {

@@ -223,6 +223,14 @@ pub(super) fn mark(connection: &Connection, rows: &[LedgerKey], now: Timestamp) 
     Ok(())
 }
 
+/// Takes the intent to delete rows back.
+pub(super) fn unmark(connection: &Connection, rows: &[LedgerKey]) -> Result<(), SpoolError> {
+    for key in rows {
+        connection.prepare_cached("UPDATE ledger SET marked_at = NULL WHERE key = ?1")?.execute([key.0])?;
+    }
+    Ok(())
+}
+
 /// Notes that QUIT was answered after the DELE of rows.
 pub(super) fn expunged(connection: &Connection, rows: &[LedgerKey], now: Timestamp) -> Result<(), SpoolError> {
     for key in rows {

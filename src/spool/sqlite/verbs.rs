@@ -114,6 +114,10 @@ impl Spool for Sqlite {
         self.write(Haste::Now, MakesWork::No, move |c| collected::mark(c, &rows, now))
     }
 
+    fn unmark(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
+        self.write(Haste::Now, MakesWork::No, move |c| collected::unmark(c, &rows))
+    }
+
     fn expunged(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
         let now = self.clock.now();
         self.write(Haste::Now, MakesWork::No, move |c| collected::expunged(c, &rows, now))
