@@ -199,6 +199,38 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
+fn a_dry_run_foretells_what_the_round_then_deletes() {
+    for (rule, line, deleted) in [
+        ("keep", "delete_after: 0s", 0),
+        ("delete_when_delivered", "keep_latest: 0", 3),
+        ("delete_when_delivered", "keep_latest: 2", 1),
+        ("delete_when_spooled", "keep_latest: 2", 1),
+        ("delete_when_delivered", "delete_after: 1h", 0),
+    ] {
+        let (dovecot, receiver) = (Dovecot::start(&["alice"]), Receiver::start());
+        put_plain(&dovecot, &["one", "two", "three"]);
+        let mailbox = Mailbox::implicit(&dovecot, "alice").on_server(rule).retention(line);
+        let pophook = Pophook::new([mailbox], [Endpoint::desk(&receiver)]);
+        let told = pophook.command(&["once", "--dry-run", "--json"]).expect(0).json();
+        assert_eq!((&told[0]["taken"], &told[0]["deleted"]), (&3.into(), &deleted.into()), "{rule} {line}");
+        let done = pophook.command(&["once", "--json"]).expect(0).json();
+        assert_eq!(done[0]["deleted"], told[0]["deleted"], "{rule} {line}");
+    }
+}
+
+#[test]
+fn a_dry_run_knows_a_renamed_mailbox() {
+    let (dovecot, receiver) = (Dovecot::start(&["alice"]), Receiver::start());
+    put_plain(&dovecot, &["one"]);
+    let pophook = Pophook::new([Mailbox::implicit(&dovecot, "alice")], [Endpoint::desk(&receiver)]);
+    pophook.once().expect(0);
+    let renamed = Mailbox::implicit(&dovecot, "alice").named("ann").line("former_name: alice");
+    pophook.configure([renamed], [Endpoint::desk(&receiver)], "");
+    let told = pophook.command(&["once", "--dry-run", "--json"]).expect(0).json();
+    assert_eq!(told[0]["taken"], 0);
+}
+
+#[test]
 fn the_daemon_takes_new_mail_shows_metrics_and_drains() {
     let dovecot = Dovecot::start(&["alice"]);
     let receiver = Receiver::start();

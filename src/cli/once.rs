@@ -38,7 +38,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub(super) struct Once {
     #[command(flatten)]
     config: ConfigFile,
-    /// Tell what would be retrieved and deleted, and change nothing
+    /// Tell what would be retrieved, and at most deleted if every endpoint took it; change nothing
     #[arg(long)]
     dry_run: bool,
     /// One JSON object a line
@@ -76,7 +76,7 @@ impl Once {
             let spool = spool.as_ref().map(|readers| -> &dyn Reading { readers });
             visits.push((mailbox.name.clone(), collect::look(mailbox, spool, &clock).await));
         }
-        self.show_visits(&visits, ["would take", "would delete"])?;
+        self.show_visits(&visits, ["would take", "may delete"])?;
         let visited = visits.iter().all(|(_, visit)| visit.is_ok());
         Ok(if visited { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
     }

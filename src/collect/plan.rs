@@ -198,6 +198,27 @@ impl Plan {
     }
 }
 
+/// How many messages a whole round may delete at most: those that may go now, and those that may go as soon as they
+/// are taken or delivered.
+pub(super) fn deletable(plan: &Plan, listing: &Listing, ledger: &Ledger, mailbox: &Mailbox) -> usize {
+    let retention = &mailbox.retention;
+    if retention.on_server == OnServer::Keep || plan.findings.not_deleting {
+        return 0;
+    }
+    if !retention.delete_after.is_zero() {
+        return plan.delete.len();
+    }
+    let held_back = held_back(listing, retention.keep_latest);
+    let latest = latest_rows(ledger);
+    let ours = |row: &&LedgerRow| matches!(row.entry, Entry::Taken { .. });
+    let numbers: HashSet<u32> = plan.retrieve.iter().map(|take| take.number).collect();
+    let may_go = |entry: &&pop3::Entry| {
+        let known = entry.unique_id.as_ref().and_then(|id| latest.get(id)).filter(|row| ours(row)).is_some();
+        !held_back.contains(&entry.number) && (known || numbers.contains(&entry.number))
+    };
+    listing.entries.iter().filter(may_go).count()
+}
+
 /// Whether a session now would have something to delete.
 pub(super) fn has_something_to_delete(ledger: &Ledger, mailbox: &Mailbox, now: Timestamp) -> bool {
     ledger.rows.iter().any(|row| match &row.entry {

@@ -19,6 +19,7 @@ use super::means::Memory;
 use super::plan::Delete;
 use super::plan::Findings;
 use super::plan::Plan;
+use super::plan::deletable;
 use super::plan::held_back;
 use super::plan::may_delete_equal;
 use super::plan::plan;
@@ -128,7 +129,7 @@ async fn list(
     let mut session = pop3::connect(&mailbox.server).await?.login().await?;
     let listing = session.list().await?;
     let ledger = match spool {
-        Some(spool) => spool.ledger(&mailbox.name).await?,
+        Some(spool) => known_as(mailbox, spool).await?,
         None => Ledger::default(),
     };
     if !listing.unique_ids {
@@ -149,6 +150,15 @@ async fn list(
     Ok(Listed { session, listing, ledger, plan })
 }
 
+/// The ledger, also of a mailbox whose new name the spool has not heard of yet.
+async fn known_as(mailbox: &Mailbox, spool: &dyn Reading) -> Result<Ledger, VisitError> {
+    let ledger = spool.ledger(&mailbox.name).await?;
+    if ledger.listed_at.is_some() || mailbox.identity == mailbox.name {
+        return Ok(ledger);
+    }
+    Ok(spool.ledger(&mailbox.identity).await?)
+}
+
 /// A listing without unique-ids says nothing of what was taken or skipped under one.
 fn refuse_to_guess(mailbox: &Mailbox, ledger: &Ledger) -> Result<(), VisitError> {
     if ledger.rows.iter().any(|row| row.unique_id.is_some()) {
@@ -166,12 +176,12 @@ fn refuse_to_guess(mailbox: &Mailbox, ledger: &Ledger) -> Result<(), VisitError>
 /// As a visit.
 pub async fn look(mailbox: &Mailbox, spool: Option<&dyn Reading>, clock: &Clock) -> Result<Report, VisitError> {
     let looking = async {
-        let Listed { session, listing, plan, .. } = list(mailbox, spool, clock, &mut HashSet::new()).await?;
+        let Listed { session, listing, ledger, plan } = list(mailbox, spool, clock, &mut HashSet::new()).await?;
         session.quit().await?;
         Ok(Report {
             listed: listing.entries.len(),
             taken: plan.retrieve.len(),
-            expunged: plan.delete.len(),
+            expunged: deletable(&plan, &listing, &ledger, mailbox),
             oversize: plan.observation.oversize.len(),
             skipped: plan.observation.skipped.len(),
             left: plan.findings.held,
