@@ -99,7 +99,9 @@ impl Queue {
                             Err(_) => {}
                         }
                     }
-                    records.spawn(write_down(Arc::clone(&self.means), ended));
+                    if !ended.is_empty() {
+                        records.spawn(write_down(Arc::clone(&self.means), ended));
+                    }
                 }
                 Some(recorded) = records.join_next() => {
                     joined(recorded)??;
