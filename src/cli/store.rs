@@ -24,5 +24,7 @@ pub(super) async fn change(config: &ConfigFile, command: Command) -> anyhow::Res
     }
     read(config)?;
     let app = App::open(config.load()?, Clock::system()).await?;
-    Ok(app.spool().change(command).await?)
+    let changed = app.spool().change(command).await?;
+    app.close().await;
+    Ok(changed)
 }
