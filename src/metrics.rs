@@ -91,6 +91,8 @@ metrics! {
         retrieve_refused: IntCounterVec ["mailbox"] "pophook_retrievals_refused_total";
         /// Sessions that were dropped without QUIT because something retrieved was not durable.
         quit_withheld: IntCounterVec ["mailbox"] "pophook_sessions_without_quit_total";
+        /// 1 while the mailbox is stopped: its login was refused three times, or the server wants a human to look at it.
+        stopped: IntGaugeVec ["mailbox"] "pophook_mailbox_stopped";
         /// 1 while most known unique-ids of the mailbox are gone at once.
         uidl_reset: IntGaugeVec ["mailbox"] "pophook_uidl_reset";
         /// 1 while the server keeps messages that it was told to delete.
@@ -200,9 +202,14 @@ impl CollectMetrics {
         ] {
             counter.with_label_values(&[name]);
         }
-        for gauge in
-            [&self.last_success, &self.maildrop_messages, &self.uidl_reset, &self.not_deleting, &self.without_unique_id]
-        {
+        for gauge in [
+            &self.last_success,
+            &self.maildrop_messages,
+            &self.stopped,
+            &self.uidl_reset,
+            &self.not_deleting,
+            &self.without_unique_id,
+        ] {
             gauge.with_label_values(&[name]);
         }
     }

@@ -117,7 +117,7 @@ impl Once {
             let mut cells = vec![mailbox.to_string()];
             match visit {
                 Ok(report) => {
-                    let left = report.left + report.refused + report.oversize + report.skipped;
+                    let left = report.left + report.refused + report.oversize + report.skipped + report.unreached;
                     let counts = [report.listed, report.taken, report.known, report.expunged, left];
                     cells.extend(counts.map(|count| count.to_string()));
                     cells.push(remark(report));
@@ -139,7 +139,7 @@ fn as_json(mailbox: &str, visit: &Result<Report, VisitError>) -> serde_json::Val
         Ok(report) => json!({
             "mailbox": mailbox, "result": "ok", "listed": report.listed, "taken": report.taken, "known": report.known,
             "deleted": report.expunged, "refused": report.refused, "oversize": report.oversize,
-            "skipped": report.skipped, "left": report.left,
+            "skipped": report.skipped, "left": report.left, "unreached": report.unreached,
         }),
         Err(error) => json!({ "mailbox": mailbox, "result": error.reason(), "error": error.chain() }),
     }
@@ -149,6 +149,7 @@ fn as_json(mailbox: &str, visit: &Result<Report, VisitError>) -> serde_json::Val
 fn remark(report: &Report) -> String {
     let reasons = [
         (report.left, "have no room in the spool or wait for `mailbox reset`"),
+        (report.unreached, "wait for the next visit"),
         (report.refused, "refused by the server"),
         (report.oversize, "too large"),
         (report.skipped, "skipped by start_from"),

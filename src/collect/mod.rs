@@ -1,11 +1,14 @@
 //! The visit: who is due, and what is taken from and deleted on the server.
 //!
 //! `run` visits each mailbox when it is due, under the caps; `visit` is one visit; `plan` decides what it does, `flood`
-//! and `schedule` what concerns them; `retrieve` and `intake` carry messages to the spool in committed groups.
+//! and `schedule` what concerns them; `retrieve` and `intake` carry messages to the spool in committed groups, `course`
+//! from one session to the next; `expunge` ends a session.
 //!
 //! This half ends when a message is committed. It never waits for an endpoint: servers drop idle sessions, and a
 //! maildrop is locked while a session holds it.
 
+mod course;
+mod expunge;
 mod flood;
 mod intake;
 mod means;
@@ -64,6 +67,19 @@ pub struct Mailbox {
     pub dedupe: Dedupe,
     /// The longest that one visit may take.
     pub visit_timeout: Duration,
+    /// Where one of its sessions ends.
+    pub session: SessionLimits,
+}
+
+/// Where a session ends, so that a dropped line costs little; the visit goes on in the next one.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionLimits {
+    /// Messages retrieved.
+    pub messages: usize,
+    /// Bytes retrieved, by LIST.
+    pub bytes: u64,
+    /// Time spent retrieving.
+    pub time: Duration,
 }
 
 /// Which of the messages that are there at the first visit are taken.

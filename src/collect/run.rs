@@ -18,7 +18,7 @@ use super::means::Means;
 use super::means::Memory;
 use super::plan::has_something_to_delete;
 use super::schedule;
-use super::schedule::Ended;
+use super::schedule::Pace;
 use super::schedule::Slots;
 use super::visit::visit;
 use crate::clock::Clock;
@@ -55,7 +55,9 @@ pub struct Collector {
 #[derive(Debug, Default)]
 struct Standing {
     memory: Memory,
-    failures: u32,
+    pace: Pace,
+    /// How long the last visit took.
+    took: Duration,
 }
 
 /// How visits ended.
@@ -119,10 +121,9 @@ impl Collector {
     pub async fn delete_what_may_go(&self, visits: &Visits) -> Result<Visits, SpoolError> {
         let mut mailboxes = Vec::new();
         for (index, mailbox) in self.config.mailboxes.iter().enumerate() {
-            let ready = visits.iter().any(|(name, visit)| {
-                *name == mailbox.name
-                    && visit.as_ref().is_ok_and(|report| report.login_delay.is_none_or(|delay| delay.is_zero()))
-            });
+            let ready = visits
+                .iter()
+                .any(|(name, visit)| *name == mailbox.name && visit.as_ref().is_ok_and(|report| !report.wants_delay()));
             if ready && has_something_to_delete(&self.spool.ledger(&mailbox.name).await?, mailbox, self.clock.now()) {
                 mailboxes.push(index);
             }
@@ -201,8 +202,9 @@ impl Collector {
         let started = self.clock.uptime();
         let means = Means { spool: self.spool.as_ref(), clock: &self.clock, metrics: &self.metrics };
         let result = visit(&mailbox, purpose, means, &mut standing.memory).await;
-        let took = self.clock.uptime().saturating_sub(started).as_secs_f64();
-        self.metrics.visit_seconds.with_label_values(&[mailbox.name.as_str()]).observe(took);
+        standing.took = self.clock.uptime().saturating_sub(started);
+        let seconds = standing.took.as_secs_f64();
+        self.metrics.visit_seconds.with_label_values(&[mailbox.name.as_str()]).observe(seconds);
         (index, standing, result)
     }
 
@@ -217,12 +219,11 @@ impl Collector {
         let Some(mailbox) = self.config.mailboxes.get(index) else { return Ok(()) };
         board.slots.free(&host(mailbox));
         self.tell(mailbox, result);
-        let ended = match result {
-            Ok(_) => Ended::Well,
-            Err(VisitError::Spool(error)) if error.is_fatal() => return Err(error.clone()),
-            Err(VisitError::Pop3(error)) if error.is_login_refused() => Ended::LoginRefused,
-            Err(_) => Ended::Failed,
-        };
+        if let Err(VisitError::Spool(error)) = result
+            && error.is_fatal()
+        {
+            return Err(error.clone());
+        }
         if let Err(VisitError::Pop3(Pop3Error::Desync { .. } | Pop3Error::Closed { .. } | Pop3Error::Io { .. })) =
             result
             && mailbox.server.pipelining != Pipelining::Off
@@ -233,10 +234,14 @@ impl Collector {
         if result.as_ref().is_ok_and(|report| report.refused == 0) {
             standing.memory.blamed.clear();
         }
-        standing.failures = if ended == Ended::Well { 0 } else { standing.failures.saturating_add(1) };
-        let delay = result.as_ref().ok().and_then(|report| report.login_delay);
-        let interval = schedule::interval(mailbox.poll_interval, delay);
-        let wait = schedule::wait(interval, ended, standing.failures, fastrand::f64());
+        let was_stopped = standing.pace.is_stopped();
+        standing.pace.note(mailbox.poll_interval, result);
+        let wait = standing.pace.wait(mailbox.poll_interval, standing.took, fastrand::f64());
+        let stopped = standing.pace.is_stopped();
+        self.metrics.stopped.with_label_values(&[mailbox.name.as_str()]).set(i64::from(stopped));
+        if stopped && !was_stopped {
+            tracing::error!(mailbox = %mailbox.name, next = ?wait, "the mailbox is stopped: mend the account or its password, and start pophook anew");
+        }
         board.due.push(Reverse((self.after(wait), index)));
         if let Some(place) = board.standing.get_mut(index) {
             *place = standing;
