@@ -112,8 +112,9 @@ impl App {
         spool.enrol(config.collect.mailboxes.iter().map(enrolment).collect()).await?;
         spool.keep_endpoints(config.deliver.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect()).await?;
         let results = collect::results();
+        let quirks = collect::Quirk::ALL.map(collect::Quirk::as_str);
         for mailbox in &config.collect.mailboxes {
-            metrics.collect.declare(&mailbox.name, &results);
+            metrics.collect.declare(&mailbox.name, &results, &quirks);
         }
         Ok(App { config, clock, metrics, spool })
     }

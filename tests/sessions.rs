@@ -98,3 +98,21 @@ fn messages_without_unique_ids_are_all_read_in_one_session() {
     stage.pophook.once().expect(0);
     assert_eq!((stage.retrieved(), stage.desk.count()), (vec![5], 5));
 }
+
+#[test]
+fn what_an_operator_should_know_of_a_server_is_told_by_check_in_the_log_once_and_as_a_metric() {
+    let stage = Stage::new("keep");
+    stage.server.set(Faults { capability: Some("EXPIRE 0"), ..Faults::default() });
+    let told = "the server may delete what was retrieved (EXPIRE 0)";
+    let checked = stage.pophook.command(&["check", "--online"]).expect(0);
+    assert!(checked.said().contains(told), "{}", checked.said());
+    let running = stage.pophook.start(&["run"]);
+    support::wait_for("three visits", || stage.server.times("QUIT") >= 4);
+    let metrics = stage.pophook.metrics();
+    running.terminate();
+    let ended = running.wait().expect(0);
+    for line in [r#"quirk="expire_0"} 1"#, r#"quirk="window"} 0"#] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    assert_eq!(ended.said().matches(told).count(), 1, "{}", ended.said());
+}

@@ -15,12 +15,11 @@ use super::log;
 use super::out;
 use crate::collect::Mailbox;
 use crate::collect::VisitError;
+use crate::collect::quirks;
 use crate::config::Config;
 use crate::deliver;
 use crate::pop3;
-use crate::pop3::Expire;
 use crate::pop3::Pop3Error;
-use crate::retention::OnServer;
 use crate::spool::EndpointRow;
 use crate::spool::Reading as _;
 use crate::spool::SpoolError;
@@ -131,17 +130,7 @@ async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), Pop3Error> {
     let mut session = pop3::connect(&mailbox.server).await?.login().await?;
     let listing = session.list().await?;
     let capabilities = session.capabilities();
-    let keeps = mailbox.retention.on_server == OnServer::Keep;
-    let mut warnings = Vec::new();
-    if keeps && capabilities.expire() == Some(Expire::Days(0)) {
-        warnings.push("the server lets nothing stay (EXPIRE 0), but on_server is keep".to_owned());
-    }
-    if keeps && listing.entries.iter().any(|entry| entry.unique_id.is_none()) {
-        warnings.push("messages without a unique-id are read anew at each visit, at most once an hour".to_owned());
-    }
-    if let Some(delay) = capabilities.login_delay().filter(|delay| *delay > mailbox.poll_interval) {
-        warnings.push(format!("the server wants {delay:?} between logins, but poll_interval is shorter"));
-    }
+    let warnings = quirks(mailbox, capabilities, &listing).iter().map(ToString::to_string).collect();
     let pipelining = if capabilities.has("PIPELINING") { ", PIPELINING" } else { "" };
     let said = format!("logged in, {} messages{pipelining}", listing.entries.len());
     session.quit().await?;

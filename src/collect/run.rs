@@ -20,23 +20,15 @@ use super::plan::has_something_to_delete;
 use super::schedule;
 use super::schedule::Pace;
 use super::schedule::Slots;
+use super::tell;
 use super::visit::visit;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
 use crate::metrics::CollectMetrics;
-use crate::pop3;
 use crate::pop3::Pipelining;
 use crate::pop3::Pop3Error;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
-
-/// The result label of a visit that succeeded.
-const RESULT_OK: &str = "ok";
-
-/// Every value of the label `result`.
-pub fn results() -> Vec<&'static str> {
-    [RESULT_OK, "spool", "visit_timeout", "no_unique_ids"].into_iter().chain(pop3::REASONS.iter().copied()).collect()
-}
 
 /// The collecting half.
 #[derive(Debug, Clone)]
@@ -141,7 +133,7 @@ impl Collector {
             let (index, _, result) = joined(ended)?;
             let Some(mailbox) = self.config.mailboxes.get(index) else { continue };
             board.slots.free(&host(mailbox));
-            self.tell(mailbox, &result);
+            tell::visit(mailbox, &self.metrics, &self.clock, &result);
             if let Err(VisitError::Spool(error)) = &result
                 && error.is_fatal()
             {
@@ -218,7 +210,7 @@ impl Collector {
     ) -> Result<(), SpoolError> {
         let Some(mailbox) = self.config.mailboxes.get(index) else { return Ok(()) };
         board.slots.free(&host(mailbox));
-        self.tell(mailbox, result);
+        tell::visit(mailbox, &self.metrics, &self.clock, result);
         if let Err(VisitError::Spool(error)) = result
             && error.is_fatal()
         {
@@ -234,52 +226,14 @@ impl Collector {
         if result.as_ref().is_ok_and(|report| report.refused == 0) {
             standing.memory.blamed.clear();
         }
-        let was_stopped = standing.pace.is_stopped();
         standing.pace.note(mailbox.poll_interval, result);
         let wait = standing.pace.wait(mailbox.poll_interval, standing.took, fastrand::f64());
-        let stopped = standing.pace.is_stopped();
-        self.metrics.stopped.with_label_values(&[mailbox.name.as_str()]).set(i64::from(stopped));
-        if stopped && !was_stopped {
-            tracing::error!(mailbox = %mailbox.name, next = ?wait, "the mailbox is stopped: mend the account or its password, and start pophook anew");
-        }
+        tell::stopped(mailbox, &self.metrics, standing.pace.is_stopped(), wait);
         board.due.push(Reverse((self.after(wait), index)));
         if let Some(place) = board.standing.get_mut(index) {
             *place = standing;
         }
         Ok(())
-    }
-
-    fn tell(&self, mailbox: &Mailbox, result: &Result<Report, VisitError>) {
-        let name = mailbox.name.as_str();
-        let label = result.as_ref().map_or_else(VisitError::reason, |_| RESULT_OK);
-        self.metrics.visits.with_label_values(&[name, label]).inc();
-        match result {
-            Ok(report) => {
-                self.metrics.last_success.with_label_values(&[name]).set(self.clock.now().as_second());
-                if report.is_quiet() {
-                    tracing::debug!(mailbox = name, listed = report.listed, "visit done, nothing new");
-                } else {
-                    let Report { listed, taken, known, expunged, oversize, skipped, left, .. } = report;
-                    tracing::info!(
-                        mailbox = name,
-                        listed,
-                        taken,
-                        known,
-                        expunged,
-                        oversize,
-                        skipped,
-                        left,
-                        "visit done"
-                    );
-                }
-            }
-            Err(error) => {
-                if let VisitError::Spool(_) = error {
-                    self.metrics.quit_withheld.with_label_values(&[name]).inc();
-                }
-                tracing::warn!(mailbox = name, reason = error.reason(), error = %error.chain(), "visit failed");
-            }
-        }
     }
 }
 

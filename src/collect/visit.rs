@@ -19,16 +19,16 @@ use super::intake::Taken;
 use super::means::Means;
 use super::means::Memory;
 use super::plan::Delete;
-use super::plan::Findings;
 use super::plan::Plan;
 use super::plan::deletable;
 use super::plan::held_back;
 use super::plan::may_delete_equal;
 use super::plan::plan;
+use super::quirk::quirks;
 use super::retrieve::retrieve;
+use super::tell;
 use crate::clock::Clock;
 use crate::ident::UniqueId;
-use crate::metrics::CollectMetrics;
 use crate::pop3;
 use crate::pop3::Listing;
 use crate::pop3::Transaction;
@@ -90,7 +90,8 @@ async fn converse(
     let Course { memory, report, .. } = course;
     plan.retrieve.retain(|take| take.unique_id.is_some() || !memory.too_large.contains(&(take.number, take.size)));
     plan.retrieve.sort_by_key(|take| (memory.blame_of(take.unique_id.as_ref()), take.unique_id.is_none()));
-    tell(mailbox, means.metrics, &plan.findings);
+    let quirks = quirks(mailbox, session.capabilities(), &listing);
+    tell::listing(mailbox, means.metrics, &plan.findings, &quirks);
     report.listed = listing.entries.len();
     report.login_delay = session.capabilities().login_delay();
     report.oversize += plan.observation.oversize.len();
@@ -216,24 +217,4 @@ fn equal_ones(taken: &[Taken], listing: &Listing, ledger: &Ledger, mailbox: &Mai
             && may_delete_equal(ledger, (&one.take, &one.content), mailbox, &held_back, clock.now())
     };
     taken.iter().filter(may_go).map(|one| Delete { number: one.take.number, key: one.accepted.key }).collect()
-}
-
-fn tell(mailbox: &Mailbox, metrics: &CollectMetrics, findings: &Findings) {
-    let name = [mailbox.name.as_str()];
-    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    metrics.maildrop_messages.with_label_values(&name).set(count(findings.listed));
-    metrics.without_unique_id.with_label_values(&name).set(count(findings.without_unique_id));
-    let first = |gauge: &prometheus::IntGaugeVec, on: bool| {
-        let gauge = gauge.with_label_values(&name);
-        let news = on && gauge.get() == 0;
-        gauge.set(i64::from(on));
-        news
-    };
-    if first(&metrics.uidl_reset, findings.flood) {
-        let held = findings.held;
-        tracing::error!(mailbox = %mailbox.name, held, "most unique-ids changed at once; if messages are held, settle it with `pophook mailbox reset`");
-    }
-    if first(&metrics.not_deleting, findings.not_deleting) {
-        tracing::error!(mailbox = %mailbox.name, "the server does not delete: it keeps what it was told to; the mailbox is treated as `keep`");
-    }
 }

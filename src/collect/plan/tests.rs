@@ -90,7 +90,7 @@ fn ledger(rows: impl IntoIterator<Item = LedgerRow>) -> Ledger {
 }
 
 /// A mailbox with this rule that takes messages of up to 1000 bytes.
-fn mailbox(on_server: OnServer) -> Mailbox {
+pub(in crate::collect) fn mailbox(on_server: OnServer) -> Mailbox {
     let name = MailboxName::parse("m").unwrap();
     Mailbox {
         name: name.clone(),
