@@ -111,10 +111,9 @@ impl App {
         };
         spool.enrol(config.collect.mailboxes.iter().map(enrolment).collect()).await?;
         spool.keep_endpoints(config.deliver.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect()).await?;
-        let results = collect::results();
         let quirks = collect::Quirk::ALL.map(collect::Quirk::as_str);
         for mailbox in &config.collect.mailboxes {
-            metrics.collect.declare(&mailbox.name, &results, &quirks);
+            metrics.collect.declare(&mailbox.name, &collect::RESULTS, &quirks);
         }
         Ok(App { config, clock, metrics, spool })
     }
@@ -175,12 +174,8 @@ impl App {
                 }
             });
         }
-        for mailbox in &self.config.collect.mailboxes {
-            tracing::info!(mailbox = %mailbox.name, every = ?mailbox.poll_interval, "mailbox");
-        }
-        for endpoint in &self.config.deliver.endpoints {
-            tracing::info!(endpoint = %endpoint.name, "endpoint");
-        }
+        let (mailboxes, endpoints) = (self.config.collect.mailboxes.len(), self.config.deliver.endpoints.len());
+        tracing::info!(mailboxes, endpoints, "starting");
         for row in self.spool.endpoints().await? {
             if let Some(held) = row.held {
                 let (endpoint, why, pending) = (&row.endpoint, held.as_str(), row.pending);

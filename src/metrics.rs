@@ -72,7 +72,7 @@ metrics! {
         /// Visits that ended, by result.
         visits: IntCounterVec ["mailbox", "result"] "pophook_visits_total";
         /// How long visits took, in seconds.
-        visit_seconds: HistogramVec ["mailbox"] "pophook_visit_duration_seconds" buckets EXCHANGE_BUCKETS;
+        visit_seconds: Histogram [] "pophook_visit_duration_seconds" buckets EXCHANGE_BUCKETS;
         /// When the last visit that succeeded ended, in Unix time; 0 before the first.
         last_success: IntGaugeVec ["mailbox"] "pophook_last_successful_visit_timestamp_seconds";
         /// Messages in the last complete listing.
@@ -193,7 +193,6 @@ impl CollectMetrics {
         for quirk in quirks {
             self.quirks.with_label_values(&[name, quirk]);
         }
-        self.visit_seconds.with_label_values(&[name]);
         for counter in [
             &self.retrieved,
             &self.retrieved_bytes,

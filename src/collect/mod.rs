@@ -33,11 +33,11 @@ use crate::retention;
 pub use quirk::Quirk;
 pub use quirk::quirks;
 pub use report::Purpose;
+pub use report::RESULTS;
 pub use report::Report;
 pub use report::VisitError;
 pub use run::Collector;
 pub use run::Visits;
-pub use tell::results;
 pub use visit::look;
 
 /// All mailboxes, and how many may be visited at once.

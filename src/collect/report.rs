@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use crate::pop3::Code;
 use crate::pop3::Pop3Error;
 use crate::spool::SpoolError;
 
@@ -57,6 +58,13 @@ impl Report {
     }
 }
 
+/// Every result of a visit, as a metric's label.
+pub const RESULTS: [&str; 8] =
+    [RESULT_OK, "spool", "too_long", "server", "login_refused", "busy", "tls", "unreachable"];
+
+/// The result of a visit that succeeded.
+pub(super) const RESULT_OK: &str = "ok";
+
 /// Why a visit ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum VisitError {
@@ -88,7 +96,7 @@ impl VisitError {
         causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }
 
-    /// The metric label.
+    /// One word for logs.
     pub fn reason(&self) -> &'static str {
         match self {
             VisitError::Pop3(error) => error.reason(),
@@ -96,6 +104,28 @@ impl VisitError {
             VisitError::Oversize => "too_large",
             VisitError::NoUniqueIds | VisitError::LostUniqueIds => "no_unique_ids",
             VisitError::TooLong(_) => "visit_timeout",
+        }
+    }
+
+    /// The metric's label: few of them, because each mailbox has them all.
+    pub fn result(&self) -> &'static str {
+        match self {
+            VisitError::Spool(_) => "spool",
+            VisitError::TooLong(_) => "too_long",
+            VisitError::Oversize | VisitError::NoUniqueIds | VisitError::LostUniqueIds => "server",
+            VisitError::Pop3(error) if error.is_login_refused() => "login_refused",
+            VisitError::Pop3(error) if error.code().is_some_and(Code::is_transient) => "busy",
+            VisitError::Pop3(error) => match error {
+                Pop3Error::Tls { .. } | Pop3Error::Certificates { .. } | Pop3Error::NoStls | Pop3Error::Injection => {
+                    "tls"
+                }
+                Pop3Error::Connect { .. }
+                | Pop3Error::Timeout { .. }
+                | Pop3Error::Closed { .. }
+                | Pop3Error::Io { .. }
+                | Pop3Error::QuitUnanswered { .. } => "unreachable",
+                _ => "server",
+            },
         }
     }
 }

@@ -9,17 +9,9 @@ use super::Report;
 use super::VisitError;
 use super::plan::Findings;
 use super::quirk::Quirk;
+use super::report::RESULT_OK;
 use crate::clock::Clock;
 use crate::metrics::CollectMetrics;
-use crate::pop3;
-
-/// The result label of a visit that succeeded.
-const RESULT_OK: &str = "ok";
-
-/// Every value of the label `result`.
-pub fn results() -> Vec<&'static str> {
-    [RESULT_OK, "spool", "visit_timeout", "no_unique_ids"].into_iter().chain(pop3::REASONS.iter().copied()).collect()
-}
 
 /// Sets a gauge to 0 or 1; tells whether it was 0 and is 1 now.
 fn is_news(gauge: &IntGauge, on: bool) -> bool {
@@ -71,7 +63,7 @@ pub(super) fn stopped(mailbox: &Mailbox, metrics: &CollectMetrics, stopped: bool
 /// How a visit ended.
 pub(super) fn visit(mailbox: &Mailbox, metrics: &CollectMetrics, clock: &Clock, result: &Result<Report, VisitError>) {
     let name = mailbox.name.as_str();
-    let label = result.as_ref().map_or_else(VisitError::reason, |_| RESULT_OK);
+    let label = result.as_ref().map_or_else(VisitError::result, |_| RESULT_OK);
     metrics.visits.with_label_values(&[name, label]).inc();
     match result {
         Ok(report) => {

@@ -34,7 +34,6 @@ pub use config::Pipelining;
 pub use config::Timeouts;
 pub use config::Tls;
 pub use error::Pop3Error;
-pub use error::REASONS;
 pub use error::Step;
 pub use listing::Entry;
 pub use listing::Listing;
