@@ -151,6 +151,24 @@ fn a_round_that_is_interrupted_has_left_something_to_do() {
 }
 
 #[test]
+fn the_log_tells_of_an_endpoint_and_not_of_each_mail() {
+    for (answer, news) in [
+        (Answer::Status(500), "the endpoint fails"),
+        (Answer::With(429, "retry-after", "60".to_owned()), "the endpoint asks to wait"),
+    ] {
+        let (_server, desk, pophook) = stage(&["a", "b", "c", "d", "e"]);
+        desk.set(answer);
+        let log = pophook.env("POPHOOK_LOG", "info").once().expect(2).stderr;
+        assert_eq!(log.lines().filter(|line| line.contains("endpoint=")).count(), 1, "{log}");
+        assert!(log.contains(news), "{log}");
+        if let Some((_, rest)) = log.split_once("until=") {
+            let until = rest.split_whitespace().next().unwrap();
+            assert_eq!(until.len(), "2026-01-31T12:00:00Z".len(), "{until}");
+        }
+    }
+}
+
+#[test]
 fn a_spool_that_is_none_is_named_with_a_remedy() {
     let (_server, _desk, pophook) = stage(&["a"]);
     std::fs::write(pophook.spool(), "no database. ".repeat(100)).unwrap();
