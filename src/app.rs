@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -22,10 +23,16 @@ use crate::deliver::Mode;
 use crate::deliver::Tally;
 use crate::metrics::Metrics;
 use crate::retention;
+use crate::spool::EndpointRow;
 use crate::spool::Enrolment;
 use crate::spool::Spool;
+use crate::spool::State;
+use crate::spool::Stats;
 use crate::spool::socket;
 use crate::spool::sqlite::Sqlite;
+
+/// How long the end waits for the spool to be written back into one file.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// Every room, built.
 #[derive(Debug)]
@@ -44,6 +51,39 @@ pub struct Round {
     pub visits: Visits,
     /// The attempts that were made.
     pub attempts: Tally,
+    /// What lies in the spool after it.
+    pub waiting: Waiting,
+}
+
+/// What waits in the spool, for another try or for a human.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Deliveries that are tried again by themselves.
+    pub pending: u64,
+    /// Deliveries of endpoints that are held, or that left the file.
+    pub held: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Messages that no rule matched.
+    pub unrouted: u64,
+    /// Messages that could not be parsed.
+    pub quarantined: u64,
+}
+
+impl Waiting {
+    /// Sums up what the spool counts and which endpoints are held.
+    fn of(stats: &Stats, endpoints: &[EndpointRow]) -> Waiting {
+        let held = endpoints.iter().filter(|row| row.held.is_some()).map(|row| row.pending).sum();
+        let pending: u64 = stats.pending.iter().map(|(_, count, _)| count).sum();
+        let count = |wanted| stats.messages.iter().filter(|(state, _)| *state == wanted).map(|(_, count)| count).sum();
+        Waiting {
+            pending: pending.saturating_sub(held),
+            held,
+            dead: stats.dead.iter().map(|(_, _, count)| count).sum(),
+            unrouted: count(State::Unrouted),
+            quarantined: count(State::Quarantined),
+        }
+    }
 }
 
 impl Round {
@@ -72,8 +112,9 @@ impl App {
         spool.enrol(config.collect.mailboxes.iter().map(enrolment).collect()).await?;
         spool.keep_endpoints(config.deliver.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect()).await?;
         let results = collect::results();
+        let quirks = collect::Quirk::ALL.map(collect::Quirk::as_str);
         for mailbox in &config.collect.mailboxes {
-            metrics.collect.declare(&mailbox.name, &results);
+            metrics.collect.declare(&mailbox.name, &results, &quirks);
         }
         Ok(App { config, clock, metrics, spool })
     }
@@ -101,6 +142,7 @@ impl App {
             Ok(drained) => drained?,
             Err(_) => tracing::warn!("grace is over; what was under way is done again at the next start"),
         }
+        self.close().await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -134,6 +176,12 @@ impl App {
         for endpoint in &self.config.deliver.endpoints {
             tracing::info!(endpoint = %endpoint.name, "endpoint");
         }
+        for row in self.spool.endpoints().await? {
+            if let Some(held) = row.held {
+                let (endpoint, why, pending) = (&row.endpoint, held.as_str(), row.pending);
+                tracing::warn!(%endpoint, why, pending, "the endpoint is held: see `pophook endpoint list`");
+            }
+        }
         let collector = self.collector();
         let (spool, clock, retention) = (Arc::clone(&self.spool), self.clock.clone(), self.config.retention);
         let token = || stop.clone();
@@ -152,6 +200,17 @@ impl App {
             ("command", Ok(()))
         });
         Ok(loops)
+    }
+
+    /// Leaves the spool in one file. That it could not be done costs nothing but the ease of copying it.
+    pub async fn close(&self) {
+        match tokio::time::timeout(CLOSE, self.spool.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the spool's newest changes stay in its -wal file"),
+            Err(_) => {
+                tracing::warn!("the spool's newest changes stay in its -wal file: writing them back took too long");
+            }
+        }
     }
 
     fn collector(&self) -> Collector {
@@ -188,7 +247,9 @@ impl App {
                 (Err(_), _) => {}
             }
         }
-        Ok(Round { visits, attempts })
+        let waiting = Waiting::of(&self.spool.stats().await?, &self.spool.endpoints().await?);
+        self.close().await;
+        Ok(Round { visits, attempts, waiting })
     }
 }
 

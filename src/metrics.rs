@@ -91,10 +91,12 @@ metrics! {
         retrieve_refused: IntCounterVec ["mailbox"] "pophook_retrievals_refused_total";
         /// Sessions that were dropped without QUIT because something retrieved was not durable.
         quit_withheld: IntCounterVec ["mailbox"] "pophook_sessions_without_quit_total";
+        /// 1 while the mailbox is stopped: its login was refused three times, or the server wants a human to look at it.
+        stopped: IntGaugeVec ["mailbox"] "pophook_mailbox_stopped";
         /// 1 while most known unique-ids of the mailbox are gone at once.
         uidl_reset: IntGaugeVec ["mailbox"] "pophook_uidl_reset";
-        /// 1 while the server keeps messages that it was told to delete.
-        not_deleting: IntGaugeVec ["mailbox"] "pophook_server_does_not_delete";
+        /// 1 while the server has a trait that the mailbox's rules should reckon with.
+        quirks: IntGaugeVec ["mailbox", "quirk"] "pophook_server_quirks";
         /// Messages in the last listing that had no usable unique-id.
         without_unique_id: IntGaugeVec ["mailbox"] "pophook_messages_without_unique_id";
     }
@@ -183,10 +185,13 @@ impl Metrics {
 
 impl CollectMetrics {
     /// Creates the label pairs of `mailbox`, so that they report zero from the start.
-    pub fn declare(&self, mailbox: &MailboxName, results: &[&str]) {
+    pub fn declare(&self, mailbox: &MailboxName, results: &[&str], quirks: &[&str]) {
         let name = mailbox.as_str();
         for result in results {
             self.visits.with_label_values(&[name, result]);
+        }
+        for quirk in quirks {
+            self.quirks.with_label_values(&[name, quirk]);
         }
         self.visit_seconds.with_label_values(&[name]);
         for counter in [
@@ -201,7 +206,7 @@ impl CollectMetrics {
             counter.with_label_values(&[name]);
         }
         for gauge in
-            [&self.last_success, &self.maildrop_messages, &self.uidl_reset, &self.not_deleting, &self.without_unique_id]
+            [&self.last_success, &self.maildrop_messages, &self.stopped, &self.uidl_reset, &self.without_unique_id]
         {
             gauge.with_label_values(&[name]);
         }
@@ -233,7 +238,7 @@ mod tests {
     #[test]
     fn every_metric_has_a_help_text_and_a_name_of_ours() {
         let metrics = Metrics::new().unwrap();
-        metrics.collect.declare(&MailboxName::parse("m").unwrap(), &["ok"]);
+        metrics.collect.declare(&MailboxName::parse("m").unwrap(), &["ok"], &["window"]);
         metrics.deliver.declare(&EndpointName::parse("e").unwrap(), &["delivered"], &["refused"]);
         for family in metrics.registry.gather() {
             assert!(!family.help().is_empty(), "{}", family.name());

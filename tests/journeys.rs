@@ -480,3 +480,24 @@ fn check_online_finds_a_wrong_password_and_retrieves_nothing() {
     assert!(ended.said().contains("alice") && !ended.said().contains("s3cret"), "{}", ended.said());
     assert_eq!((dovecot.count("alice"), pophook.spool().exists()), (1, false));
 }
+
+#[test]
+fn check_online_finds_a_folder_that_the_spool_cannot_lie_in_and_tells_of_held_endpoints() {
+    let dovecot = Dovecot::start(&["alice"]);
+    let receiver = Receiver::start();
+    put_plain(&dovecot, &["one"]);
+    let mailbox = || Mailbox::implicit(&dovecot, "alice");
+    let erp = || Endpoint::new("erp", &receiver.url());
+    let pophook = Pophook::new([mailbox()], [Endpoint::desk(&receiver), erp()]);
+    receiver.set(Answer::Status(500));
+    pophook.once().expect(2);
+    pophook.configure([mailbox().deliver_to(&["erp"])], [erp()], "");
+    let ended = pophook.once().expect(0);
+    assert!(ended.said().contains("1 held"), "{}", ended.said());
+    let ended = pophook.command(&["check", "--online"]).expect(0);
+    assert!(ended.said().contains("endpoint desk is held (removed), 1 wait"), "{}", ended.said());
+    let yaml = std::fs::read_to_string(pophook.config()).unwrap();
+    pophook.write_config(&yaml.replace("spool.db", "missing/spool.db"));
+    let ended = pophook.command(&["check", "--online"]).expect(2);
+    assert!(ended.said().contains("cannot write in") && ended.said().contains("missing"), "{}", ended.said());
+}

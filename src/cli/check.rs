@@ -1,9 +1,11 @@
 //! `pophook check`: all problems of the file at once, and what the servers say.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use rustix::fs::Access;
 use tokio::task::JoinSet;
 
 use super::ConfigFile;
@@ -13,20 +15,24 @@ use super::log;
 use super::out;
 use crate::collect::Mailbox;
 use crate::collect::VisitError;
+use crate::collect::quirks;
 use crate::config::Config;
 use crate::deliver;
 use crate::pop3;
-use crate::pop3::Expire;
 use crate::pop3::Pop3Error;
-use crate::retention::OnServer;
+use crate::spool::EndpointRow;
+use crate::spool::Reading as _;
+use crate::spool::SpoolError;
+use crate::spool::sqlite::Readers;
 
 /// A server that does not answer the check in this time is a finding.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Tells all problems of the configuration at once, and with --online what the servers say
 ///
-/// --online logs in to each mailbox and counts its messages (nothing is retrieved or deleted), and looks whether each
-/// endpoint can be reached; nothing is posted. Exit code 0: fine. 64: the file. 2: findings online.
+/// --online looks at the spool's folder, logs in to each mailbox and counts its messages (nothing is retrieved or
+/// deleted), and looks whether each endpoint can be reached; nothing is posted. Exit code 0: fine. 64: the file.
+/// 2: findings online.
 #[derive(Debug, Args)]
 pub(super) struct Check {
     #[command(flatten)]
@@ -57,11 +63,13 @@ impl Check {
 async fn online(config: Config) -> anyhow::Result<ExitCode> {
     let mut asked = JoinSet::new();
     for (index, mailbox) in config.collect.mailboxes.iter().cloned().enumerate() {
-        asked.spawn(async move { (0, index, ask_mailbox(&mailbox).await) });
+        asked.spawn(async move { (1, index, ask_mailbox(&mailbox).await) });
     }
     for (index, endpoint) in config.deliver.endpoints.iter().cloned().enumerate() {
-        asked.spawn(async move { (1, index, ask_endpoint(&endpoint).await) });
+        asked.spawn(async move { (2, index, ask_endpoint(&endpoint).await) });
     }
+    let spool = config.spool.path.clone();
+    asked.spawn(async move { (0, 0, look_at_spool(&spool).await) });
     let mut answers = asked.join_all().await;
     answers.sort_by_key(|(kind, index, _)| (*kind, *index));
     let mut fine = true;
@@ -79,6 +87,34 @@ async fn online(config: Config) -> anyhow::Result<ExitCode> {
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
 }
 
+async fn look_at_spool(path: &Path) -> Answer {
+    let name = "spool".to_owned();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Err(error) = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        let why =
+            format!("cannot write in {}: {error}; make the folder, or give it to pophook's user", folder.display());
+        return Answer { name, said: Err(why), warnings: Vec::new() };
+    }
+    if !path.exists() {
+        let said = format!("{} is made by the first `pophook run` or `pophook once`", path.display());
+        return Answer { name, said: Ok(said), warnings: Vec::new() };
+    }
+    match held_endpoints(path).await {
+        Ok(warnings) => Answer { name, said: Ok(path.display().to_string()), warnings },
+        Err(error) => Answer { name, said: Err(error.to_string()), warnings: Vec::new() },
+    }
+}
+
+async fn held_endpoints(path: &Path) -> Result<Vec<String>, SpoolError> {
+    let rows = Readers::open(path)?.endpoints().await?;
+    let tell = |row: EndpointRow| {
+        let why = row.held?.as_str();
+        let (endpoint, pending) = (row.endpoint, row.pending);
+        Some(format!("endpoint {endpoint} is held ({why}), {pending} wait: see `pophook endpoint list`"))
+    };
+    Ok(rows.into_iter().filter_map(tell).collect())
+}
+
 async fn ask_mailbox(mailbox: &Mailbox) -> Answer {
     let name = format!("mailbox {}", mailbox.name);
     let asked = tokio::time::timeout(PATIENCE, log_in(mailbox)).await;
@@ -94,17 +130,7 @@ async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), Pop3Error> {
     let mut session = pop3::connect(&mailbox.server).await?.login().await?;
     let listing = session.list().await?;
     let capabilities = session.capabilities();
-    let keeps = mailbox.retention.on_server == OnServer::Keep;
-    let mut warnings = Vec::new();
-    if keeps && capabilities.expire() == Some(Expire::Days(0)) {
-        warnings.push("the server lets nothing stay (EXPIRE 0), but on_server is keep".to_owned());
-    }
-    if keeps && listing.entries.iter().any(|entry| entry.unique_id.is_none()) {
-        warnings.push("messages without a unique-id are read anew at each visit, at most once an hour".to_owned());
-    }
-    if let Some(delay) = capabilities.login_delay().filter(|delay| *delay > mailbox.poll_interval) {
-        warnings.push(format!("the server wants {delay:?} between logins, but poll_interval is shorter"));
-    }
+    let warnings = quirks(mailbox, capabilities, &listing).iter().map(ToString::to_string).collect();
     let pipelining = if capabilities.has("PIPELINING") { ", PIPELINING" } else { "" };
     let said = format!("logged in, {} messages{pipelining}", listing.entries.len());
     session.quit().await?;

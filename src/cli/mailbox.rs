@@ -20,6 +20,9 @@ use crate::spool::Reading as _;
 #[derive(Debug, Subcommand)]
 pub(super) enum Mailbox {
     /// List mailboxes with the figures of their ledgers
+    ///
+    /// A listing that shows nothing new is noted once an hour; how fresh visits are, the metric
+    /// `pophook_last_successful_visit_timestamp_seconds` tells.
     List(List),
     /// Take messages after all that `start_from` skipped, at the next visit
     Take(Take),
@@ -103,7 +106,7 @@ impl List {
             rows.iter().try_for_each(out::json)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let mut table = out::table(["mailbox", "last listing", "taken", "skipped", "oversize", "changed ids"]);
+        let mut table = out::table(["mailbox", "listed (noted hourly)", "taken", "skipped", "oversize", "changed ids"]);
         for row in rows {
             let counts = [row.taken, row.skipped, row.oversize].map(|count| count.to_string());
             let mut cells = vec![row.mailbox, row.listed_at.unwrap_or_else(|| "never".to_owned())];

@@ -16,6 +16,7 @@ use super::log;
 use super::out;
 use crate::app::App;
 use crate::app::Round;
+use crate::app::Waiting;
 use crate::clock::Clock;
 use crate::collect;
 use crate::collect::Report;
@@ -33,7 +34,8 @@ const TICK: Duration = Duration::from_millis(200);
 ///
 /// Each delivery that is due is tried once. Then a second, short session deletes what this run delivered and retention
 /// releases; where a server wants a delay between logins, the next run does. Exit code 0: every mailbox was visited and
-/// nothing tried is left pending or dead. 2: something is left, safe in the spool. 1: fault. 64: configuration.
+/// nothing tried is left pending or dead. 2: something is left, safe in the spool. 1: fault. 64: configuration. What
+/// was not tried (held, not yet due, unrouted, dead before) does not change the code; the last line tells of it.
 ///
 /// In the table, `known` counts messages that were read and turned out to lie in the spool already, and `left` those
 /// that stay on the server without being taken: no room, too large, skipped, refused by the server, or waiting for
@@ -93,15 +95,22 @@ impl Once {
 
     fn show(&self, round: &Round) -> anyhow::Result<()> {
         self.show_visits(&round.visits, ["taken", "deleted"])?;
-        let attempts = &round.attempts;
+        let (attempts, waiting) = (&round.attempts, &round.waiting);
         if self.json {
             out::json(&json!({
                 "attempts": { "delivered": attempts.delivered, "deferred": attempts.deferred, "dead": attempts.dead },
                 "complete": round.is_complete(),
+                "waiting": {
+                    "pending": waiting.pending, "held": waiting.held, "dead": waiting.dead,
+                    "unrouted": waiting.unrouted, "quarantined": waiting.quarantined,
+                },
             }))?;
         } else {
             let (delivered, deferred, dead) = (attempts.delivered, attempts.deferred, attempts.dead);
             out::line(format!("{delivered} delivered, {deferred} deferred, {dead} dead").as_bytes())?;
+            if let Some(told) = told(waiting) {
+                out::line(told.as_bytes())?;
+            }
         }
         Ok(())
     }
@@ -118,7 +127,7 @@ impl Once {
             let mut cells = vec![mailbox.to_string()];
             match visit {
                 Ok(report) => {
-                    let left = report.left + report.refused + report.oversize + report.skipped;
+                    let left = report.left + report.refused + report.oversize + report.skipped + report.unreached;
                     let counts = [report.listed, report.taken, report.known, report.expunged, left];
                     cells.extend(counts.map(|count| count.to_string()));
                     cells.push(remark(report));
@@ -140,7 +149,7 @@ fn as_json(mailbox: &str, visit: &Result<Report, VisitError>) -> serde_json::Val
         Ok(report) => json!({
             "mailbox": mailbox, "result": "ok", "listed": report.listed, "taken": report.taken, "known": report.known,
             "deleted": report.expunged, "refused": report.refused, "oversize": report.oversize,
-            "skipped": report.skipped, "left": report.left,
+            "skipped": report.skipped, "left": report.left, "unreached": report.unreached,
         }),
         Err(error) => json!({ "mailbox": mailbox, "result": error.reason(), "error": error.chain() }),
     }
@@ -150,6 +159,7 @@ fn as_json(mailbox: &str, visit: &Result<Report, VisitError>) -> serde_json::Val
 fn remark(report: &Report) -> String {
     let reasons = [
         (report.left, "have no room in the spool or wait for `mailbox reset`"),
+        (report.unreached, "wait for the next visit"),
         (report.refused, "refused by the server"),
         (report.oversize, "too large"),
         (report.skipped, "skipped by start_from"),
@@ -157,6 +167,20 @@ fn remark(report: &Report) -> String {
     let told: Vec<String> =
         reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
     if told.is_empty() { "ok".to_owned() } else { told.join(", ") }
+}
+
+/// What lies in the spool, and where to look at it; nothing where nothing does.
+fn told(waiting: &Waiting) -> Option<String> {
+    let kinds = [
+        (waiting.pending, "pending"),
+        (waiting.held, "held (`pophook endpoint list`)"),
+        (waiting.dead, "dead"),
+        (waiting.unrouted, "unrouted"),
+        (waiting.quarantined, "quarantined"),
+    ];
+    let told: Vec<String> =
+        kinds.iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} {kind}")).collect();
+    (!told.is_empty()).then(|| format!("in the spool: {}; see `pophook spool list`", told.join(", ")))
 }
 
 /// Shows on a terminal how far a long round is; never returns.

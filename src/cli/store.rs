@@ -30,5 +30,9 @@ pub(super) async fn change(config: &ConfigFile, command: Command) -> anyhow::Res
     let spool = Sqlite::open(spool, Clock::system(), Metrics::new()?.spool)?;
     spool.enrol(mailboxes).await?;
     spool.keep_endpoints(endpoints).await?;
-    Ok(spool.change(command).await?)
+    let changed = spool.change(command).await?;
+    if let Err(error) = spool.close().await {
+        tracing::warn!(%error, "the spool's newest changes stay in its -wal file");
+    }
+    Ok(changed)
 }

@@ -1,19 +1,25 @@
 //! The visit: who is due, and what is taken from and deleted on the server.
 //!
 //! `run` visits each mailbox when it is due, under the caps; `visit` is one visit; `plan` decides what it does, `flood`
-//! and `schedule` what concerns them; `retrieve` and `intake` carry messages to the spool in committed groups.
+//! and `schedule` what concerns them; `retrieve` and `intake` carry messages to the spool in committed groups, `course`
+//! from one session to the next; `expunge` ends a session; `quirk` is what
+//! an operator should know of a server, and `tell` says it.
 //!
 //! This half ends when a message is committed. It never waits for an endpoint: servers drop idle sessions, and a
 //! maildrop is locked while a session holds it.
 
+mod course;
+mod expunge;
 mod flood;
 mod intake;
 mod means;
 mod plan;
+mod quirk;
 mod report;
 mod retrieve;
 mod run;
 mod schedule;
+mod tell;
 mod visit;
 
 use std::time::Duration;
@@ -24,12 +30,14 @@ use crate::ident::MailboxName;
 use crate::pop3;
 use crate::retention;
 
+pub use quirk::Quirk;
+pub use quirk::quirks;
 pub use report::Purpose;
 pub use report::Report;
 pub use report::VisitError;
 pub use run::Collector;
 pub use run::Visits;
-pub use run::results;
+pub use tell::results;
 pub use visit::look;
 
 /// All mailboxes, and how many may be visited at once.
@@ -64,6 +72,19 @@ pub struct Mailbox {
     pub dedupe: Dedupe,
     /// The longest that one visit may take.
     pub visit_timeout: Duration,
+    /// Where one of its sessions ends.
+    pub session: SessionLimits,
+}
+
+/// Where a session ends, so that a dropped line costs little; the visit goes on in the next one.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionLimits {
+    /// Messages retrieved.
+    pub messages: usize,
+    /// Bytes retrieved, by LIST.
+    pub bytes: u64,
+    /// Time spent retrieving.
+    pub time: Duration,
 }
 
 /// Which of the messages that are there at the first visit are taken.

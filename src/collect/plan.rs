@@ -291,4 +291,4 @@ impl From<&Take> for pop3::Wanted {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

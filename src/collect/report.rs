@@ -34,6 +34,8 @@ pub struct Report {
     pub skipped: usize,
     /// New messages that stay on the server because the spool has no room, or a flood is unresolved.
     pub left: usize,
+    /// New messages that the visit's sessions did not come to; the next visit goes on with them.
+    pub unreached: usize,
     /// The delay that the server wants between two logins.
     pub login_delay: Option<Duration>,
 }
@@ -41,7 +43,12 @@ pub struct Report {
 impl Report {
     /// Whether nothing new was left on the server against its mailbox's rules.
     pub fn is_complete(&self) -> bool {
-        self.left == 0 && self.refused == 0
+        self.left + self.refused + self.unreached == 0
+    }
+
+    /// Whether the server wants a delay between two logins.
+    pub fn wants_delay(&self) -> bool {
+        self.login_delay.is_some_and(|delay| !delay.is_zero())
     }
 
     /// Whether the visit changed nothing.

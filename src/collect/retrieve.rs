@@ -1,19 +1,20 @@
 //! Retrieves what the plan names, stretch by stretch, as long as the spool has room.
 
+use std::iter::Peekable;
+
 use super::Mailbox;
-use super::Report;
+use super::SessionLimits;
 use super::VisitError;
+use super::course::Course;
 use super::intake::Intake;
 use super::intake::Taken;
 use super::means::Means;
-use super::means::Memory;
 use super::plan::Take;
 use crate::metrics::CollectMetrics;
 use crate::pop3;
 use crate::pop3::Pop3Error;
 use crate::pop3::Retrieved;
 use crate::pop3::Transaction;
-use crate::spool::Known;
 use crate::spool::Oversize;
 use crate::spool::Room;
 
@@ -22,35 +23,52 @@ const STRETCH_MESSAGES: usize = 500;
 /// Bytes, by LIST, between two looks at the room that is left.
 const STRETCH_BYTES: u64 = 64 << 20;
 
-/// Retrieves stretch by stretch, as long as there is room. What arrived whole is durable when this returns, even where
-/// it returns an error.
+/// Retrieves stretch by stretch, as long as there is room and the session's limits allow. What arrived whole is durable
+/// when this returns, even where it returns an error.
 pub(super) async fn retrieve(
     session: &mut Transaction,
     wanted: Vec<Take>,
     mailbox: &Mailbox,
     means: Means<'_>,
-    memory: &mut Memory,
-    report: &mut Report,
+    course: &mut Course<'_>,
 ) -> Result<Vec<Taken>, VisitError> {
     let mut taken = Vec::new();
     let mut left = wanted.into_iter().peekable();
-    while left.peek().is_some() {
+    let (mut allowed, began) = (mailbox.session, means.clock.uptime());
+    while let Some(next) = left.peek() {
+        let over = means.clock.uptime().saturating_sub(began) >= allowed.time || allowed.is_spent();
+        // Without a unique-id they would all be read again by the next session.
+        if over && next.unique_id.is_some() {
+            course.leave(left.collect());
+            break;
+        }
         if means.spool.room(&mailbox.name).await? != Room::Free {
-            report.left += left.len();
+            course.report.left += left.len();
             tracing::warn!(mailbox = %mailbox.name, messages = left.len(), "the spool has no room; they stay on the server");
             break;
         }
-        let stretch = stretch(&mut left);
-        taken.extend(retrieve_stretch(session, stretch, mailbox, means, memory, report).await?);
+        let stretch = stretch(&mut left, &mut allowed);
+        taken.extend(retrieve_stretch(session, stretch, mailbox, means, course).await?);
     }
     Ok(taken)
 }
 
-fn stretch(left: &mut impl Iterator<Item = Take>) -> Vec<Take> {
+impl SessionLimits {
+    fn is_spent(&self) -> bool {
+        self.messages == 0 || self.bytes == 0
+    }
+}
+
+/// The next messages; takes them from what is `allowed`.
+fn stretch(left: &mut Peekable<impl Iterator<Item = Take>>, allowed: &mut SessionLimits) -> Vec<Take> {
     let (mut stretch, mut bytes) = (Vec::new(), 0);
     while stretch.len() < STRETCH_MESSAGES && bytes < STRETCH_BYTES {
-        let Some(take) = left.next() else { break };
-        bytes += take.size.unwrap_or_default();
+        let fits = |take: &Take| !allowed.is_spent() || take.unique_id.is_none();
+        let Some(take) = left.next_if(fits) else { break };
+        let size = take.size.unwrap_or_default();
+        bytes += size;
+        allowed.messages = allowed.messages.saturating_sub(1);
+        allowed.bytes = allowed.bytes.saturating_sub(size);
         stretch.push(take);
     }
     stretch
@@ -61,42 +79,40 @@ async fn retrieve_stretch(
     stretch: Vec<Take>,
     mailbox: &Mailbox,
     means: Means<'_>,
-    memory: &mut Memory,
-    report: &mut Report,
+    course: &mut Course<'_>,
 ) -> Result<Vec<Taken>, VisitError> {
     let mut intake = Intake::new(mailbox, means.spool, means.metrics);
     let wanted = stretch.iter().map(pop3::Wanted::from).collect();
     let mut retrieval = session.retrieve(wanted, mailbox.max_message_size);
     let mut expected = stretch.into_iter().peekable();
     let ended = loop {
-        memory.receiving = expected.peek().and_then(|take| take.unique_id.clone());
+        course.memory.receiving = expected.peek().and_then(|take| take.unique_id.clone());
         match retrieval.next().await {
             Ok(None) => break None,
             Ok(Some(retrieved)) => {
                 let Some(take) = expected.next() else { break None };
                 match retrieved {
                     Retrieved::Message { raw, .. } => intake.push(take, raw).await?,
-                    Retrieved::Refused { .. } => refused(&take, mailbox, means.metrics, memory, report),
+                    Retrieved::Refused { .. } => refused(&take, mailbox, means.metrics, course),
                 }
             }
             Err(error) => break Some((error, expected.next())),
         }
     };
-    memory.receiving = None;
+    course.memory.receiving = None;
     // What arrived whole is worth keeping, however the session went on.
     let taken = intake.settle().await?;
-    report.taken += taken.iter().filter(|taken| taken.accepted.known == Known::New).count();
-    report.known += taken.iter().filter(|taken| taken.accepted.known != Known::New).count();
+    course.note(&taken);
     match ended {
         None => Ok(taken),
-        Some((error, blamed)) => Err(blame(error, blamed, mailbox, means, memory, report).await?),
+        Some((error, blamed)) => Err(blame(error, blamed, mailbox, means, course).await?),
     }
 }
 
-fn refused(take: &Take, mailbox: &Mailbox, metrics: &CollectMetrics, memory: &mut Memory, report: &mut Report) {
-    report.refused += 1;
+fn refused(take: &Take, mailbox: &Mailbox, metrics: &CollectMetrics, course: &mut Course<'_>) {
+    course.report.refused += 1;
     metrics.retrieve_refused.with_label_values(&[mailbox.name.as_str()]).inc();
-    take.unique_id.iter().for_each(|id| memory.blame(id.clone()));
+    take.unique_id.iter().for_each(|id| course.memory.blame(id.clone()));
     tracing::warn!(mailbox = %mailbox.name, number = take.number, "the server refused to hand out a message; the others go on");
 }
 
@@ -106,16 +122,15 @@ async fn blame(
     take: Option<Take>,
     mailbox: &Mailbox,
     means: Means<'_>,
-    memory: &mut Memory,
-    report: &mut Report,
+    course: &mut Course<'_>,
 ) -> Result<VisitError, VisitError> {
     let Some(take) = take else { return Ok(error.into()) };
     let Some(unique_id) = take.unique_id else {
         if let Pop3Error::TooLarge { .. } = error {
             // No row could name it; it is passed over while this process lives.
             tracing::warn!(mailbox = %mailbox.name, number = take.number, "a message without a unique-id is too large");
-            memory.too_large.insert((take.number, take.size));
-            report.oversize += 1;
+            course.memory.too_large.insert((take.number, take.size));
+            course.report.oversize += 1;
             return Ok(VisitError::Oversize);
         }
         return Ok(error.into());
@@ -124,9 +139,9 @@ async fn blame(
         let size = limit.saturating_add(1);
         means.spool.oversize(&mailbox.name, Oversize { unique_id, size, limit }).await?;
         means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc();
-        report.oversize += 1;
+        course.report.oversize += 1;
         return Ok(VisitError::Oversize);
     }
-    memory.blame(unique_id);
+    course.memory.blame(unique_id);
     Ok(error.into())
 }

@@ -18,25 +18,17 @@ use super::means::Means;
 use super::means::Memory;
 use super::plan::has_something_to_delete;
 use super::schedule;
-use super::schedule::Ended;
+use super::schedule::Pace;
 use super::schedule::Slots;
+use super::tell;
 use super::visit::visit;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
 use crate::metrics::CollectMetrics;
-use crate::pop3;
 use crate::pop3::Pipelining;
 use crate::pop3::Pop3Error;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
-
-/// The result label of a visit that succeeded.
-const RESULT_OK: &str = "ok";
-
-/// Every value of the label `result`.
-pub fn results() -> Vec<&'static str> {
-    [RESULT_OK, "spool", "visit_timeout", "no_unique_ids"].into_iter().chain(pop3::REASONS.iter().copied()).collect()
-}
 
 /// The collecting half.
 #[derive(Debug, Clone)]
@@ -55,7 +47,9 @@ pub struct Collector {
 #[derive(Debug, Default)]
 struct Standing {
     memory: Memory,
-    failures: u32,
+    pace: Pace,
+    /// How long the last visit took.
+    took: Duration,
 }
 
 /// How visits ended.
@@ -119,10 +113,9 @@ impl Collector {
     pub async fn delete_what_may_go(&self, visits: &Visits) -> Result<Visits, SpoolError> {
         let mut mailboxes = Vec::new();
         for (index, mailbox) in self.config.mailboxes.iter().enumerate() {
-            let ready = visits.iter().any(|(name, visit)| {
-                *name == mailbox.name
-                    && visit.as_ref().is_ok_and(|report| report.login_delay.is_none_or(|delay| delay.is_zero()))
-            });
+            let ready = visits
+                .iter()
+                .any(|(name, visit)| *name == mailbox.name && visit.as_ref().is_ok_and(|report| !report.wants_delay()));
             if ready && has_something_to_delete(&self.spool.ledger(&mailbox.name).await?, mailbox, self.clock.now()) {
                 mailboxes.push(index);
             }
@@ -140,7 +133,7 @@ impl Collector {
             let (index, _, result) = joined(ended)?;
             let Some(mailbox) = self.config.mailboxes.get(index) else { continue };
             board.slots.free(&host(mailbox));
-            self.tell(mailbox, &result);
+            tell::visit(mailbox, &self.metrics, &self.clock, &result);
             if let Err(VisitError::Spool(error)) = &result
                 && error.is_fatal()
             {
@@ -201,8 +194,9 @@ impl Collector {
         let started = self.clock.uptime();
         let means = Means { spool: self.spool.as_ref(), clock: &self.clock, metrics: &self.metrics };
         let result = visit(&mailbox, purpose, means, &mut standing.memory).await;
-        let took = self.clock.uptime().saturating_sub(started).as_secs_f64();
-        self.metrics.visit_seconds.with_label_values(&[mailbox.name.as_str()]).observe(took);
+        standing.took = self.clock.uptime().saturating_sub(started);
+        let seconds = standing.took.as_secs_f64();
+        self.metrics.visit_seconds.with_label_values(&[mailbox.name.as_str()]).observe(seconds);
         (index, standing, result)
     }
 
@@ -216,13 +210,12 @@ impl Collector {
     ) -> Result<(), SpoolError> {
         let Some(mailbox) = self.config.mailboxes.get(index) else { return Ok(()) };
         board.slots.free(&host(mailbox));
-        self.tell(mailbox, result);
-        let ended = match result {
-            Ok(_) => Ended::Well,
-            Err(VisitError::Spool(error)) if error.is_fatal() => return Err(error.clone()),
-            Err(VisitError::Pop3(error)) if error.is_login_refused() => Ended::LoginRefused,
-            Err(_) => Ended::Failed,
-        };
+        tell::visit(mailbox, &self.metrics, &self.clock, result);
+        if let Err(VisitError::Spool(error)) = result
+            && error.is_fatal()
+        {
+            return Err(error.clone());
+        }
         if let Err(VisitError::Pop3(Pop3Error::Desync { .. } | Pop3Error::Closed { .. } | Pop3Error::Io { .. })) =
             result
             && mailbox.server.pipelining != Pipelining::Off
@@ -233,48 +226,14 @@ impl Collector {
         if result.as_ref().is_ok_and(|report| report.refused == 0) {
             standing.memory.blamed.clear();
         }
-        standing.failures = if ended == Ended::Well { 0 } else { standing.failures.saturating_add(1) };
-        let delay = result.as_ref().ok().and_then(|report| report.login_delay);
-        let interval = schedule::interval(mailbox.poll_interval, delay);
-        let wait = schedule::wait(interval, ended, standing.failures, fastrand::f64());
+        standing.pace.note(mailbox.poll_interval, result);
+        let wait = standing.pace.wait(mailbox.poll_interval, standing.took, fastrand::f64());
+        tell::stopped(mailbox, &self.metrics, standing.pace.is_stopped(), wait);
         board.due.push(Reverse((self.after(wait), index)));
         if let Some(place) = board.standing.get_mut(index) {
             *place = standing;
         }
         Ok(())
-    }
-
-    fn tell(&self, mailbox: &Mailbox, result: &Result<Report, VisitError>) {
-        let name = mailbox.name.as_str();
-        let label = result.as_ref().map_or_else(VisitError::reason, |_| RESULT_OK);
-        self.metrics.visits.with_label_values(&[name, label]).inc();
-        match result {
-            Ok(report) => {
-                self.metrics.last_success.with_label_values(&[name]).set(self.clock.now().as_second());
-                if report.is_quiet() {
-                    tracing::debug!(mailbox = name, listed = report.listed, "visit done, nothing new");
-                } else {
-                    let Report { listed, taken, known, expunged, oversize, skipped, left, .. } = report;
-                    tracing::info!(
-                        mailbox = name,
-                        listed,
-                        taken,
-                        known,
-                        expunged,
-                        oversize,
-                        skipped,
-                        left,
-                        "visit done"
-                    );
-                }
-            }
-            Err(error) => {
-                if let VisitError::Spool(_) = error {
-                    self.metrics.quit_withheld.with_label_values(&[name]).inc();
-                }
-                tracing::warn!(mailbox = name, reason = error.reason(), error = %error.chain(), "visit failed");
-            }
-        }
     }
 }
 

@@ -3,12 +3,28 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::Report;
+use super::VisitError;
+use crate::pop3::Code;
+
 /// The first wait after a login that was refused: providers ban addresses that keep trying.
 const AFTER_REFUSED_LOGIN: Duration = Duration::from_secs(5 * 60);
+/// So many refusals in a row, and the mailbox is stopped:
+const REFUSALS_MAX: u32 = 3;
+/// it is tried once in so long, for passwords that are mended on the server.
+const WHILE_STOPPED: Duration = Duration::from_secs(6 * 3600);
+/// The first wait for what goes away by itself, such as another session's lock on the maildrop.
+const WHILE_BUSY: Duration = Duration::from_secs(15);
+/// The longest wait for that.
+const BUSY_MAX: Duration = Duration::from_secs(5 * 60);
 /// The longest wait after failures, unless the interval itself is longer.
 const WAIT_MAX: Duration = Duration::from_secs(30 * 60);
 /// The longest delay between logins that a server is believed.
 const LOGIN_DELAY_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The least delay that is learned from a server that tells none.
+const LEARNED_MIN: Duration = Duration::from_secs(60);
+/// The longest one.
+const LEARNED_MAX: Duration = Duration::from_secs(3600);
 /// Part of each wait that chance adds, so that mailboxes do not march in step.
 const JITTER: f64 = 0.1;
 /// First visits are spread over this much for each mailbox.
@@ -17,28 +33,107 @@ const SPREAD_EACH: Duration = Duration::from_millis(20);
 /// How a visit ended, as far as the next one is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
+    /// All was done.
     Well,
-    Failed,
+    /// It was cut short; the rest is for the next one.
+    Unfinished,
+    /// The server said that it will be able later: `[IN-USE]`, `[SYS/TEMP]`.
+    Busy,
+    /// `[LOGIN-DELAY]`: the last login was too short ago.
+    TooSoon,
+    /// The credentials were refused.
     LoginRefused,
+    /// `[SYS/PERM]`: somebody must do something about the account.
+    NeedsHuman,
+    /// Anything else.
+    Failed,
 }
 
-/// The time between two visits: a server that wants a longer delay between logins gets it, within reason.
-pub(super) fn interval(configured: Duration, login_delay: Option<Duration>) -> Duration {
-    configured.max(login_delay.unwrap_or_default().min(LOGIN_DELAY_MAX))
+impl Ended {
+    pub(super) fn of(result: &Result<Report, VisitError>) -> Ended {
+        match result {
+            Ok(report) if report.unreached > 0 => Ended::Unfinished,
+            Ok(_) => Ended::Well,
+            Err(VisitError::Pop3(error)) if error.is_login_refused() => Ended::LoginRefused,
+            Err(VisitError::Pop3(error)) => match error.code() {
+                Some(Code::InUse | Code::SysTemp) => Ended::Busy,
+                Some(Code::LoginDelay) => Ended::TooSoon,
+                Some(Code::SysPerm) => Ended::NeedsHuman,
+                Some(Code::Auth) | None => Ended::Failed,
+            },
+            Err(_) => Ended::Failed,
+        }
+    }
 }
 
-/// The wait from the start of one visit to the start of the next. `chance` is from 0 to 1.
-pub(super) fn wait(interval: Duration, ended: Ended, failures: u32, chance: f64) -> Duration {
-    let doubled = |first: Duration| {
-        let times = 2u32.saturating_pow(failures.saturating_sub(1));
-        first.saturating_mul(times).min(WAIT_MAX.max(interval))
-    };
-    let wait = match ended {
-        Ended::Well => interval,
-        Ended::Failed => doubled(interval),
-        Ended::LoginRefused => doubled(AFTER_REFUSED_LOGIN.max(interval)),
-    };
-    wait.mul_f64(1.0 + JITTER * chance)
+/// What the visits so far say of when the next one may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// Visits in a row that ended in the same bad way.
+    failures: u32,
+    /// Refused logins since one was accepted.
+    refusals: u32,
+    last: Option<Ended>,
+    /// The delay between two logins that the server announced.
+    announced: Duration,
+    /// The delay that it enforced without announcing it.
+    learned: Duration,
+}
+
+impl Pace {
+    /// Notes how a visit of a mailbox with this interval ended.
+    pub(super) fn note(&mut self, configured: Duration, result: &Result<Report, VisitError>) {
+        let ended = Ended::of(result);
+        let again = self.last.replace(ended) == Some(ended);
+        self.failures = match ended {
+            Ended::Well | Ended::Unfinished => 0,
+            _ if again => self.failures.saturating_add(1),
+            _ => 1,
+        };
+        self.refusals = match ended {
+            Ended::LoginRefused => self.refusals.saturating_add(1),
+            // Nothing is known of the credentials.
+            Ended::Failed | Ended::NeedsHuman => self.refusals,
+            Ended::Well | Ended::Unfinished | Ended::Busy | Ended::TooSoon => 0,
+        };
+        if let Ok(report) = result {
+            self.announced = report.login_delay.unwrap_or_default().min(LOGIN_DELAY_MAX);
+        }
+        if ended == Ended::TooSoon {
+            self.learned = self.interval(configured).saturating_mul(2).clamp(LEARNED_MIN, LEARNED_MAX);
+        }
+    }
+
+    /// The time between two logins: a server that wants a longer delay gets it, within reason.
+    pub(super) fn interval(&self, configured: Duration) -> Duration {
+        configured.max(self.announced).max(self.learned)
+    }
+
+    /// Whether the mailbox is tried only now and then, until somebody mends it.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.refusals >= REFUSALS_MAX || self.last == Some(Ended::NeedsHuman)
+    }
+
+    /// The wait from the end of a visit that began `ago` to the start of the next. `chance` is from 0 to 1.
+    pub(super) fn wait(&self, configured: Duration, ago: Duration, chance: f64) -> Duration {
+        let interval = self.interval(configured);
+        let doubled = |first: Duration, most: Duration, times: u32| {
+            first.saturating_mul(2u32.saturating_pow(times.saturating_sub(1))).min(most.max(first))
+        };
+        let wait = match self.last {
+            _ if self.is_stopped() => WHILE_STOPPED.max(interval),
+            // The delay counts from the last login, which was some time after the visit's start.
+            None | Some(Ended::Well) => configured.saturating_sub(ago).max(self.announced).max(self.learned),
+            Some(Ended::Unfinished) => self.announced.max(self.learned),
+            Some(Ended::Busy) => doubled(WHILE_BUSY, BUSY_MAX, self.failures).max(self.announced).max(self.learned),
+            Some(Ended::TooSoon) => interval,
+            Some(Ended::LoginRefused | Ended::NeedsHuman) => {
+                doubled(AFTER_REFUSED_LOGIN.max(interval), WAIT_MAX, self.refusals)
+            }
+            Some(Ended::Failed) => doubled(interval, WAIT_MAX, self.failures),
+        };
+        wait.mul_f64(1.0 + JITTER * chance)
+    }
 }
 
 /// The wait before the first visit of one of `mailboxes`: no thundering herd at start.
@@ -87,32 +182,86 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pop3::Pop3Error;
 
-    fn check(ended: Ended, failures: u32, chance: f64, expected_seconds: f64) {
-        let wait = wait(Duration::from_secs(60), ended, failures, chance);
-        assert!((wait.as_secs_f64() - expected_seconds).abs() < 0.001, "{ended:?} {failures}: {wait:?}");
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn refused(code: Option<Code>) -> Result<Report, VisitError> {
+        Err(Pop3Error::LoginRefused { code, text: String::new() }.into())
+    }
+
+    fn well(login_delay: u64, unreached: usize) -> Result<Report, VisitError> {
+        Ok(Report { login_delay: Some(Duration::from_secs(login_delay)), unreached, ..Report::default() })
+    }
+
+    /// The waits in seconds after each of these visits, of 10 seconds each, to a mailbox that is due every minute.
+    fn check(visits: &[Result<Report, VisitError>], expected: &[u64]) {
+        let mut pace = Pace::default();
+        let waits: Vec<u64> = visits
+            .iter()
+            .map(|result| {
+                pace.note(MINUTE, result);
+                pace.wait(MINUTE, Duration::from_secs(10), 0.0).as_secs()
+            })
+            .collect();
+        assert_eq!(waits, expected, "{visits:?}");
     }
 
     #[test]
-    fn failures_double_the_wait_and_a_refused_login_is_not_hammered() {
-        check(Ended::Well, 0, 0.0, 60.0);
-        check(Ended::Well, 0, 1.0, 66.0);
-        check(Ended::Failed, 1, 0.0, 60.0);
-        check(Ended::Failed, 2, 0.0, 120.0);
-        check(Ended::Failed, 99, 0.0, 1800.0);
-        check(Ended::LoginRefused, 1, 0.0, 300.0);
-        check(Ended::LoginRefused, 2, 0.0, 600.0);
-        check(Ended::LoginRefused, 99, 0.0, 1800.0);
+    fn the_interval_is_from_start_to_start() {
+        check(&[well(0, 0), well(0, 0)], &[50, 50]);
+    }
+
+    #[test]
+    fn what_was_not_reached_is_next_as_soon_as_the_server_allows() {
+        check(&[well(0, 5), well(300, 5)], &[0, 300]);
+    }
+
+    #[test]
+    fn failures_double_the_wait_until_one_goes_well() {
+        let failed = || Err(VisitError::TooLong(MINUTE));
+        check(&[failed(), failed(), failed(), well(0, 0), failed()], &[60, 120, 240, 50, 60]);
+        check(&std::iter::repeat_with(failed).take(7).collect::<Vec<_>>(), &[60, 120, 240, 480, 960, 1800, 1800]);
+    }
+
+    #[test]
+    fn a_refused_login_is_tried_three_times_and_then_hardly_ever() {
+        let auth = || refused(Some(Code::Auth));
+        check(&[auth(), refused(None), auth(), auth()], &[300, 600, 6 * 3600, 6 * 3600]);
+        check(&[auth(), auth(), well(0, 0), auth()], &[300, 600, 50, 300]);
+        check(&[auth(), auth(), refused(Some(Code::InUse)), auth()], &[300, 600, 15, 300]);
+        let failed = || Err(VisitError::TooLong(MINUTE));
+        check(&[auth(), failed(), auth(), failed(), auth(), failed()], &[300, 60, 600, 60, 6 * 3600, 6 * 3600]);
+        check(&[refused(Some(Code::SysPerm))], &[6 * 3600]);
+    }
+
+    #[test]
+    fn what_goes_away_by_itself_is_tried_again_soon() {
+        let busy = || refused(Some(Code::InUse));
+        check(&std::iter::repeat_with(busy).take(7).collect::<Vec<_>>(), &[15, 30, 60, 120, 240, 300, 300]);
+        check(&[refused(Some(Code::SysTemp)), well(300, 0), refused(Some(Code::SysTemp))], &[15, 300, 300]);
     }
 
     #[test]
     fn a_server_gets_the_delay_between_logins_that_it_asks_for_within_reason() {
-        let seconds = Duration::from_secs;
-        for (asked, expected) in [(None, 60), (Some(0), 60), (Some(300), 300), (Some(u64::MAX), 86_400)] {
-            let interval = interval(seconds(60), asked.map(seconds));
-            assert_eq!(interval, seconds(expected));
-            assert!(wait(interval, Ended::Failed, 99, 1.0) >= interval);
-        }
+        check(&[well(300, 0), Err(VisitError::TooLong(MINUTE)), well(0, 0)], &[300, 300, 50]);
+        check(&[well(u64::MAX, 0)], &[24 * 3600]);
+    }
+
+    #[test]
+    fn a_delay_that_is_enforced_and_not_announced_is_learned() {
+        let soon = || refused(Some(Code::LoginDelay));
+        check(&[soon(), well(0, 0), soon(), well(0, 0)], &[120, 120, 240, 240]);
+        check(
+            &std::iter::repeat_with(soon).take(8).collect::<Vec<_>>()[..],
+            &[120, 240, 480, 960, 1920, 3600, 3600, 3600],
+        );
+    }
+
+    #[test]
+    fn chance_only_adds() {
+        let pace = Pace::default();
+        assert_eq!(pace.wait(MINUTE, Duration::ZERO, 1.0), Duration::from_secs(66));
     }
 
     #[test]

@@ -13,56 +13,62 @@ use super::Purpose;
 use super::Report;
 use super::StartFrom;
 use super::VisitError;
+use super::course::Course;
+use super::expunge::expunge;
 use super::intake::Taken;
 use super::means::Means;
 use super::means::Memory;
 use super::plan::Delete;
-use super::plan::Findings;
 use super::plan::Plan;
 use super::plan::deletable;
 use super::plan::held_back;
 use super::plan::may_delete_equal;
 use super::plan::plan;
+use super::quirk::quirks;
 use super::retrieve::retrieve;
+use super::tell;
 use crate::clock::Clock;
 use crate::ident::UniqueId;
-use crate::metrics::CollectMetrics;
 use crate::pop3;
 use crate::pop3::Listing;
-use crate::pop3::Pop3Error;
 use crate::pop3::Transaction;
 use crate::spool::Known;
 use crate::spool::Ledger;
-use crate::spool::LedgerKey;
 use crate::spool::Reading;
 
-/// Messages that are marked in one go.
-const DELE_AT_ONCE: usize = 500;
-/// After so long a session marks no more, and ends with QUIT.
-const DELE_TIME: Duration = Duration::from_secs(60);
 /// An unchanged listing is written down at most this often.
 const LISTING_NOTED_EVERY: Duration = Duration::from_secs(3600);
 
-/// Visits `mailbox` once.
+/// Visits `mailbox` once, in as many sessions as its limits ask for.
 pub(super) async fn visit(
     mailbox: &Mailbox,
     purpose: Purpose,
     means: Means<'_>,
     memory: &mut Memory,
 ) -> Result<Report, VisitError> {
-    let mut report = Report::default();
+    let mut course = Course::new(memory);
+    let began = means.clock.uptime();
     let sessions = async {
         loop {
-            match converse(mailbox, purpose, means, memory, &mut report).await {
+            match converse(mailbox, purpose, means, &mut course).await {
                 // It is noted now, so the next session goes on without it.
                 Err(VisitError::Oversize) => {
                     tracing::debug!(mailbox = %mailbox.name, "a message was larger than listed");
+                    course.report.unreached = 1;
                 }
-                ended => return ended,
+                Err(error) => return Err(error),
+                Ok(()) if course.report.unreached == 0 => return Ok(()),
+                Ok(()) => {}
+            }
+            // What is left is for the next visit, which comes as soon as it may.
+            let spent = means.clock.uptime().saturating_sub(began);
+            if course.report.wants_delay() || spent >= mailbox.visit_timeout / 2 {
+                return Ok(());
             }
         }
     };
     let ended = tokio::time::timeout(mailbox.visit_timeout, sessions).await;
+    let report = course.report;
     // A message that trickles in for so long must not be the first one at the next visit.
     if ended.is_err()
         && let Some(unique_id) = memory.receiving.take()
@@ -76,14 +82,16 @@ async fn converse(
     mailbox: &Mailbox,
     purpose: Purpose,
     means: Means<'_>,
-    memory: &mut Memory,
-    report: &mut Report,
+    course: &mut Course<'_>,
 ) -> Result<(), VisitError> {
-    let listed = list(mailbox, Some(means.spool), means.clock, &mut memory.undatable).await?;
+    let listed = list(mailbox, Some(means.spool), means.clock, &mut course.memory.undatable).await?;
     let Listed { mut session, listing, ledger, mut plan } = listed;
+    course.narrow(&mut plan);
+    let Course { memory, report, .. } = course;
     plan.retrieve.retain(|take| take.unique_id.is_some() || !memory.too_large.contains(&(take.number, take.size)));
     plan.retrieve.sort_by_key(|take| (memory.blame_of(take.unique_id.as_ref()), take.unique_id.is_none()));
-    tell(mailbox, means.metrics, &plan.findings);
+    let quirks = quirks(mailbox, session.capabilities(), &listing);
+    tell::listing(mailbox, means.metrics, &plan.findings, &quirks);
     report.listed = listing.entries.len();
     report.login_delay = session.capabilities().login_delay();
     report.oversize += plan.observation.oversize.len();
@@ -101,13 +109,14 @@ async fn converse(
             means.spool.observe(&mailbox.name, std::mem::take(&mut plan.observation)).await?;
             means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc_by(oversize);
         }
-        let taken = retrieve(&mut session, plan.retrieve, mailbox, means, memory, report).await?;
+        let taken = retrieve(&mut session, plan.retrieve, mailbox, means, course).await?;
         // What the server does not delete anyway is not marked again and again.
         if !plan.findings.not_deleting {
             delete.extend(equal_ones(&taken, &listing, &ledger, mailbox, means.clock));
         }
     }
-    report.expunged += expunge(session, delete, mailbox, means).await?;
+    delete.retain(|one| !course.took(one.key));
+    course.report.expunged += expunge(session, delete, mailbox, means).await?;
     Ok(())
 }
 
@@ -208,78 +217,4 @@ fn equal_ones(taken: &[Taken], listing: &Listing, ledger: &Ledger, mailbox: &Mai
             && may_delete_equal(ledger, (&one.take, &one.content), mailbox, &held_back, clock.now())
     };
     taken.iter().filter(may_go).map(|one| Delete { number: one.take.number, key: one.accepted.key }).collect()
-}
-
-/// Marks, has the server delete, and ends the session. Tells how many messages are gone as far as QUIT says.
-async fn expunge(
-    mut session: Transaction,
-    delete: Vec<Delete>,
-    mailbox: &Mailbox,
-    means: Means<'_>,
-) -> Result<usize, VisitError> {
-    if delete.is_empty() {
-        return quit(session, mailbox).await.map(|_| 0);
-    }
-    let began = means.clock.uptime();
-    let mut gone: Vec<LedgerKey> = Vec::new();
-    for some in delete.chunks(DELE_AT_ONCE) {
-        // The intent is on the disk before the first DELE is on the wire.
-        means.spool.mark(&mailbox.name, some.iter().map(|one| one.key).collect()).await?;
-        let numbers: Vec<u32> = some.iter().map(|one| one.number).collect();
-        let marked = session.mark_deleted(&numbers).await?;
-        let accepted: HashSet<u32> = marked.iter().filter(|one| one.accepted).map(|one| one.number).collect();
-        gone.extend(some.iter().filter(|one| accepted.contains(&one.number)).map(|one| one.key));
-        let refused: Vec<LedgerKey> =
-            some.iter().filter(|one| !accepted.contains(&one.number)).map(|one| one.key).collect();
-        if !refused.is_empty() {
-            let messages = refused.len();
-            tracing::warn!(mailbox = %mailbox.name, messages, "the server refused to delete; they stay for now");
-            means.spool.unmark(&mailbox.name, refused).await?;
-        }
-        // Without QUIT nothing is deleted at all: better some now, and the rest at the next visit.
-        if means.clock.uptime().saturating_sub(began) >= DELE_TIME {
-            break;
-        }
-    }
-    if !quit(session, mailbox).await? {
-        // Some, none or all may be gone: the next complete listing says it.
-        return Ok(0);
-    }
-    let count = gone.len();
-    means.spool.expunged(&mailbox.name, gone).await?;
-    let total = u64::try_from(count).unwrap_or(u64::MAX);
-    means.metrics.expunged.with_label_values(&[mailbox.name.as_str()]).inc_by(total);
-    Ok(count)
-}
-
-/// Ends the session; tells whether QUIT was answered `+OK`. Anything else is settled by the next listing.
-async fn quit(session: Transaction, mailbox: &Mailbox) -> Result<bool, VisitError> {
-    match session.quit().await {
-        Ok(_) => Ok(true),
-        Err(error @ (Pop3Error::QuitRefused { .. } | Pop3Error::QuitUnanswered { .. })) => {
-            tracing::warn!(mailbox = %mailbox.name, %error, "the next listing will tell what was deleted");
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn tell(mailbox: &Mailbox, metrics: &CollectMetrics, findings: &Findings) {
-    let name = [mailbox.name.as_str()];
-    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    metrics.maildrop_messages.with_label_values(&name).set(count(findings.listed));
-    metrics.without_unique_id.with_label_values(&name).set(count(findings.without_unique_id));
-    let first = |gauge: &prometheus::IntGaugeVec, on: bool| {
-        let gauge = gauge.with_label_values(&name);
-        let news = on && gauge.get() == 0;
-        gauge.set(i64::from(on));
-        news
-    };
-    if first(&metrics.uidl_reset, findings.flood) {
-        let held = findings.held;
-        tracing::error!(mailbox = %mailbox.name, held, "most unique-ids changed at once; if messages are held, settle it with `pophook mailbox reset`");
-    }
-    if first(&metrics.not_deleting, findings.not_deleting) {
-        tracing::error!(mailbox = %mailbox.name, "the server does not delete: it keeps what it was told to; the mailbox is treated as `keep`");
-    }
 }

@@ -27,7 +27,7 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// Reads the body of an answer to CAPA.
-    pub(super) fn parse(body: &[u8]) -> Capabilities {
+    pub fn parse(body: &[u8]) -> Capabilities {
         let entry = |line: &[u8]| {
             let line = escape(line.trim_ascii(), LINE_MAX);
             let (keyword, parameters) = line.split_once([' ', '\t']).unwrap_or((&line, ""));

@@ -159,6 +159,17 @@ impl Pop3Error {
         matches!(self, Pop3Error::LoginRefused { code: None | Some(Code::Auth), .. })
     }
 
+    /// The code that the server gave, or the one that its words amount to.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Pop3Error::LoginRefused { code, .. }
+            | Pop3Error::Greeting { code, .. }
+            | Pop3Error::Refused { code, .. }
+            | Pop3Error::QuitRefused { code, .. } => *code,
+            _ => None,
+        }
+    }
+
     /// The value for a metric's label, one of [`REASONS`].
     pub fn reason(&self) -> &'static str {
         match self {

@@ -192,4 +192,7 @@ pub trait Spool: Reading {
 
     /// Carries a changing command out.
     fn change(&self, command: Command) -> Reply<Changed>;
+
+    /// Leaves the spool in a form that is easy to copy; the last verb of a clean end.
+    fn close(&self) -> Reply<()>;
 }

@@ -122,6 +122,22 @@ async fn readers_see_what_is_committed_beside_the_writer() {
 }
 
 #[tokio::test]
+async fn after_a_clean_end_the_one_file_is_the_whole_spool() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    take(&spool, "1", "hello").await;
+    let copy = Ground::new();
+    let rows_of_a_copy = async || {
+        std::fs::copy(ground.path(), copy.path()).unwrap();
+        let copied = Readers::open(&copy.path()).ok()?;
+        copied.ledger(&mailbox("a")).await.ok().map(|ledger| ledger.rows.len())
+    };
+    assert_ne!(rows_of_a_copy().await, Some(1), "the log holds it");
+    spool.close().await.unwrap();
+    assert_eq!(rows_of_a_copy().await, Some(1));
+}
+
+#[tokio::test]
 async fn the_file_shrinks_after_much_was_released() {
     let ground = Ground::new();
     let spool = ground.open().await;

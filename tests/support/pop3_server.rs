@@ -44,6 +44,8 @@ impl Message {
 pub struct Faults {
     /// CAPA announces PIPELINING.
     pub pipelining: bool,
+    /// CAPA announces this as well.
+    pub capability: Option<&'static str>,
     /// CAPA is not understood.
     pub no_capa: bool,
     /// How UIDL is answered.
@@ -311,8 +313,9 @@ impl Session {
             "CAPA" if self.faults.no_capa => self.say("-ERR what?"),
             "CAPA" => {
                 let extra = if self.faults.pipelining { "PIPELINING\r\n" } else { "" };
+                let more = self.faults.capability.map(|line| format!("{line}\r\n")).unwrap_or_default();
                 let uidl = if self.faults.uidl == Uidl::Unsupported { "" } else { "UIDL\r\n" };
-                self.say(&format!("+OK\r\nTOP\r\n{uidl}USER\r\nRESP-CODES\r\nSASL PLAIN\r\n{extra}."))
+                self.say(&format!("+OK\r\nTOP\r\n{uidl}USER\r\nRESP-CODES\r\nSASL PLAIN\r\n{extra}{more}."))
             }
             "USER" => {
                 self.user = argument.map(ToOwned::to_owned);

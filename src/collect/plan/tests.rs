@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::*;
 use crate::collect::Dedupe;
+use crate::collect::SessionLimits;
 use crate::ident::MailboxName;
 use crate::pop3::Entry as Listed;
 use crate::secret::Secret;
@@ -89,7 +90,7 @@ fn ledger(rows: impl IntoIterator<Item = LedgerRow>) -> Ledger {
 }
 
 /// A mailbox with this rule that takes messages of up to 1000 bytes.
-fn mailbox(on_server: OnServer) -> Mailbox {
+pub(in crate::collect) fn mailbox(on_server: OnServer) -> Mailbox {
     let name = MailboxName::parse("m").unwrap();
     Mailbox {
         name: name.clone(),
@@ -111,6 +112,7 @@ fn mailbox(on_server: OnServer) -> Mailbox {
         retention: retention::Policy { on_server, delete_after: Duration::ZERO, keep_latest: 0 },
         dedupe: Dedupe::Content,
         visit_timeout: Duration::from_secs(60),
+        session: SessionLimits { messages: 1000, bytes: 1 << 30, time: Duration::from_secs(60) },
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::collect;
 use crate::collect::Dedupe;
+use crate::collect::SessionLimits;
 use crate::config::check::at_least;
 use crate::config::check::known::Known;
 use crate::config::check::known::Taken;
@@ -33,6 +34,10 @@ const POLL_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const VISIT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 const VISIT_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 const MAX_MESSAGE_SIZE: Size = Size(50 << 20);
+const SESSION_MESSAGES: usize = 1000;
+const SESSION_SIZE: Size = Size(256 << 20);
+const SESSION_TIME: Duration = Duration::from_secs(120);
+const SESSION_TIME_MIN: Duration = Duration::from_secs(1);
 
 /// What the mailboxes of the file are to each room.
 #[derive(Default)]
@@ -115,6 +120,7 @@ fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut
         retention,
         dedupe: or(&mailbox.dedupe, Dedupe::Content),
         visit_timeout,
+        session: session(mailbox, path, report),
     })
 }
 
@@ -129,6 +135,17 @@ fn names(mailbox: &Mailbox, path: &Path, report: &mut Report) -> (Option<Mailbox
         Some(former) => noted(MailboxName::parse(former).map_err(|e| e.to_string()), &former_path, report),
     };
     (name, identity)
+}
+
+fn session(mailbox: &Mailbox, path: &Path, report: &mut Report) -> SessionLimits {
+    let Within(messages) = or(&mailbox.max_session_messages, Within(SESSION_MESSAGES));
+    let Size(bytes) = or(&mailbox.max_session_size, SESSION_SIZE);
+    if bytes == 0 {
+        report.add(&path.key("max_session_size"), "would take no mail at all; write a size such as 256MiB");
+    }
+    let time = or(&mailbox.max_session_time, SESSION_TIME);
+    at_least(SESSION_TIME_MIN, time, &path.key("max_session_time"), report);
+    SessionLimits { messages, bytes, time }
 }
 
 fn retention(written: Option<&Retention>, path: &Path, report: &mut Report) -> Policy {

@@ -57,6 +57,12 @@ pub(in crate::config) struct Mailbox {
     pub(in crate::config) poll_interval: Option<Plain<Duration>>,
     /// The longest that one visit may take. Default: 15m.
     pub(in crate::config) visit_timeout: Option<Plain<Duration>>,
+    /// Messages that one session retrieves; the visit goes on in the next one. Default: 1000.
+    pub(in crate::config) max_session_messages: Option<Plain<Within<1, 1_000_000>>>,
+    /// Bytes that one session retrieves. Default: 256MiB.
+    pub(in crate::config) max_session_size: Option<Plain<Size>>,
+    /// How long one session retrieves. Default: 2m.
+    pub(in crate::config) max_session_time: Option<Plain<Duration>>,
     /// Which of the messages that are there at the first visit are taken: `all`, `now` (none of them), or those since a
     /// date.
     #[schemars(required)]

@@ -111,6 +111,15 @@ fn known_schema(path: &Path, connection: &Connection) -> Result<i64, SpoolError>
     Ok(found)
 }
 
+/// Writes the log back into the file at `path`, and empties it: until the next commit, the file is the whole spool.
+pub(super) fn write_back(path: &Path) -> Result<(), SpoolError> {
+    let connection = Connection::open(path).map_err(|e| SpoolError::open(path, e))?;
+    let patience = connection.busy_timeout(std::time::Duration::from_secs(10));
+    patience.map_err(|e| SpoolError::open(path, e))?;
+    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy { Err(SpoolError::InUse { path: path.to_owned(), holder: String::new() }) } else { Ok(()) }
+}
+
 fn set_up(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;

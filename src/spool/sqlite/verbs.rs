@@ -1,9 +1,11 @@
 //! The verbs of [`Spool`], each one transaction: which SQL runs, which claims it frees, whom it wakes.
 
 use std::sync::Arc;
+use std::thread;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 use tokio::sync::watch;
 
 use super::MakesWork;
@@ -14,6 +16,7 @@ use super::endpoint;
 use super::enrol;
 use super::guard;
 use super::note_running;
+use super::open;
 use super::queue;
 use super::release;
 use super::writer::Haste;
@@ -257,5 +260,19 @@ impl Spool for Sqlite {
     fn change(&self, command: Command) -> Reply<Changed> {
         let times = self.times();
         self.write(Haste::Now, MakesWork::Yes, move |c| Ok(Changed { changed: change::change(c, &command, times)? }))
+    }
+
+    fn close(&self) -> Reply<()> {
+        let (path, (reply, answer)) = (self.config.path.clone(), oneshot::channel());
+        // A thread of its own: the writer's jobs are transactions, and this cannot be in one.
+        let begun = thread::Builder::new().name("spool-close".to_owned()).spawn(move || {
+            // Nobody listening is no fault: it is written back all the same.
+            drop(reply.send(open::write_back(&path)));
+        });
+        let path = self.config.path.clone();
+        Box::pin(async move {
+            begun.map_err(|error| SpoolError::open(&path, error))?;
+            answer.await.map_err(|_| SpoolError::Closed)?
+        })
     }
 }

@@ -1,0 +1,104 @@
+//! What operators are told: metrics, and log lines for what is news.
+
+use std::time::Duration;
+
+use prometheus::IntGauge;
+
+use super::Mailbox;
+use super::Report;
+use super::VisitError;
+use super::plan::Findings;
+use super::quirk::Quirk;
+use crate::clock::Clock;
+use crate::metrics::CollectMetrics;
+use crate::pop3;
+
+/// The result label of a visit that succeeded.
+const RESULT_OK: &str = "ok";
+
+/// Every value of the label `result`.
+pub fn results() -> Vec<&'static str> {
+    [RESULT_OK, "spool", "visit_timeout", "no_unique_ids"].into_iter().chain(pop3::REASONS.iter().copied()).collect()
+}
+
+/// Sets a gauge to 0 or 1; tells whether it was 0 and is 1 now.
+fn is_news(gauge: &IntGauge, on: bool) -> bool {
+    let news = on && gauge.get() == 0;
+    gauge.set(i64::from(on));
+    news
+}
+
+/// What a listing shows.
+pub(super) fn listing(mailbox: &Mailbox, metrics: &CollectMetrics, findings: &Findings, quirks: &[Quirk]) {
+    let name = mailbox.name.as_str();
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    metrics.maildrop_messages.with_label_values(&[name]).set(count(findings.listed));
+    metrics.without_unique_id.with_label_values(&[name]).set(count(findings.without_unique_id));
+    if is_news(&metrics.uidl_reset.with_label_values(&[name]), findings.flood) {
+        let held = findings.held;
+        tracing::error!(
+            mailbox = name,
+            held,
+            "most unique-ids changed at once; if messages are held, settle it with `pophook mailbox reset`"
+        );
+    }
+    for quirk in Quirk::ALL {
+        let shown = quirks.contains(&quirk) || (quirk == Quirk::DoesNotDelete && findings.not_deleting);
+        if is_news(&metrics.quirks.with_label_values(&[name, quirk.as_str()]), shown) {
+            match quirk {
+                Quirk::ExpiresAtOnce | Quirk::NoUniqueIds | Quirk::DoesNotDelete => {
+                    tracing::warn!(mailbox = name, quirk = quirk.as_str(), "{quirk}");
+                }
+                Quirk::Window | Quirk::LoginDelay => {
+                    tracing::info!(mailbox = name, quirk = quirk.as_str(), "{quirk}");
+                }
+            }
+        }
+    }
+}
+
+/// Whether the mailbox is stopped, and when it is tried next.
+pub(super) fn stopped(mailbox: &Mailbox, metrics: &CollectMetrics, stopped: bool, wait: Duration) {
+    if is_news(&metrics.stopped.with_label_values(&[mailbox.name.as_str()]), stopped) {
+        tracing::error!(
+            mailbox = %mailbox.name,
+            next_in = ?wait,
+            "the mailbox is stopped: mend the account or its password, and start pophook anew"
+        );
+    }
+}
+
+/// How a visit ended.
+pub(super) fn visit(mailbox: &Mailbox, metrics: &CollectMetrics, clock: &Clock, result: &Result<Report, VisitError>) {
+    let name = mailbox.name.as_str();
+    let label = result.as_ref().map_or_else(VisitError::reason, |_| RESULT_OK);
+    metrics.visits.with_label_values(&[name, label]).inc();
+    match result {
+        Ok(report) => {
+            metrics.last_success.with_label_values(&[name]).set(clock.now().as_second());
+            if report.is_quiet() {
+                tracing::debug!(mailbox = name, listed = report.listed, "visit done, nothing new");
+            } else {
+                let Report { listed, taken, known, expunged, oversize, skipped, left, unreached, .. } = report;
+                tracing::info!(
+                    mailbox = name,
+                    listed,
+                    taken,
+                    known,
+                    expunged,
+                    oversize,
+                    skipped,
+                    left,
+                    unreached,
+                    "visit done"
+                );
+            }
+        }
+        Err(error) => {
+            if let VisitError::Spool(_) = error {
+                metrics.quit_withheld.with_label_values(&[name]).inc();
+            }
+            tracing::warn!(mailbox = name, reason = error.reason(), error = %error.chain(), "visit failed");
+        }
+    }
+}

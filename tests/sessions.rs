@@ -1,0 +1,118 @@
+//! A visit in several sessions: what a dropped line costs, and what a server's delay between logins makes of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+mod support;
+
+use support::mails;
+use support::pop3_server::Event;
+use support::pop3_server::Faults;
+use support::pop3_server::Message;
+use support::pop3_server::Pop3Server;
+use support::pop3_server::Then;
+use support::pop3_server::Uidl;
+use support::pophook::Endpoint;
+use support::pophook::Mailbox;
+use support::pophook::Pophook;
+use support::receiver::Receiver;
+
+struct Stage {
+    server: Pop3Server,
+    desk: Receiver,
+    pophook: Pophook,
+}
+
+impl Stage {
+    /// Five mails, and two of them a session.
+    fn new(rule: &str) -> Stage {
+        let five = (1..=5).map(|n| Message::new(&format!("id{n}"), &mails::plain(&format!("mail {n}")))).collect();
+        let (server, desk) = (Pop3Server::start(five), Receiver::start());
+        let mailbox = Mailbox::scripted(&server).on_server(rule).line("max_session_messages: 2");
+        let pophook = Pophook::new([mailbox], [Endpoint::desk(&desk)]);
+        Stage { server, desk, pophook }
+    }
+
+    /// The RETRs of each session.
+    fn retrieved(&self) -> Vec<usize> {
+        let log = self.server.log();
+        let sessions = log.iter().map(|logged| logged.session).max().unwrap_or_default();
+        let retrs = |session| {
+            log.iter().filter(|logged| logged.session == session && logged.command.starts_with("RETR")).count()
+        };
+        (1..=sessions).map(retrs).collect()
+    }
+}
+
+#[test]
+fn a_visit_goes_on_in_the_next_session_until_its_plan_is_carried_out() {
+    let stage = Stage::new("keep");
+    stage.pophook.once().expect(0);
+    assert_eq!(stage.retrieved()[..3], [2, 2, 1]);
+    assert_eq!((stage.desk.count(), stage.server.messages().len()), (5, 5));
+}
+
+#[test]
+fn no_session_deletes_what_its_visit_took_itself() {
+    let stage = Stage::new("delete_when_spooled");
+    stage.server.hook(|event| match event {
+        Event::Arrived(command) if command.starts_with("DELE") => Then::Drop,
+        Event::Arrived(_) | Event::Answered(_) => Then::GoOn,
+    });
+    stage.pophook.once();
+    let deleting = stage.server.log().iter().find(|logged| logged.command.starts_with("DELE")).map(|l| l.session);
+    assert!(deleting.is_none_or(|session| session > 3), "{deleting:?} of {:?}", stage.retrieved());
+    stage.server.unhook();
+    stage.pophook.once_until("the maildrop is empty", || stage.server.messages().is_empty());
+    assert_eq!(stage.desk.ids().len(), 5);
+}
+
+#[test]
+fn a_dropped_line_costs_one_session_and_not_the_visits_before_it() {
+    let stage = Stage::new("delete_when_delivered");
+    let broken = Faults { retr_broken: Some(("id4", 10)), ..Faults::default() };
+    stage.server.script([Faults::default(), broken]);
+    stage.pophook.once().expect(2);
+    assert_eq!(stage.retrieved(), [2, 2], "the second session broke");
+    stage.pophook.once().expect(0);
+    let retrs = stage.server.times("RETR");
+    stage.pophook.once_until("the maildrop is empty", || stage.server.messages().is_empty());
+    assert_eq!((retrs, stage.server.times("RETR"), stage.desk.count()), (6, 6, 5));
+}
+
+#[test]
+fn where_a_server_wants_a_delay_between_logins_the_rest_waits_for_the_next_visit() {
+    let stage = Stage::new("keep");
+    stage.server.set(Faults { capability: Some("LOGIN-DELAY 10"), ..Faults::default() });
+    let ended = stage.pophook.once().expect(2);
+    assert!(ended.said().contains("3 wait for the next visit"), "{}", ended.said());
+    assert_eq!(stage.retrieved(), [2]);
+    stage.pophook.once().expect(2);
+    stage.pophook.once().expect(0);
+    assert_eq!((stage.retrieved(), stage.desk.count()), (vec![2, 2, 1], 5));
+}
+
+#[test]
+fn messages_without_unique_ids_are_all_read_in_one_session() {
+    let stage = Stage::new("keep");
+    stage.server.set(Faults { uidl: Uidl::Unsupported, ..Faults::default() });
+    stage.pophook.once().expect(0);
+    assert_eq!((stage.retrieved(), stage.desk.count()), (vec![5], 5));
+}
+
+#[test]
+fn what_an_operator_should_know_of_a_server_is_told_by_check_in_the_log_once_and_as_a_metric() {
+    let stage = Stage::new("keep");
+    stage.server.set(Faults { capability: Some("EXPIRE 0"), ..Faults::default() });
+    let told = "the server may delete what was retrieved (EXPIRE 0)";
+    let checked = stage.pophook.command(&["check", "--online"]).expect(0);
+    assert!(checked.said().contains(told), "{}", checked.said());
+    let running = stage.pophook.start(&["run"]);
+    support::wait_for("three visits", || stage.server.times("QUIT") >= 4);
+    let metrics = stage.pophook.metrics();
+    running.terminate();
+    let ended = running.wait().expect(0);
+    for line in [r#"quirk="expire_0"} 1"#, r#"quirk="window"} 0"#] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    assert_eq!(ended.said().matches(told).count(), 1, "{}", ended.said());
+}
