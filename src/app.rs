@@ -118,11 +118,6 @@ impl App {
         Ok(App { config, clock, metrics, spool })
     }
 
-    /// The spool, for a command that owns it.
-    pub fn spool(&self) -> &Arc<dyn Spool> {
-        &self.spool
-    }
-
     /// The daemon: runs until `asked`, then drains within the grace.
     ///
     /// # Errors

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use pophook::cli::Cli;
 use pophook::cli::DONE;
-use pophook::cli::FAULT;
 use pophook::cli::USAGE;
+use pophook::cli::exit_code;
 use pophook::config::Problems;
 
 fn main() -> ExitCode {
@@ -33,9 +33,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let refused = error.is::<Problems>();
-            drop(writeln!(std::io::stderr().lock(), "pophook: {error:#}"));
-            ExitCode::from(if refused { USAGE } else { FAULT })
+            // Problems of a file are a list, each with the file's name and its line in front, as compilers write them.
+            let name = if error.is::<Problems>() { "" } else { "pophook: " };
+            drop(writeln!(std::io::stderr().lock(), "{name}{error:#}"));
+            ExitCode::from(exit_code(&error))
         }
     }
 }

@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Args;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::BadArgument;
 use super::ConfigFile;
 use super::LEFT;
 use super::block_on;
 use super::log;
 use super::out;
+use super::selection::expect_endpoint;
 use super::store;
 use crate::clock::Clock;
 use crate::deliver;
@@ -54,6 +55,7 @@ impl Endpoint {
                 Endpoint::List(list) => list.run().await,
                 Endpoint::Test(named) => named.test().await,
                 Endpoint::Resume(named) => {
+                    expect_endpoint(&named.name, &named.config, &store::read(&named.config)?).await?;
                     store::change(&named.config, Command::Resume { endpoint: named.name.clone() }).await?;
                     out::line(format!("{} is resumed", named.name).as_bytes())?;
                     Ok(ExitCode::SUCCESS)
@@ -93,7 +95,7 @@ impl Named {
             .endpoints
             .iter()
             .find(|endpoint| endpoint.name.as_str() == self.name)
-            .with_context(|| format!("no endpoint {:?} in the configuration", self.name))?;
+            .ok_or_else(|| BadArgument(format!("no endpoint {:?} in the configuration", self.name)))?;
         let tested = deliver::test(endpoint, Clock::system().now()).await?;
         let status = tested.status.map_or_else(|| "no answer".to_owned(), |status| format!("HTTP {status}"));
         out::line(format!("{}: {status} {}", self.name, out::excerpt(&tested.answer, 200)).trim_end().as_bytes())?;

@@ -10,6 +10,7 @@ use super::ConfigFile;
 use super::block_on;
 use super::log;
 use super::out;
+use super::selection::expect_mailbox;
 use super::store;
 use crate::spool::Command;
 use crate::spool::Listed;
@@ -77,12 +78,14 @@ impl Mailbox {
             match self {
                 Mailbox::List(list) => list.run().await,
                 Mailbox::Take(take) => {
+                    expect_mailbox(&take.name, &take.config, &store::read(&take.config)?).await?;
                     let command = Command::Take { mailbox: take.name, unique_ids: take.unique_ids };
                     let changed = store::change(&take.config, command).await?.changed;
                     out::line(format!("{changed} will be taken at the next visit").as_bytes())?;
                     Ok(ExitCode::SUCCESS)
                 }
                 Mailbox::Reset(reset) => {
+                    expect_mailbox(&reset.name, &reset.config, &store::read(&reset.config)?).await?;
                     let listed = match reset.r#as {
                         As::Seen => Listed::Seen,
                         As::New => Listed::New,

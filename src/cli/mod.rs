@@ -10,6 +10,7 @@ mod parse;
 mod receive;
 mod run;
 mod schema;
+mod selection;
 mod spool;
 mod store;
 
@@ -24,6 +25,7 @@ use clap::Subcommand;
 use crate::config;
 use crate::config::Config;
 use crate::spool as spool_room;
+use crate::spool::SpoolError;
 
 /// Everything went as it should.
 pub const DONE: u8 = 0;
@@ -62,11 +64,23 @@ enum Command {
     Schema(schema::Schema),
 }
 
+/// An argument that nobody could use, found only once the file or the spool was looked at.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct BadArgument(String);
+
+/// The exit code for the error that a command ended with.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let renamed = matches!(error.downcast_ref(), Some(SpoolError::Renamed { .. }));
+    let refused = renamed || error.is::<config::Problems>() || error.is::<BadArgument>();
+    if refused { USAGE } else { FAULT }
+}
+
 impl Cli {
     /// Carries the command out.
     ///
     /// # Errors
-    /// A fault; a configuration's problems are an error of the type [`config::Problems`].
+    /// A fault, or a bad argument or configuration; [`exit_code`] tells them apart.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(run) => run.run(),
@@ -99,6 +113,15 @@ impl ConfigFile {
     fn load_spool(&self) -> Result<spool_room::Config, config::Problems> {
         config::load_spool(&self.config)
     }
+
+    /// What is no secret: none is needed to change what lies in the spool.
+    fn load_outline(&self) -> Result<config::Outline, config::Problems> {
+        config::load_outline(&self.config)
+    }
+
+    fn load_names(&self) -> Result<config::Names, config::Problems> {
+        config::load_names(&self.config)
+    }
 }
 
 /// Runs `work` to its end on a runtime of its own.
@@ -112,4 +135,22 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     // What still blocks (a parse that overran, say) must not keep the process.
     runtime.shutdown_background();
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(error: impl Into<anyhow::Error>, expected: u8) {
+        assert_eq!(exit_code(&error.into().context("while something was done")), expected);
+    }
+
+    #[test]
+    fn what_the_operator_wrote_is_told_from_what_failed() {
+        check(config::Problems { file: PathBuf::from("F"), list: Vec::new() }, USAGE);
+        check(BadArgument("no such name".to_owned()), USAGE);
+        check(SpoolError::Renamed { old: "a".to_owned(), new: "b".to_owned() }, USAGE);
+        check(SpoolError::Closed, FAULT);
+        check(std::io::Error::other("gone"), FAULT);
+    }
 }

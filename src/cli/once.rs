@@ -36,6 +36,10 @@ const TICK: Duration = Duration::from_millis(200);
 /// releases; where a server wants a delay between logins, the next run does. Exit code 0: every mailbox was visited and
 /// nothing tried is left pending or dead. 2: something is left, safe in the spool. 1: fault. 64: configuration. What
 /// was not tried (held, not yet due, unrouted, dead before) does not change the code; the last line tells of it.
+///
+/// In the table, `known` counts messages that were read and turned out to lie in the spool already, and `left` those
+/// that stay on the server without being taken: no room, too large, skipped, refused by the server, or waiting for
+/// `mailbox reset`.
 #[derive(Debug, Args)]
 pub(super) struct Once {
     #[command(flatten)]
@@ -46,11 +50,14 @@ pub(super) struct Once {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+    /// How log lines look; `POPHOOK_LOG=debug` shows more of them
+    #[arg(long, value_enum, default_value_t = log::Format::Text)]
+    log_format: log::Format,
 }
 
 impl Once {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        log::start(log::Format::Text, "warn");
+        log::start(self.log_format, "warn");
         let config = self.config.load()?;
         if self.dry_run {
             return block_on(self.look(config));
@@ -61,7 +68,10 @@ impl Once {
             let round = tokio::select! {
                 round = app.once(stop.clone()) => round?,
                 never = show_progress(&app.metrics) => match never {},
-                _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted; what was taken is safe in the spool"),
+                _ = tokio::signal::ctrl_c() => {
+                    out::note("pophook: interrupted; what was taken is safe in the spool")?;
+                    return Ok(ExitCode::from(LEFT));
+                }
             };
             self.show(&round)?;
             Ok(if round.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })

@@ -6,16 +6,23 @@ use anyhow::Context as _;
 use bytesize::ByteSize;
 use clap::Args;
 use clap::Subcommand;
+use jiff::Timestamp;
+use serde_json::json;
 
+use super::BadArgument;
 use super::ConfigFile;
 use super::block_on;
 use super::log;
 use super::out;
+use super::selection::Selection;
+use super::selection::expect_endpoint;
+use super::selection::unknown;
 use super::store;
 use crate::spool::Command;
 use crate::spool::Filter;
 use crate::spool::Reading as _;
 use crate::spool::Row;
+use crate::spool::sqlite::Readers;
 
 /// Shows and settles what lies in the spool
 #[derive(Debug, Subcommand)]
@@ -28,53 +35,29 @@ pub(super) enum Spool {
     Raw(Raw),
     /// Try dead letters again; sort unrouted and quarantined messages anew
     ///
+    /// Of what is selected, dead letters are tried again, and unrouted and quarantined messages sorted anew. What was
+    /// dropped is left alone unless its id, --state dropped or --reason dropped asks for it, and delivered mail unless
+    /// --state delivered does. Without ids and filters nothing is done, unless you say --all.
+    ///
     /// The id stays the same, the time that a delivery is tried for starts anew. `--endpoint OLD --to NEW` hands the
     /// deliveries of one endpoint, waiting ones too, to another. `--raw --endpoint NAME` sends unrouted and quarantined
     /// messages to that endpoint unparsed.
     Retry(Retry),
     /// Settle deliveries, and unrouted and quarantined messages, without delivering them
     ///
-    /// The server's copy is not deleted for it. Our copy stays until `--erase`.
+    /// Of what is selected, waiting deliveries, dead letters, and unrouted and quarantined messages are dropped; without
+    /// ids and filters nothing is. The server's copy is not deleted for it. Our copy stays until --erase, which also
+    /// takes what was dropped before, and delivered mail that its id or --state delivered asks for. The spool remembers
+    /// an erased message, so that it is not taken again.
     Drop(Drop),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Selection {
-    /// Message ids (msg_…); all where none is given
-    ids: Vec<String>,
-    /// Only deliveries to this endpoint
-    #[arg(long, value_name = "NAME")]
-    endpoint: Option<String>,
-    /// Only mail of this mailbox
-    #[arg(long, value_name = "NAME")]
-    mailbox: Option<String>,
-    /// Only this state: pending, delivered, dead, unrouted, quarantined, spooled, oversize, skipped or dropped
-    #[arg(long)]
-    state: Option<String>,
-    /// Only this reason
-    #[arg(long)]
-    reason: Option<String>,
-}
-
-impl Selection {
-    fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-            && self.endpoint.is_none()
-            && self.mailbox.is_none()
-            && self.state.is_none()
-            && self.reason.is_none()
-    }
-
-    fn filter(self) -> Filter {
-        let Selection { ids, endpoint, mailbox, state, reason } = self;
-        Filter { ids, endpoint, mailbox, state, reason }
-    }
 }
 
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
     config: ConfigFile,
+    /// Message ids (msg_…); all messages where none is given
+    ids: Vec<String>,
     #[command(flatten)]
     selection: Selection,
     /// One JSON object a line
@@ -105,6 +88,8 @@ pub(super) struct Raw {
 pub(super) struct Retry {
     #[command(flatten)]
     config: ConfigFile,
+    /// Message ids (msg_…); where none is given, what the filters select
+    ids: Vec<String>,
     #[command(flatten)]
     selection: Selection,
     /// Hand the deliveries over to this endpoint
@@ -113,7 +98,7 @@ pub(super) struct Retry {
     /// Send unrouted and quarantined messages unparsed, to the endpoint that --endpoint names
     #[arg(long, requires = "endpoint", conflicts_with = "to")]
     raw: bool,
-    /// Retry everything that is dead, unrouted or quarantined
+    /// Retry everything that is dead, unrouted or quarantined, but for what was dropped
     #[arg(long)]
     all: bool,
 }
@@ -122,9 +107,11 @@ pub(super) struct Retry {
 pub(super) struct Drop {
     #[command(flatten)]
     config: ConfigFile,
+    /// Message ids (msg_…); where none is given, what the filters select
+    ids: Vec<String>,
     #[command(flatten)]
     selection: Selection,
-    /// Erase our copy of messages that have nothing left to deliver
+    /// Erase our copy too, where nothing is left to deliver and no dead letter of another endpoint needs it
     #[arg(long)]
     erase: bool,
 }
@@ -146,7 +133,9 @@ impl Spool {
 
 impl List {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let rows = store::read(&self.config)?.list(self.selection.filter()).await?;
+        let spool = store::read(&self.config)?;
+        let filter = self.selection.filter(self.ids, &self.config, &spool).await?;
+        let rows = spool.list(filter).await?;
         show_rows(&rows, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -180,8 +169,14 @@ impl Show {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let spool = store::read(&self.config)?;
         let message = spool.find(&self.id).await?.with_context(|| unknown(&self.id))?;
-        let rows = spool.list(Filter { ids: vec![self.id.clone()], ..Filter::default() }).await?;
-        show_rows(&rows, self.json)?;
+        match spool.released_at(message.key).await? {
+            None => {
+                let rows = spool.list(Filter { ids: vec![self.id.clone()], ..Filter::default() }).await?;
+                show_rows(&rows, self.json)?;
+            }
+            Some(at) if self.json => out::json(&json!({ "id": self.id, "released_at": format!("{at:.3}") }))?,
+            Some(at) => out::line(gone(&self.id, at).as_bytes())?,
+        }
         let attempts = spool.attempts(message.key).await?;
         if self.json {
             attempts.iter().try_for_each(out::json)?;
@@ -218,35 +213,58 @@ impl Raw {
 
 impl Retry {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        if self.selection.is_empty() && !self.all {
-            anyhow::bail!("name ids, --endpoint, --mailbox, --state or --reason; or --all for everything");
+        if self.ids.is_empty() && self.selection.is_empty() && !self.all {
+            let remedy = "name ids, --endpoint, --mailbox, --state or --reason; or --all for everything";
+            return Err(BadArgument(remedy.to_owned()).into());
         }
-        let mut filter = self.selection.filter();
+        let spool = store::read(&self.config)?;
+        let mut filter = self.selection.filter(self.ids, &self.config, &spool).await?;
+        if let Some(to) = &self.to {
+            expect_endpoint(to, &self.config, &spool).await?;
+        }
+        expect_copies(&filter.ids, &spool).await?;
         let to = if self.raw { filter.endpoint.take() } else { self.to };
         let changed = store::change(&self.config, Command::Retry { filter, to, raw: self.raw }).await?.changed;
-        told(changed, "will be tried again")
+        told(changed, "will be tried again", "nothing that is selected can be tried again")
     }
 }
 
 impl Drop {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        if self.selection.is_empty() {
-            anyhow::bail!("name ids, --endpoint, --mailbox, --state or --reason");
+        if self.ids.is_empty() && self.selection.is_empty() {
+            return Err(BadArgument("name ids, --endpoint, --mailbox, --state or --reason".to_owned()).into());
         }
-        let command = Command::Drop { filter: self.selection.filter(), erase: self.erase };
-        told(store::change(&self.config, command).await?.changed, "dropped")
+        let spool = store::read(&self.config)?;
+        let filter = self.selection.filter(self.ids, &self.config, &spool).await?;
+        expect_copies(&filter.ids, &spool).await?;
+        let changed = store::change(&self.config, Command::Drop { filter, erase: self.erase }).await?.changed;
+        if self.erase {
+            return told(changed, "dropped or erased", "nothing that is selected can be dropped or erased");
+        }
+        told(changed, "dropped", "nothing that is selected waits or is dead; --erase erases our copy of delivered mail")
     }
 }
 
 /// Nothing found is worth an exit code: a script that settles one message wants to know.
-fn told(changed: u64, what: &str) -> anyhow::Result<ExitCode> {
+fn told(changed: u64, done: &str, nothing: &str) -> anyhow::Result<ExitCode> {
     if changed == 0 {
-        anyhow::bail!("nothing in the spool fits; see `pophook spool list`");
+        anyhow::bail!("{nothing}; see `pophook spool list`");
     }
-    out::line(format!("{changed} {what}").as_bytes())?;
+    out::line(format!("{changed} {done}").as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn unknown(id: &str) -> String {
-    format!("no message {id} in the spool; see `pophook spool list`")
+/// Refuses ids of messages whose copies are gone: there is nothing left to send or to erase.
+async fn expect_copies(ids: &[String], spool: &Readers) -> anyhow::Result<()> {
+    for id in ids {
+        let message = spool.find(id).await?.with_context(|| unknown(id))?;
+        if let Some(at) = spool.released_at(message.key).await? {
+            anyhow::bail!(gone(id, at));
+        }
+    }
+    Ok(())
+}
+
+fn gone(id: &str, at: Timestamp) -> String {
+    format!("our copy of {id} was erased at {at:.0}")
 }

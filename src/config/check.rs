@@ -18,6 +18,7 @@ use std::time::Duration;
 use crate::admin;
 use crate::collect;
 use crate::config::Config;
+use crate::config::Outline;
 use crate::config::check::known::Known;
 use crate::config::file::File;
 use crate::config::file::Listen;
@@ -42,6 +43,9 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
 
     let (spool, retention) = spool::check(file.spool.as_ref(), report).unzip();
     let collected = mailbox::check(&file.mailboxes, &known_endpoints, outside, report);
+    if let Some(written) = &file.spool {
+        spool::check_room(written, mailbox::largest_message(&file.mailboxes), report);
+    }
     let endpoints = endpoint::check(&file.endpoints, outside, report);
     let rules = route::check(&file.routes, &known_mailboxes, &known_endpoints, report);
 
@@ -66,6 +70,14 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
 /// Turns the section `spool` alone into a configuration.
 pub(super) fn check_spool(file: &File, report: &mut Report) -> Option<crate::spool::Config> {
     spool::check(file.spool.as_ref(), report).map(|(spool, _)| spool)
+}
+
+/// Turns what is no secret into the names that the spool goes by. It counts only if `report` is still empty after it.
+pub(super) fn check_outline(file: &File, report: &mut Report) -> Option<Outline> {
+    let spool = check_spool(file, report);
+    let mailboxes = mailbox::enrolments(&file.mailboxes, report);
+    let endpoints = endpoint::names(&file.endpoints, report);
+    Some(Outline { spool: spool?, mailboxes, endpoints })
 }
 
 /// The text of a key that must be written.

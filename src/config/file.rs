@@ -76,7 +76,7 @@ pub(super) struct Spool {
     pub(super) keep_dead: Option<Plain<Keep>>,
     /// How long a message is remembered after the server listed it for the last time. Default: 90d.
     pub(super) ledger_keep: Option<Plain<Duration>>,
-    /// How much mail the spool may hold. Default: 10GiB.
+    /// How much mail the spool may hold, at least 64MiB and more than every `max_message_size`. Default: 10GiB.
     pub(super) max_size: Option<Plain<Size>>,
     /// How much of `max_size` the unsettled mail of one mailbox may fill. Default: 25%.
     pub(super) max_share: Option<Plain<Percent>>,

@@ -27,15 +27,19 @@ mod tests;
 use std::path::Path;
 use std::time::Duration;
 
+pub(crate) use nearest::did_you_mean;
 pub use problem::Problem;
 pub use problem::Problems;
 
 use crate::admin;
 use crate::collect;
+use crate::config::file::File;
+use crate::config::list::items;
 use crate::config::outside::Outside;
 use crate::config::outside::System;
 use crate::config::problem::Report;
 use crate::deliver;
+use crate::ident::EndpointName;
 use crate::retention;
 use crate::spool;
 
@@ -56,6 +60,27 @@ pub struct Config {
     pub grace: Duration,
 }
 
+/// What can be said of a file without its secrets and certificates: enough to open its spool and to change what lies
+/// there.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    /// The disk.
+    pub spool: spool::Config,
+    /// The mailboxes, as the spool knows them.
+    pub mailboxes: Vec<spool::Enrolment>,
+    /// The endpoints.
+    pub endpoints: Vec<EndpointName>,
+}
+
+/// The names that a file gives, legal or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Of mailboxes.
+    pub mailboxes: Vec<String>,
+    /// Of endpoints.
+    pub endpoints: Vec<String>,
+}
+
 /// Reads the file at `path`, and the secrets and certificates that it names. Runs commands where a secret asks for it,
 /// so it may take its time; it blocks.
 ///
@@ -72,20 +97,60 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 /// [`Problems`] of the section `spool`.
 pub fn load_spool(path: &Path) -> Result<spool::Config, Problems> {
     with_text(path, |text| {
-        let mut elsewhere = Report::default();
-        let tree = file::read(text, &mut elsewhere).map_err(|problem| vec![problem])?;
-        let file = shape::shape(tree, &mut elsewhere);
+        let file = shaped(text, &mut Report::default())?;
         let mut report = Report::default();
         check::check_spool(&file, &mut report).ok_or_else(|| report.into_list(|path| file::line_of(text, path)))
     })
 }
 
+/// Reads what the file says without its secrets, for commands that change the spool. Every key must have its right
+/// shape, but no secret is looked up, and no certificate is read.
+///
+/// # Errors
+/// [`Problems`] with what is wrong with shapes, with the section `spool` and with names.
+pub fn load_outline(path: &Path) -> Result<Outline, Problems> {
+    with_text(path, |text| {
+        let mut report = Report::default();
+        let file = shaped(text, &mut report)?;
+        match check::check_outline(&file, &mut report) {
+            Some(outline) if report.is_empty() => Ok(outline),
+            Some(_) | None => Err(report.into_list(|path| file::line_of(text, path))),
+        }
+    })
+}
+
+/// Reads only which names the file gives, whatever else is wrong with it.
+///
+/// # Errors
+/// [`Problems`] of a file that cannot be read, or is no YAML.
+pub fn load_names(path: &Path) -> Result<Names, Problems> {
+    with_text(path, |text| {
+        let file = shaped(text, &mut Report::default())?;
+        Ok(Names {
+            mailboxes: items(&file.mailboxes).filter_map(|(_, mailbox)| mailbox.name.clone()).collect(),
+            endpoints: items(&file.endpoints).filter_map(|(_, endpoint)| endpoint.name.clone()).collect(),
+        })
+    })
+}
+
 fn with_text<T>(path: &Path, read: impl FnOnce(&str) -> Result<T, Vec<Problem>>) -> Result<T, Problems> {
     let problems = |list| Problems { file: path.to_owned(), list };
-    let unreadable = |e| format!("cannot be read: {e}; name the configuration file with -c");
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| problems(vec![Problem { line: None, path: String::new(), text: unreadable(e) }]))?;
-    read(&text).map_err(problems)
+    let whole = |line, text| problems(vec![Problem { line, path: String::new(), text }]);
+    let bytes = std::fs::read(path)
+        .map_err(|e| whole(None, format!("cannot be read: {e}; name the configuration file with -c")))?;
+    let text = in_utf8(&bytes).map_err(|line| whole(Some(line), "is not UTF-8; save the file as such".to_owned()))?;
+    read(text).map_err(problems)
+}
+
+/// The text without the mark that some editors begin a file with, or the line of the first byte that is no UTF-8.
+fn in_utf8(bytes: &[u8]) -> Result<&str, usize> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(error) => {
+            let good = bytes.iter().take(error.valid_up_to());
+            Err(1 + good.filter(|byte| **byte == b'\n').count())
+        }
+    }
 }
 
 /// The JSON Schema of the file, for editors.
@@ -93,10 +158,15 @@ pub fn schema() -> serde_json::Value {
     shape::schema()
 }
 
+/// The file's shape; what does not fit is noted in `report`. Fails only for what is no YAML.
+fn shaped(text: &str, report: &mut Report) -> Result<File, Vec<Problem>> {
+    let tree = file::read(text, report).map_err(|problem| vec![problem])?;
+    Ok(shape::shape(tree, report))
+}
+
 fn from_text(text: &str, outside: &dyn Outside) -> Result<Config, Vec<Problem>> {
     let mut report = Report::default();
-    let tree = file::read(text, &mut report).map_err(|problem| vec![problem])?;
-    let file = shape::shape(tree, &mut report);
+    let file = shaped(text, &mut report)?;
     match check::check(&file, outside, &mut report) {
         Some(config) if report.is_empty() => Ok(config),
         Some(_) | None => Err(report.into_list(|path| file::line_of(text, path))),

@@ -7,7 +7,7 @@ const ALIKE: f64 = 0.8;
 const LEAD: f64 = 0.02;
 
 /// `; did you mean NAME?` with the most similar of `known`, if it is similar enough and no other one is as similar.
-pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let likeness = |name: &str| strsim::jaro_winkler(&word.to_lowercase(), &name.to_lowercase());
     let mut scored: Vec<(f64, &str)> = known.into_iter().map(|name| (likeness(name), name)).collect();
     scored.sort_by(|(a, left), (b, right)| b.total_cmp(a).then(left.cmp(right)));

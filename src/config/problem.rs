@@ -92,11 +92,18 @@ impl Report {
     }
 
     /// Notes that the key at `path` is missing; `remedy` completes the sentence. Says nothing where a problem with the
-    /// key or the section around it is noted already: it may have been written, and could not be read.
+    /// key, within its value or with the section around it is noted already: it may have been written, and could not be
+    /// read.
     pub(super) fn missing(&mut self, path: &Path, remedy: &str) {
-        if !self.0.iter().any(|(spoilt, _)| path.steps().starts_with(spoilt.steps())) {
+        let around = self.0.iter().any(|(spoilt, _)| path.steps().starts_with(spoilt.steps()));
+        if !around && !self.has_within(path) {
             self.add(path, format!("is missing; {remedy}"));
         }
+    }
+
+    /// Whether something is noted at this path or within its value.
+    pub(super) fn has_within(&self, path: &Path) -> bool {
+        self.0.iter().any(|(noted, _)| noted.steps().starts_with(path.steps()))
     }
 
     /// Whether something is noted at exactly this path.

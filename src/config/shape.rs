@@ -39,9 +39,14 @@ pub(super) fn shape(mut tree: Value, report: &mut Report) -> File {
             }
             Err(stumble) => stumble,
         };
-        report.add(&stumble.path, explain(&stumble.message, find(&mut tree, stumble.path.steps())));
-        if !take_out(&mut tree, &stumble.path) {
-            return File::default();
+        // Nothing new where the reading stumbles over what is left of something that was told already.
+        if !report.has_within(&stumble.path) {
+            report.add(&stumble.path, explain(&stumble.message, find(&mut tree, stumble.path.steps())));
+        }
+        let mut spoilt = stumble.path;
+        while !take_out(&mut tree, &spoilt) {
+            let Some(around) = spoilt.parent() else { return File::default() };
+            spoilt = around;
         }
     }
 }
@@ -81,7 +86,8 @@ fn ignored_path(path: &serde_ignored::Path<'_>) -> Path {
     }
 }
 
-/// Takes out the value at `path`. In a list a gap remains, so that the other items keep their numbers.
+/// Takes out the value at `path`; tells whether there was one. In a list a gap remains, so that the other items keep
+/// their numbers.
 fn take_out(tree: &mut Value, path: &Path) -> bool {
     let Some((last, above)) = path.steps().split_last() else { return false };
     match (find(tree, above), last) {

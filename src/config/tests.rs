@@ -282,6 +282,42 @@ fn a_file_that_is_not_there_is_told() {
 }
 
 #[test]
+fn a_file_is_utf_8_and_may_begin_with_a_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("F");
+    let check = |bytes: &[u8], expected: &str| {
+        std::fs::write(&path, bytes).unwrap();
+        let said = crate::config::load(&path).map_or_else(|problems| problems.to_string(), |_| "no problem".to_owned());
+        assert_eq!(said.replace(path.to_str().unwrap(), "F"), expected);
+    };
+    let good = format!("\u{feff}{SPOOL}{MAILBOXES}{ENDPOINTS}");
+    check(good.as_bytes(), "no problem");
+    check(&[good.as_bytes(), &b"# M\xfcller\n"[..]].concat(), "F:4: is not UTF-8; save the file as such");
+    check(b"\xff\xfes\0p\0", "F:1: is not UTF-8; save the file as such");
+}
+
+#[test]
+fn an_outline_needs_no_secret_and_has_every_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("F");
+    let write = |text: &str| std::fs::write(&path, text).unwrap();
+    let mailboxes = MAILBOXES.replace("password: p", "former_name: b, ca_file: /none, password: { env: NONE }");
+    let endpoints = ENDPOINTS.replace("signing: none", "signing_keys: [{ file: /none }]");
+    write(&format!("{SPOOL}{mailboxes}{endpoints}"));
+    let outline = crate::config::load_outline(&path).unwrap();
+    let mailbox = &outline.mailboxes[0];
+    assert_eq!((mailbox.mailbox.as_str(), mailbox.former_name.as_ref().unwrap().as_str()), ("a", "b"));
+    assert_eq!((mailbox.host.as_str(), mailbox.username.as_str()), ("h", "u"));
+    assert_eq!((outline.endpoints[0].as_str(), outline.spool.path), ("e", PathBuf::from("s.db")));
+
+    // An endpoint that could not be read must not look like one that was taken out.
+    write(&format!("{SPOOL}{mailboxes}endpoints: [{{ name: 5, url: http://h/ }}]\n"));
+    let problems = crate::config::load_outline(&path).unwrap_err();
+    assert_eq!(problems.list[0].path, "endpoints[0].name");
+    assert_eq!(crate::config::load_names(&path).unwrap().mailboxes, ["a"]);
+}
+
+#[test]
 fn secrets_come_from_four_places() {
     for form in ["hunter2", "{ file: /run/secrets/support }", "{ file: /crlf }", "{ command: [vault, read, support] }"]
     {

@@ -2,7 +2,8 @@
 //!
 //! `sorting` parses each spooled message and commits where it goes. `queue` is one endpoint's loop: it claims what is
 //! due, as far as slots are free, and lets `attempt` post it (`payload` renders, `signature` signs, `webhook` sends,
-//! `upload` watches the body go out). `outcome`, `backoff` and `settle` decide what an answer means; they are pure.
+//! `upload` watches the body go out). `outcome`, `backoff` and `settle` decide what an answer means, and `told` what of
+//! it is news for the log; they are pure.
 //!
 //! An endpoint's slot is free when the answer is in; the record of it joins the next group commit. **An error that
 //! nobody foresaw defers: it never refuses, and it never deletes.** This half never speaks POP3.
@@ -21,6 +22,7 @@ mod recent;
 mod run;
 mod settle;
 mod sorting;
+mod told;
 mod upload;
 mod webhook;
 

@@ -16,6 +16,8 @@ use super::attempt::Means;
 use super::attempt::attempt;
 use super::outcome::Outcome;
 use super::outcome::Says;
+use super::told::News;
+use super::told::Told;
 use crate::metrics::DeliverMetrics;
 use crate::spool::End;
 use crate::spool::Hold;
@@ -53,11 +55,19 @@ pub(super) struct Queue {
     /// Different messages refused in a row.
     refused: HashSet<MessageKey>,
     gone_since: Option<Duration>,
+    told: Told,
 }
 
 impl Queue {
     pub(super) fn new(means: Means, metrics: DeliverMetrics) -> Queue {
-        Queue { means: Arc::new(means), metrics, tally: Tally::default(), refused: HashSet::new(), gone_since: None }
+        Queue {
+            means: Arc::new(means),
+            metrics,
+            tally: Tally::default(),
+            refused: HashSet::new(),
+            gone_since: None,
+            told: Told::default(),
+        }
     }
 
     /// Delivers until `stop`, then lets the attempts under way end. In [`Mode::Once`], ends when everything due has
@@ -167,13 +177,24 @@ impl Queue {
             }
             (End::Deferred { due, .. }, status, error) => {
                 self.tally.deferred += 1;
-                tracing::info!(id = %message.id, endpoint = name, attempt = record.attempt, status, error, %due, "deferred");
+                tracing::debug!(id = %message.id, endpoint = name, attempt = record.attempt, status, error, due = %format_args!("{due:.0}"), "deferred");
             }
             (End::Dead(reason), status, error) => {
                 self.tally.dead += 1;
                 let reason = reason.as_str();
                 tracing::error!(id = %message.id, endpoint = name, status, error, reason, "dead letter: see `pophook spool list`");
             }
+        }
+        match self.told.hear(judgement, self.means.clock.now()) {
+            News::Nothing => {}
+            News::Fails => {
+                let (status, error) = (record.status, record.error);
+                tracing::warn!(endpoint = name, status, error, "the endpoint fails; its mail waits and is tried again");
+            }
+            News::Pauses(until) => {
+                tracing::warn!(endpoint = name, until = %format_args!("{until:.0}"), "the endpoint asks to wait");
+            }
+            News::Recovers => tracing::info!(endpoint = name, "the endpoint takes mail again"),
         }
         self.heed(judgement.says, judgement.outcome, message.key).await?;
         Ok(record)
@@ -196,7 +217,6 @@ impl Queue {
         let done = match says {
             Says::Wait(wait) => {
                 let until = means.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
-                tracing::warn!(%endpoint, %until, "the endpoint asks to wait");
                 means.spool.pause(endpoint, until).await
             }
             Says::Gone if self.gone_since.is_some_and(|since| now.saturating_sub(since) >= GONE_APART) => {

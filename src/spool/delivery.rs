@@ -183,6 +183,9 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All reasons.
+    pub const ALL: [Reason; 3] = [Reason::Refused, Reason::Expired, Reason::Dropped];
+
     /// The reasons that make a dead letter, for the metrics: what an operator dropped is settled.
     pub const DEAD_LETTERS: [Reason; 2] = [Reason::Refused, Reason::Expired];
 
@@ -208,6 +211,9 @@ pub enum Hold {
 }
 
 impl Hold {
+    /// All reasons for a hold.
+    pub const ALL: [Hold; 3] = [Hold::Gone, Hold::RefusesAll, Hold::Removed];
+
     /// The name in listings.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -219,6 +225,6 @@ impl Hold {
 
     /// Reads the name back.
     pub fn parse(text: &str) -> Option<Hold> {
-        [Hold::Gone, Hold::RefusesAll, Hold::Removed].into_iter().find(|hold| hold.as_str() == text)
+        Hold::ALL.into_iter().find(|hold| hold.as_str() == text)
     }
 }

@@ -54,6 +54,14 @@ pub enum SpoolError {
         /// Its version.
         found: String,
     },
+    /// Something else lies where the spool should.
+    #[error("{path} is no spool of pophook but {what}; name another file under spool.url, or move this one away")]
+    NoSpool {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// A newer pophook wrote the file.
     #[error(
         "the spool {path} was written by a newer pophook (schema {found}, this one knows {known}); upgrade pophook"

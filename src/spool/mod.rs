@@ -98,6 +98,9 @@ pub trait Reading: Send + Sync + fmt::Debug {
     /// The message of that id, if there is one.
     fn find(&self, id: &str) -> Reply<Option<Spooled>>;
 
+    /// When our copy of a message was released; `None` while it is here.
+    fn released_at(&self, message: MessageKey) -> Reply<Option<Timestamp>>;
+
     /// The attempts of a message, oldest first.
     fn attempts(&self, message: MessageKey) -> Reply<Vec<AttemptRow>>;
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Hold;
+use super::Reason;
 use super::State;
 use crate::ident::EndpointName;
 
@@ -36,6 +37,13 @@ pub struct Row {
     pub size: Option<u64>,
 }
 
+impl Row {
+    /// Whether an operator dropped it, delivery or message.
+    pub fn is_dropped(&self) -> bool {
+        self.state == State::Dropped.as_str() || self.reason.as_deref() == Some(Reason::Dropped.as_str())
+    }
+}
+
 /// Which lines are wanted; nothing set means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
@@ -48,7 +56,7 @@ pub struct Filter {
     /// This mailbox.
     #[serde(default)]
     pub mailbox: Option<String>,
-    /// This state.
+    /// This state; `dropped` takes in the dead deliveries that were dropped.
     #[serde(default)]
     pub state: Option<String>,
     /// This reason.
@@ -57,13 +65,29 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Every state that a line can have, what waits for a human first.
+    pub const STATES: [&str; 9] =
+        ["dead", "quarantined", "unrouted", "pending", "spooled", "oversize", "delivered", "skipped", "dropped"];
+
+    /// Every reason that can be asked for: why a delivery is dead, then why its endpoint is held.
+    pub fn reasons() -> impl Iterator<Item = &'static str> {
+        Reason::ALL.into_iter().map(Reason::as_str).chain(Hold::ALL.into_iter().map(Hold::as_str))
+    }
+
+    /// Whether what an operator dropped is asked for by name.
+    pub fn asks_for_dropped(&self) -> bool {
+        let dropped = Some(Reason::Dropped.as_str());
+        !self.ids.is_empty() || self.reason.as_deref() == dropped || self.state.as_deref() == dropped
+    }
+
     /// Whether `row` is wanted.
     pub fn takes(&self, row: &Row) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == found);
+        let dropped = self.state.as_deref() == Some(State::Dropped.as_str()) && row.is_dropped();
         (self.ids.is_empty() || row.id.as_ref().is_some_and(|id| self.ids.contains(id)))
             && is(&self.endpoint, row.endpoint.as_deref())
             && is(&self.mailbox, Some(&row.mailbox))
-            && is(&self.state, Some(row.state))
+            && (dropped || is(&self.state, Some(row.state)))
             && is(&self.reason, row.reason.as_deref())
     }
 }
@@ -192,4 +216,26 @@ pub enum Listed {
 pub struct Changed {
     /// Deliveries, messages or ledger rows that changed.
     pub changed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_that_is_shown_can_be_asked_for() {
+        // A routed message is shown by its deliveries.
+        let own = State::ALL.into_iter().filter(|state| *state != State::Routed).map(State::as_str);
+        let mut shown: Vec<&str> = own.chain(["pending", "skipped", "oversize"]).collect();
+        let mut known = Filter::STATES.to_vec();
+        shown.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(known, shown);
+    }
+
+    #[test]
+    fn the_reasons_are_all_that_a_line_gives() {
+        let known: Vec<&str> = Filter::reasons().collect();
+        assert_eq!(known, ["refused", "expired", "dropped", "gone", "refuses_all", "removed"]);
+    }
 }

@@ -78,12 +78,37 @@ async fn a_spool_of_a_newer_version_is_left_alone() {
 #[tokio::test]
 async fn what_is_no_spool_is_refused_and_not_written_over() {
     let ground = Ground::new();
-    std::fs::write(ground.path(), "a text of some length that is certainly no database").unwrap();
-    assert!(matches!(ground.try_open().unwrap_err(), SpoolError::Open { .. }));
-    assert!(std::fs::read_to_string(ground.path()).unwrap().starts_with("a text"));
+    let check = |what: &str| {
+        let before = std::fs::read(ground.path()).unwrap();
+        for refused in [ground.try_open().unwrap_err(), Readers::open(&ground.path()).unwrap_err()] {
+            assert!(matches!(refused, SpoolError::NoSpool { .. }), "{refused:?}");
+            assert!(refused.to_string().contains(what), "{refused}");
+        }
+        assert!(std::fs::read(ground.path()).unwrap() == before, "{what}: it was written to");
+    };
+    for times in [1, 20] {
+        std::fs::write(ground.path(), "a text of some length that is certainly no database".repeat(times)).unwrap();
+        check("no SQLite database");
+    }
+    std::fs::remove_file(ground.path()).unwrap();
+    let foreign = rusqlite::Connection::open(ground.path()).unwrap();
+    foreign.execute_batch("CREATE TABLE message (text)").unwrap();
+    check("another program");
     let mut nowhere = Ground::new();
     nowhere.config.path = nowhere.folder.path().join("missing/spool.db");
     assert!(matches!(nowhere.try_open().unwrap_err(), SpoolError::NoFolder { .. }));
+}
+
+#[tokio::test]
+async fn a_spool_from_before_it_carried_its_number_is_taken_over() {
+    let ground = Ground::new();
+    take(&ground.open().await, "1", "hello").await;
+    let file = rusqlite::Connection::open(ground.path()).unwrap();
+    file.execute_batch("PRAGMA application_id = 0; PRAGMA user_version = 1").unwrap();
+    Readers::open(&ground.path()).unwrap();
+    assert_eq!(states(&ground.open().await).await, ["spooled"]);
+    let number: u32 = file.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap();
+    assert_eq!(number, 0x706F_7068);
 }
 
 #[tokio::test]
@@ -142,8 +167,7 @@ async fn only_its_owner_can_read_the_spool() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode() & 0o077;
-        let holds_nothing = entry.file_name().to_string_lossy().ends_with(".reserve");
-        assert!(mode == 0 || holds_nothing, "{:?}: {mode:o}", entry.file_name());
+        assert!(mode == 0, "{:?}: {mode:o}", entry.file_name());
     }
 }
 

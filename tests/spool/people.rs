@@ -138,6 +138,52 @@ async fn an_erased_unrouted_message_is_gone() {
 }
 
 #[tokio::test]
+async fn a_delivered_message_is_erased_where_it_is_asked_for() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let erase = |filter| Command::Drop { filter, erase: true };
+    let state = |state: &str| Filter { state: Some(state.to_owned()), ..Filter::default() };
+    let key = routed(&spool, "one", &["desk", "erp"]).await;
+    deliver_all(&spool, &ground.clock, "desk").await;
+    deliver_all(&spool, &ground.clock, "erp").await;
+    assert_eq!(change(&spool, drop_rows(of_id("one"))).await, 0, "nothing is left to drop");
+    assert_eq!(change(&spool, erase(of_endpoint("desk"))).await, 0, "not by the way");
+    assert_eq!(spool.released_at(key).await.unwrap(), None);
+    assert_eq!(change(&spool, erase(of_id("one"))).await, 1);
+    assert_eq!((spool.raw(key).await.unwrap(), rows(&spool).await), (None, vec![]));
+    assert_eq!(spool.released_at(key).await.unwrap(), Some(ground.clock.now()));
+    assert_eq!(spool.attempts(key).await.unwrap().len(), 2, "what was done with it is still known");
+    assert_eq!(take(&spool, "again", "one").await.known, Known::OtherUniqueId);
+    assert_eq!(change(&spool, erase(of_id("one"))).await, 0, "twice is once");
+
+    let waiting = routed(&spool, "two", &["desk", "erp"]).await;
+    deliver_all(&spool, &ground.clock, "erp").await;
+    assert_eq!(change(&spool, erase(state("delivered"))).await, 0);
+    assert!(spool.raw(waiting).await.unwrap().is_some(), "desk waits for it");
+    assert_eq!(change(&spool, erase(of_id("two"))).await, 1);
+    assert_eq!(spool.raw(waiting).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_was_dropped_is_found_by_that_word_and_can_be_erased_or_tried_again() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let dropped = || Filter { state: Some("dropped".to_owned()), ..Filter::default() };
+    routed(&spool, "lost", &[]).await;
+    routed(&spool, "late", &["desk"]).await;
+    assert_eq!(change(&spool, drop_rows(of_id("lost"))).await, 1);
+    assert_eq!(change(&spool, drop_rows(of_id("late"))).await, 1);
+    let found = spool.list(dropped()).await.unwrap();
+    assert_eq!(found.iter().map(|row| row.state).collect::<Vec<_>>(), ["dropped", "dead"]);
+    assert_eq!(change(&spool, retry(dropped())).await, 2);
+    assert_eq!(states(&spool).await, ["desk pending", "spooled"]);
+    sort_all(&spool, &[]).await;
+    change(&spool, drop_rows(of_id("lost"))).await;
+    assert_eq!(change(&spool, Command::Drop { filter: of_id("lost"), erase: true }).await, 1);
+    assert_eq!(states(&spool).await, ["desk pending"]);
+}
+
+#[tokio::test]
 async fn skipped_messages_are_taken_after_all() {
     let ground = Ground::new();
     let spool = ground.open().await;

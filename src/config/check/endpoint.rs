@@ -64,13 +64,30 @@ pub(super) fn check(
     if list.as_ref().is_none_or(List::is_empty) {
         report.missing(&path, "write at least one endpoint, with name, url and signing_keys");
     }
+    check_names(list, &path, report);
+    items(list).filter_map(|(at, endpoint)| check_one(endpoint, &path.index(at), outside, report)).collect()
+}
+
+/// The names of the endpoints, without what is secret.
+pub(super) fn names(list: &Option<List<Endpoint>>, report: &mut Report) -> Vec<EndpointName> {
+    let path = Path::default().key("endpoints");
+    check_names(list, &path, report);
+    items(list).filter_map(|(at, endpoint)| name(endpoint, &path.index(at), report)).collect()
+}
+
+fn check_names(list: &Option<List<Endpoint>>, path: &Path, report: &mut Report) {
     let mut names = Taken::none("endpoints");
     for (at, endpoint) in items(list) {
         for name in endpoint.name.iter() {
             names.take(name, at, &path.index(at).key("name"), report);
         }
     }
-    items(list).filter_map(|(at, endpoint)| check_one(endpoint, &path.index(at), outside, report)).collect()
+}
+
+fn name(endpoint: &Endpoint, path: &Path, report: &mut Report) -> Option<EndpointName> {
+    let path = path.key("name");
+    required(&endpoint.name, &path, "write a name", report)
+        .and_then(|name| noted(EndpointName::parse(name).map_err(|e| e.to_string()), &path, report))
 }
 
 fn check_one(
@@ -79,9 +96,7 @@ fn check_one(
     outside: &dyn Outside,
     report: &mut Report,
 ) -> Option<deliver::Endpoint> {
-    let name_path = path.key("name");
-    let name = required(&endpoint.name, &name_path, "write a name", report)
-        .and_then(|name| noted(EndpointName::parse(name).map_err(|e| e.to_string()), &name_path, report));
+    let name = name(endpoint, path, report);
     let url_path = path.key("url");
     let url = required(&endpoint.url, &url_path, "write where to post, such as https://example.com/inbound", report)
         .and_then(|text| noted(url(text), &url_path, report));

@@ -27,6 +27,7 @@ use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::retention::OnServer;
 use crate::retention::Policy;
+use crate::spool::Enrolment;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(60);
 const POLL_INTERVAL_MIN: Duration = Duration::from_secs(1);
@@ -70,15 +71,30 @@ pub(super) fn check(
     collected
 }
 
-fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut Report) -> Option<collect::Mailbox> {
-    let name_path = path.key("name");
-    let name = required(&mailbox.name, &name_path, "write a name that will never change", report)
-        .and_then(|name| noted(MailboxName::parse(name).map_err(|e| e.to_string()), &name_path, report));
-    let former_path = path.key("former_name");
-    let identity = match mailbox.former_name.as_deref() {
-        None => name.clone(),
-        Some(former) => noted(MailboxName::parse(former).map_err(|e| e.to_string()), &former_path, report),
+/// The place of the mailbox that takes the largest messages, and their size.
+pub(super) fn largest_message(list: &Option<List<Mailbox>>) -> Option<(usize, Size)> {
+    let sizes = items(list).map(|(at, mailbox)| (at, or(&mailbox.max_message_size, MAX_MESSAGE_SIZE)));
+    sizes.max_by_key(|(_, Size(bytes))| *bytes)
+}
+
+/// What the spool is told of the mailboxes; nothing of it is secret.
+pub(super) fn enrolments(list: &Option<List<Mailbox>>, report: &mut Report) -> Vec<Enrolment> {
+    let path = Path::default().key("mailboxes");
+    check_names(list, &path, report);
+    check_maildrops(list, &path, report);
+    let enrolment = |(at, mailbox): (usize, &Mailbox)| {
+        let path = path.index(at);
+        let (name, identity) = names(mailbox, &path, report);
+        let (host, username) = server::login(mailbox, &path, report);
+        let (mailbox, host, username) = (name?, host?.to_owned(), username?.to_owned());
+        let former_name = identity.filter(|former| *former != mailbox);
+        Some(Enrolment { mailbox, former_name, host, username })
     };
+    items(list).filter_map(enrolment).collect()
+}
+
+fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut Report) -> Option<collect::Mailbox> {
+    let (name, identity) = names(mailbox, path, report);
     let server = server::check(mailbox, path, outside, report);
     let retention = retention(mailbox.retention.as_ref(), &path.key("retention"), report);
 
@@ -106,6 +122,19 @@ fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut
         visit_timeout,
         session: session(mailbox, path, report),
     })
+}
+
+/// The mailbox's name, and the one that its ids are made with.
+fn names(mailbox: &Mailbox, path: &Path, report: &mut Report) -> (Option<MailboxName>, Option<MailboxName>) {
+    let name_path = path.key("name");
+    let name = required(&mailbox.name, &name_path, "write a name that will never change", report)
+        .and_then(|name| noted(MailboxName::parse(name).map_err(|e| e.to_string()), &name_path, report));
+    let former_path = path.key("former_name");
+    let identity = match mailbox.former_name.as_deref() {
+        None => name.clone(),
+        Some(former) => noted(MailboxName::parse(former).map_err(|e| e.to_string()), &former_path, report),
+    };
+    (name, identity)
 }
 
 fn session(mailbox: &Mailbox, path: &Path, report: &mut Report) -> SessionLimits {

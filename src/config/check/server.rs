@@ -35,12 +35,7 @@ pub(super) fn check(
     }
     let ca_pem = certificates::read(mailbox.ca_file.as_deref(), &ca_path, outside, report);
 
-    let host_path = path.key("host");
-    let host = required(&mailbox.host, &host_path, "write the server's name, such as pop.example.com", report)
-        .and_then(|text| noted(host(text), &host_path, report));
-    let user_path = path.key("username");
-    let username = required(&mailbox.username, &user_path, "write the login name", report)
-        .and_then(|text| noted(username(text), &user_path, report));
+    let (host, username) = login(mailbox, path, report);
     let password_path = path.key("password");
     if mailbox.password.is_none() {
         report.missing(&password_path, "write { file: PATH }, { env: NAME }, { command: [PROGRAM] } or a text");
@@ -58,6 +53,17 @@ pub(super) fn check(
         pipelining: or(&mailbox.pipelining, Pipelining::Window(WINDOW)),
         timeouts: Timeouts::default(),
     })
+}
+
+/// The host and the login name.
+pub(super) fn login<'a>(mailbox: &'a Mailbox, path: &Path, report: &mut Report) -> (Option<&'a str>, Option<&'a str>) {
+    let host_path = path.key("host");
+    let host = required(&mailbox.host, &host_path, "write the server's name, such as pop.example.com", report)
+        .and_then(|text| noted(host(text), &host_path, report));
+    let user_path = path.key("username");
+    let username = required(&mailbox.username, &user_path, "write the login name", report)
+        .and_then(|text| noted(username(text), &user_path, report));
+    (host, username)
 }
 
 /// The port that a mailbox is visited on.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
+
 use crate::config::check::noted;
 use crate::config::check::required;
 use crate::config::file::Spool;
@@ -19,6 +21,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const KEEP_DELIVERED: Duration = DAY.saturating_mul(7);
 const LEDGER_KEEP: Duration = DAY.saturating_mul(90);
 const MAX_SIZE: Size = Size(10 << 30);
+/// An empty spool and one message of the usual largest size have room in it.
+const MAX_SIZE_MIN: u64 = 64 << 20;
 const MAX_SHARE: Percent = Percent(25);
 
 /// What to write for `url`.
@@ -31,8 +35,8 @@ pub(super) fn check(spool: Option<&Spool>, report: &mut Report) -> Option<(spool
         return None;
     };
     let Size(max_size) = or(&spool.max_size, MAX_SIZE);
-    if max_size == 0 {
-        report.add(&path.key("max_size"), "leaves no room for mail; write a size such as 10GiB");
+    if max_size < MAX_SIZE_MIN {
+        report.add(&path.key("max_size"), "leaves no room for mail; write 64MiB or more");
     }
     let Percent(max_share) = or(&spool.max_share, MAX_SHARE);
     let Keep(keep_dead) = or(&spool.keep_dead, Keep(None));
@@ -42,6 +46,20 @@ pub(super) fn check(spool: Option<&Spool>, report: &mut Report) -> Option<(spool
     let url = required(&spool.url, &path.key("url"), REMEDY, report)?;
     let file = noted(database(url), &path.key("url"), report)?;
     Some((spool::Config { path: file, max_size, max_share, ledger_keep }, retention))
+}
+
+/// A message that is larger than the spool would keep its mailbox waiting for ever.
+pub(super) fn check_room(spool: &Spool, largest: Option<(usize, Size)>, report: &mut Report) {
+    let path = Path::default().key("spool").key("max_size");
+    let (Size(max_size), Some((at, Size(message)))) = (or(&spool.max_size, MAX_SIZE), largest) else { return };
+    if max_size <= message && !report.has(&path) {
+        let message = ByteSize(message);
+        let text = format!(
+            "is too small for a message of mailboxes[{at}], which may have {message} (max_message_size); write more \
+             than that"
+        );
+        report.add(&path, text);
+    }
 }
 
 // The texts never repeat the URL: one for PostgreSQL carries a password.

@@ -165,6 +165,48 @@ fn a_secret_that_cannot_be_used_is_named_and_not_told() {
 }
 
 #[test]
+fn a_command_that_cannot_be_read_is_one_problem() {
+    let at = "F:3: mailboxes[0].password.command";
+    for (words, expected) in [
+        ("[false]", format!("{at}[0]: is not read as a text; put it in quotes")),
+        ("[vault, 5]", format!("{at}[1]: is not read as a text; put it in quotes")),
+        ("[vault, [hunter2]]", format!("{at}[1]: is a list; write a text")),
+        ("[vault, ~]", format!("{at}[1]: is empty; write a value, or take the line out")),
+        ("[5, 6]", format!("{at}[0]: is not read as a text; put it in quotes")),
+        ("vault", format!("{at}: is a text; write a list (one item a line, with - before each, or [one, two])")),
+    ] {
+        let mailboxes = MAILBOXES.replace("password: p", &format!("password: {{ command: {words} }}"));
+        check(&format!("{SPOOL}{ENDPOINTS}{mailboxes}"), &expected);
+    }
+    check_endpoint(
+        "signing_keys: [{ command: [false] }]\n",
+        "F:6: endpoints[0].signing_keys[0].command[0]: is not read as a text; put it in quotes",
+    );
+}
+
+#[test]
+fn the_spool_has_room_for_the_largest_message() {
+    let spool = |size: &str, expected: &str| {
+        let spool = format!("spool: {{ url: sqlite:s.db, max_size: {size} }}\n");
+        check(
+            &format!("{spool}{ENDPOINTS}{}", MAILBOXES.replace("start_from", "max_message_size: 1GiB, start_from")),
+            expected,
+        );
+    };
+    for small in ["0", "1kB", "63MiB"] {
+        spool(small, "F:1: spool.max_size: leaves no room for mail; write 64MiB or more");
+    }
+    for size in ["64MiB", "1GiB"] {
+        spool(
+            size,
+            "F:1: spool.max_size: is too small for a message of mailboxes[0], which may have 1.0 GiB (max_message_size); write more than that",
+        );
+    }
+    spool("1025MiB", "no problem");
+    check(&format!("spool: {{ url: sqlite:s.db, max_size: 64MiB }}\n{MAILBOXES}{ENDPOINTS}"), "no problem");
+}
+
+#[test]
 fn one_maildrop_is_one_mailbox() {
     let mailboxes = |second: &str| {
         format!(

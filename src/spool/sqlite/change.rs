@@ -15,7 +15,6 @@ use crate::spool::Filter;
 use crate::spool::Flood;
 use crate::spool::Hold;
 use crate::spool::Listed;
-use crate::spool::Reason;
 use crate::spool::Row;
 use crate::spool::SpoolError;
 
@@ -52,7 +51,7 @@ fn retry(
                 Some(to) => move_over(connection, seq, from, to, now)?,
                 None => renew(connection, seq, from, now)?,
             },
-            (None, to) if matches!(row.state, "unrouted" | "quarantined") => match to.filter(|_| raw) {
+            (None, to) if sortable(&row, filter) => match to.filter(|_| raw) {
                 Some(to) => send_unparsed(connection, seq, to, now)?,
                 None => sort_anew(connection, seq)?,
             },
@@ -64,17 +63,21 @@ fn retry(
     Ok(changed)
 }
 
-/// Dead letters by default, but for those that an operator has settled and does not ask for; delivered ones only where they are asked for; waiting ones only to move them elsewhere.
+/// Dead letters by default, but for those that an operator has settled and does not ask for; delivered ones only where
+/// they are asked for; waiting ones only to move them elsewhere.
 fn retryable(row: &Row, filter: &Filter, to: Option<&str>) -> bool {
     match row.state {
-        "dead" if row.reason.as_deref() == Some(Reason::Dropped.as_str()) => {
-            !filter.ids.is_empty() || filter.reason == row.reason
-        }
+        "dead" if row.is_dropped() => filter.asks_for_dropped(),
         "dead" => true,
         "delivered" => filter.state.as_deref() == Some("delivered"),
         "pending" => to.is_some() && row.endpoint.as_deref() != to,
         _ => false,
     }
+}
+
+/// Messages that wait for a human, and those that were dropped where they are asked for.
+fn sortable(row: &Row, filter: &Filter) -> bool {
+    matches!(row.state, "unrouted" | "quarantined") || (row.is_dropped() && filter.asks_for_dropped())
 }
 
 fn message<'a>(connection: &Connection, row: &'a Row) -> Result<Option<(&'a str, i64)>, SpoolError> {
@@ -149,7 +152,7 @@ fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timesta
     let mut changed = 0;
     for row in reports::list(connection, filter)? {
         let Some((id, seq)) = message(connection, &row)? else { continue };
-        match (&row.endpoint, row.state) {
+        let dropped = match (&row.endpoint, row.state) {
             (Some(endpoint), "dead" | "pending") => {
                 connection
                     .prepare_cached(
@@ -158,32 +161,42 @@ fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timesta
                     )?
                     .execute(params![seq, endpoint, now.as_millisecond()])?;
                 queue::settle(connection, seq, now)?;
+                true
             }
             (None, "unrouted" | "quarantined") => {
                 connection
                     .prepare_cached("UPDATE message SET state = 'dropped', settled_at = ?2 WHERE seq = ?1")?
                     .execute([seq, now.as_millisecond()])?;
+                true
             }
-            _ => continue,
+            _ => false,
+        };
+        let erased = erase && (dropped || erasable(&row, filter)) && erase_if_settled(connection, seq, now)?;
+        if dropped || erased {
+            changed += 1;
+            tracing::warn!(id, endpoint = row.endpoint.as_deref(), dropped, erased, "dropped by command");
         }
-        if erase {
-            erase_if_settled(connection, seq, now)?;
-        }
-        changed += 1;
-        tracing::warn!(id, endpoint = row.endpoint.as_deref(), "dropped by command");
     }
     Ok(changed)
 }
 
-/// Another endpoint may still need the copy, or a human has yet to settle its dead letter.
-fn erase_if_settled(connection: &Connection, seq: i64, now: Timestamp) -> Result<(), SpoolError> {
+/// What was settled before and is asked for: a filter that is meant for dead letters must not take delivered mail along.
+fn erasable(row: &Row, filter: &Filter) -> bool {
+    match row.state {
+        "delivered" => !filter.ids.is_empty() || filter.state.as_deref() == Some("delivered"),
+        _ => row.is_dropped(),
+    }
+}
+
+/// Tells whether the copy went: another endpoint may still need it, or a human has yet to settle its dead letter.
+fn erase_if_settled(connection: &Connection, seq: i64, now: Timestamp) -> Result<bool, SpoolError> {
     let needed = connection
         .prepare_cached(
             "SELECT 1 FROM delivery WHERE message = ?1
              AND (state = 'pending' OR (state = 'dead' AND reason <> 'dropped'))",
         )?
         .exists([seq])?;
-    if needed { Ok(()) } else { release::erase(connection, seq, now) }
+    if needed { Ok(false) } else { release::erase(connection, seq, now) }
 }
 
 fn take(connection: &Connection, mailbox: &str, unique_ids: &[String]) -> Result<u64, SpoolError> {

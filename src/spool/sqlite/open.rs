@@ -9,6 +9,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
+use rusqlite::ErrorCode;
 use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 
@@ -74,10 +75,7 @@ pub(super) fn writing(path: &Path) -> Result<Connection, SpoolError> {
     // SQLite gives the files beside it the same rights.
     private(path).map_err(|e| SpoolError::open(path, e))?;
     let mut connection = Connection::open(path).map_err(|e| SpoolError::open(path, e))?;
-    let found = schema::found(&connection).map_err(|e| SpoolError::open(path, e))?;
-    if found > schema::newest() {
-        return Err(SpoolError::NewerSchema { path: path.to_owned(), found, known: schema::newest() });
-    }
+    let found = known_schema(path, &connection)?;
     set_up(&connection).map_err(|e| SpoolError::open(path, e))?;
     schema::migrate(&mut connection, found).map_err(|e| SpoolError::open(path, e))?;
     Ok(connection)
@@ -87,16 +85,30 @@ pub(super) fn writing(path: &Path) -> Result<Connection, SpoolError> {
 pub(super) fn reading(path: &Path) -> Result<Connection, SpoolError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|e| SpoolError::open(path, e))?;
-    let found = schema::found(&connection).map_err(|e| SpoolError::open(path, e))?;
-    if found > schema::newest() {
-        return Err(SpoolError::NewerSchema { path: path.to_owned(), found, known: schema::newest() });
-    }
+    known_schema(path, &connection)?;
     let set_up = || {
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB / 4)
     };
     set_up().map_err(|e| SpoolError::open(path, e))?;
     Ok(connection)
+}
+
+/// The schema of the file, which must be a spool and one that we know. Nothing is written for it.
+fn known_schema(path: &Path, connection: &Connection) -> Result<i64, SpoolError> {
+    let no_spool = |what| SpoolError::NoSpool { path: path.to_owned(), what };
+    let unreadable = |e: rusqlite::Error| match e.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => no_spool("no SQLite database at all"),
+        _ => SpoolError::open(path, e),
+    };
+    if !schema::is_ours(connection).map_err(unreadable)? {
+        return Err(no_spool("the SQLite database of another program"));
+    }
+    let (found, known) = (schema::found(connection).map_err(unreadable)?, schema::newest());
+    if found > known {
+        return Err(SpoolError::NewerSchema { path: path.to_owned(), found, known });
+    }
+    Ok(found)
 }
 
 /// Writes the log back into the file at `path`, and empties it: until the next commit, the file is the whole spool.

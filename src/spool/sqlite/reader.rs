@@ -7,6 +7,7 @@ use std::sync::PoisonError;
 use std::sync::mpsc;
 use std::thread;
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::OptionalExtension as _;
 use tokio::sync::oneshot;
@@ -105,6 +106,10 @@ impl Reading for Readers {
     fn find(&self, id: &str) -> Reply<Option<Spooled>> {
         let id = id.to_owned();
         self.read(move |c| reports::find(c, &id))
+    }
+
+    fn released_at(&self, message: MessageKey) -> Reply<Option<Timestamp>> {
+        self.read(move |c| reports::released_at(c, message.0))
     }
 
     fn attempts(&self, message: MessageKey) -> Reply<Vec<AttemptRow>> {

@@ -57,13 +57,13 @@ fn settled_before(connection: &Connection, state: &str, before: Timestamp, now: 
     Ok(released)
 }
 
-/// Erases our copy of one message; the ledger still knows it.
-pub(super) fn erase(connection: &Connection, seq: i64, now: Timestamp) -> Result<(), SpoolError> {
+/// Erases our copy of one message; the ledger still knows it. Tells whether there was one.
+pub(super) fn erase(connection: &Connection, seq: i64, now: Timestamp) -> Result<bool, SpoolError> {
     connection.prepare_cached("DELETE FROM raw WHERE seq = ?1")?.execute([seq])?;
-    connection
-        .prepare_cached("UPDATE message SET released_at = ?2 WHERE seq = ?1")?
+    let erased = connection
+        .prepare_cached("UPDATE message SET released_at = ?2 WHERE seq = ?1 AND released_at IS NULL")?
         .execute([seq, now.as_millisecond()])?;
-    Ok(())
+    Ok(erased > 0)
 }
 
 /// Judges the room for `mailbox`; above the high-water mark, delivered copies go first, oldest first.

@@ -97,6 +97,15 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Spooled>,
     Ok(found)
 }
 
+/// When our copy of a message was released.
+pub(super) fn released_at(connection: &Connection, message: i64) -> Result<Option<Timestamp>, SpoolError> {
+    let found = connection
+        .prepare("SELECT released_at FROM message WHERE seq = ?1")?
+        .query_row([message], |row| time_or_none(row, 0))
+        .optional()?;
+    Ok(found.flatten())
+}
+
 /// A message's attempts, oldest first.
 pub(super) fn attempts(connection: &Connection, message: i64) -> Result<Vec<AttemptRow>, SpoolError> {
     let mut query = connection.prepare(

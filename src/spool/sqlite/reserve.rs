@@ -5,8 +5,9 @@
 //! database would not help, because it is the log that must grow. New mail waits until the space is held back again, so
 //! that it never eats what was freed for records.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ impl Reserve {
 }
 
 fn allocate(path: &Path) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, RESERVE) {
         // Not every file system can allocate what is not written.
         Err(rustix::io::Errno::OPNOTSUPP) => io::copy(&mut io::Read::take(io::repeat(0), RESERVE), &mut file).map(drop),

@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 
 /// Every migration in order. Entries are never changed once released, only added.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
     CREATE TABLE mailbox (
@@ -94,7 +95,30 @@ pub(super) const MIGRATIONS: &[&str] = &["
         held_from INTEGER,
         held_ms INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
-"];
+",
+    // The number of APPLICATION_ID.
+    "PRAGMA application_id = 1886351464",
+];
+
+/// What SQLite's header says of a file of ours: "poph".
+const APPLICATION_ID: i64 = 0x706F_7068;
+
+/// Tables by which a spool is known that was made before it carried [`APPLICATION_ID`].
+const OLD_TABLES: [&str; 4] = ["delivery", "ledger", "message", "raw"];
+
+/// Whether an open file is a spool, or has nothing in it yet. Another program's tables are not ours to add to.
+pub(super) fn is_ours(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if id != 0 {
+        return Ok(id == APPLICATION_ID);
+    }
+    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let tables = tables.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    if tables.is_empty() {
+        return Ok(found(connection)? == 0);
+    }
+    Ok(OLD_TABLES.iter().all(|wanted| tables.iter().any(|table| table == wanted)))
+}
 
 /// The schema that this program writes.
 pub(super) fn newest() -> i64 {
@@ -115,4 +139,36 @@ pub(super) fn migrate(connection: &mut Connection, found: i64) -> Result<(), rus
         step.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An empty file after `sql`.
+    fn check(sql: &str, ours: bool) {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(sql).unwrap();
+        assert_eq!(is_ours(&connection), Ok(ours), "{sql}");
+    }
+
+    #[test]
+    fn a_spool_is_known_by_its_number_and_an_old_one_by_its_tables() {
+        check("", true);
+        check("PRAGMA application_id = 1886351464; CREATE TABLE later (a)", true);
+        check(MIGRATIONS[0], true);
+        check("CREATE TABLE message (text)", false);
+        check("PRAGMA user_version = 7", false);
+        check("PRAGMA application_id = 252006674", false);
+    }
+
+    #[test]
+    fn every_step_ends_in_a_file_that_is_ours() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        migrate(&mut connection, 1).unwrap();
+        let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap();
+        assert_eq!((id, found(&connection)), (APPLICATION_ID, Ok(newest())));
+    }
 }

@@ -69,6 +69,10 @@ impl Reading for Sqlite {
         self.readers.find(id)
     }
 
+    fn released_at(&self, message: MessageKey) -> Reply<Option<Timestamp>> {
+        self.readers.released_at(message)
+    }
+
     fn attempts(&self, message: MessageKey) -> Reply<Vec<AttemptRow>> {
         self.readers.attempts(message)
     }

@@ -1,0 +1,107 @@
+//! Which lines of the spool a command is about. A word that can fit no line is refused, not answered with an empty table.
+
+use anyhow::Context as _;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use super::BadArgument;
+use super::ConfigFile;
+use crate::config::did_you_mean;
+use crate::spool::Filter;
+use crate::spool::Reading;
+use crate::spool::sqlite::Readers;
+
+#[derive(Debug, Args)]
+pub(super) struct Selection {
+    /// Only deliveries to this endpoint
+    #[arg(long, value_name = "NAME")]
+    endpoint: Option<String>,
+    /// Only mail of this mailbox
+    #[arg(long, value_name = "NAME")]
+    mailbox: Option<String>,
+    /// Only this state; `dropped` also finds the deliveries that are dead because somebody dropped them
+    #[arg(long, value_parser = Filter::STATES)]
+    state: Option<String>,
+    /// Only this reason: why a delivery is dead, or why its endpoint is held
+    #[arg(long, value_parser = PossibleValuesParser::new(Filter::reasons()))]
+    reason: Option<String>,
+}
+
+impl Selection {
+    pub(super) fn is_empty(&self) -> bool {
+        self.endpoint.is_none() && self.mailbox.is_none() && self.state.is_none() && self.reason.is_none()
+    }
+
+    /// The filter, with these ids, whose names and ids are all known.
+    ///
+    /// # Errors
+    /// A name that neither the file nor the spool has, or an id that the spool does not have.
+    pub(super) async fn filter(self, ids: Vec<String>, config: &ConfigFile, spool: &Readers) -> anyhow::Result<Filter> {
+        let Selection { endpoint, mailbox, state, reason } = self;
+        if let Some(name) = &endpoint {
+            expect_endpoint(name, config, spool).await?;
+        }
+        if let Some(name) = &mailbox {
+            expect_mailbox(name, config, spool).await?;
+        }
+        for id in &ids {
+            spool.find(id).await?.with_context(|| unknown(id))?;
+        }
+        Ok(Filter { ids, endpoint, mailbox, state, reason })
+    }
+}
+
+/// What is said of an id that is nowhere.
+pub(super) fn unknown(id: &str) -> String {
+    format!("no message {id} in the spool; see `pophook spool list`")
+}
+
+/// Refuses the name of an endpoint that neither the file nor the spool has.
+pub(super) async fn expect_endpoint(name: &str, config: &ConfigFile, spool: &Readers) -> anyhow::Result<()> {
+    let spooled = spool.endpoints().await?;
+    let spooled = spooled.iter().map(|row| row.endpoint.as_str());
+    let written = config.load_names()?.endpoints;
+    Ok(expect("endpoint", name, written.iter().map(String::as_str).chain(spooled))?)
+}
+
+/// Refuses the name of a mailbox that neither the file nor the spool has.
+pub(super) async fn expect_mailbox(name: &str, config: &ConfigFile, spool: &Readers) -> anyhow::Result<()> {
+    let spooled = spool.mailboxes().await?;
+    let spooled = spooled.iter().map(|row| row.mailbox.as_str());
+    let written = config.load_names()?.mailboxes;
+    Ok(expect("mailbox", name, written.iter().map(String::as_str).chain(spooled))?)
+}
+
+fn expect<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Result<(), BadArgument> {
+    let mut known: Vec<&str> = known.collect();
+    known.sort_unstable();
+    known.dedup();
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let remedy = did_you_mean(name, known.iter().copied()).unwrap_or_else(|| match known[..] {
+        [] => String::new(),
+        _ => format!("; known here: {}", known.join(", ")),
+    });
+    Err(BadArgument(format!("no {kind} is named {name:?}, neither in the file nor in the spool{remedy}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, known: &[&str], expected: &str) {
+        let said =
+            expect("endpoint", name, known.iter().copied()).map_or_else(|e| e.to_string(), |()| "fine".to_owned());
+        assert_eq!(said, expected, "{name}");
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest() {
+        let nowhere = "neither in the file nor in the spool";
+        check("desk", &["erp", "desk"], "fine");
+        check("dsk", &["erp", "desk", "desk"], &format!("no endpoint is named \"dsk\", {nowhere}; did you mean desk?"));
+        check("x", &["erp", "desk"], &format!("no endpoint is named \"x\", {nowhere}; known here: desk, erp"));
+        check("x", &[], &format!("no endpoint is named \"x\", {nowhere}"));
+    }
+}

@@ -1,0 +1,178 @@
+//! The commands for operators, as they are typed: what they refuse, how they say it, and with which exit code.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+mod support;
+
+use support::mails;
+use support::pop3_server::Message;
+use support::pop3_server::Pop3Server;
+use support::pophook::Endpoint;
+use support::pophook::Mailbox;
+use support::pophook::Pophook;
+use support::receiver::Answer;
+use support::receiver::Receiver;
+use support::wait_for;
+
+/// A scripted server with mails under these unique-ids, an endpoint, and pophook between them.
+fn stage(ids: &[&str]) -> (Pop3Server, Receiver, Pophook) {
+    let messages = ids.iter().map(|id| Message::new(id, &mails::plain(id))).collect();
+    let (server, desk) = (Pop3Server::start(messages), Receiver::start());
+    let pophook = Pophook::new([Mailbox::scripted(&server)], [Endpoint::desk(&desk)]);
+    (server, desk, pophook)
+}
+
+/// A command that ends with `code` and says all of `words`.
+#[track_caller]
+fn check(pophook: &Pophook, command: &[&str], code: i32, words: &[&str]) {
+    let ended = pophook.command(command).expect(code);
+    for word in words {
+        assert!(ended.said().contains(word), "{command:?}: {word:?} is not said in\n{}", ended.said());
+    }
+}
+
+#[test]
+fn delivered_mail_is_erased_and_show_says_so() {
+    let (_server, desk, pophook) = stage(&["a", "b"]);
+    pophook.once().expect(0);
+    let id = desk.hits()[0].id();
+    check(&pophook, &["spool", "drop", &id], 1, &["--erase"]);
+    check(&pophook, &["spool", "drop", "--erase", &id], 0, &["1 dropped or erased"]);
+    check(&pophook, &["spool", "show", &id], 0, &["was erased at 20", "delivered"]);
+    check(&pophook, &["spool", "show", "--json", &id], 0, &["\"released_at\":\"20"]);
+    check(&pophook, &["spool", "raw", &id], 1, &["released"]);
+    for command in [&["spool", "drop", "--erase", &id], &["spool", "retry", "--all", &id]] {
+        check(&pophook, command, 1, &["was erased at 20"]);
+    }
+    assert_eq!(pophook.list().len(), 1);
+    pophook.once().expect(0);
+    assert_eq!(desk.count(), 2, "it is known, and not taken again");
+}
+
+#[test]
+fn what_no_line_can_have_is_refused() {
+    let (_server, _desk, pophook) = stage(&["a"]);
+    pophook.once().expect(0);
+    let lists =
+        |filter: &[&str], code, words: &[&str]| check(&pophook, &[&["spool", "list"], filter].concat(), code, words);
+    lists(&["--state", "ded"], 64, &["'ded'", "dead, quarantined, unrouted, pending"]);
+    lists(&["--reason", "tired"], 64, &["'tired'", "refused, expired, dropped, gone"]);
+    lists(&["--endpoint", "dsk"], 64, &["no endpoint is named \"dsk\"", "did you mean desk?"]);
+    lists(&["--mailbox", "suport"], 64, &["no mailbox is named \"suport\"", "did you mean support?"]);
+    lists(&["msg_nothing"], 1, &["no message msg_nothing in the spool"]);
+    lists(&["--state", "dropped", "--endpoint", "desk", "--mailbox", "support"], 0, &[]);
+    check(&pophook, &["spool", "show", "msg_nothing"], 1, &["no message msg_nothing in the spool"]);
+    for command in ["retry", "drop"] {
+        check(&pophook, &["spool", command, "--endpoint", "dsk"], 64, &["did you mean desk?"]);
+        check(&pophook, &["spool", command, "--state", "ded"], 64, &["'ded'"]);
+        check(&pophook, &["spool", command, "msg_nothing"], 1, &["no message msg_nothing"]);
+        check(&pophook, &["spool", command], 64, &["name ids, --endpoint"]);
+    }
+    check(&pophook, &["spool", "retry", "--endpoint", "desk", "--to", "dsk"], 64, &["did you mean desk?"]);
+    check(&pophook, &["endpoint", "resume", "dsk"], 64, &["did you mean desk?"]);
+    check(&pophook, &["endpoint", "test", "dsk"], 64, &["no endpoint \"dsk\""]);
+    check(&pophook, &["mailbox", "take", "suport"], 64, &["did you mean support?"]);
+    check(&pophook, &["mailbox", "reset", "suport", "--as", "new"], 64, &["did you mean support?"]);
+}
+
+#[test]
+fn a_name_that_left_the_file_is_still_known_to_the_spool() {
+    let (server, _desk, pophook) = stage(&["a"]);
+    pophook.once().expect(0);
+    let other = Endpoint::new("other", "http://127.0.0.1:1/");
+    pophook.configure([Mailbox::scripted(&server).deliver_to(&["other"])], [other], "");
+    check(&pophook, &["spool", "list", "--endpoint", "desk"], 0, &["delivered"]);
+    check(&pophook, &["spool", "list", "--endpoint", "other"], 0, &[]);
+}
+
+#[test]
+fn a_command_that_sends_nothing_needs_no_secret() {
+    let (server, desk, pophook) = stage(&["a", "b"]);
+    desk.set(Answer::Status(422));
+    pophook.once_until("the fifth refusal", || pophook.in_state("dead").len() == 2);
+    let mailbox = Mailbox::scripted(&server).password("{ env: NOT_SET }");
+    let unset = Endpoint::desk(&desk).signed(&["{ file: /none }"]).line("headers: { A: { env: NOT_SET } }");
+    pophook.configure([mailbox], [unset], "");
+    check(&pophook, &["once"], 64, &["NOT_SET"]);
+    let id = desk.hits()[0].id();
+    check(&pophook, &["spool", "retry", &id], 0, &["1 will be tried again"]);
+    check(&pophook, &["spool", "drop", "--state", "dead"], 0, &["1 dropped"]);
+    check(&pophook, &["endpoint", "resume", "desk"], 0, &["desk is resumed"]);
+    check(&pophook, &["mailbox", "take", "support"], 0, &["0 will be taken"]);
+    // Its shape must be right all the same: an endpoint that cannot be read is none that was taken out.
+    pophook.configure([Mailbox::scripted(&server)], [Endpoint::desk(&desk).line("tiemout: 5s")], "");
+    check(&pophook, &["spool", "drop", &id], 64, &["tiemout"]);
+    assert_eq!(pophook.in_state("pending").len(), 1);
+}
+
+#[test]
+fn a_problem_of_the_configuration_has_its_exit_code_in_every_command() {
+    let (server, desk, pophook) = stage(&["a"]);
+    pophook.once().expect(0);
+    let renamed = Mailbox::scripted(&server).named("help");
+    pophook.configure([renamed], [Endpoint::desk(&desk)], "");
+    for command in [&["once"][..], &["run"], &["endpoint", "resume", "desk"]] {
+        check(&pophook, command, 64, &["former_name: support"]);
+    }
+    pophook.write_config("spool: { url: nonsense }\ncolour: red\n");
+    for command in [
+        &["check"][..],
+        &["once"],
+        &["once", "--dry-run"],
+        &["run"],
+        &["spool", "list"],
+        &["spool", "drop", "msg_x"],
+        &["mailbox", "list"],
+        &["mailbox", "take", "support"],
+        &["endpoint", "list"],
+        &["endpoint", "test", "desk"],
+        &["endpoint", "resume", "desk"],
+    ] {
+        let ended = pophook.command(command).expect(64);
+        let file = pophook.config();
+        let in_front = |line: &str| line.starts_with(file.to_str().unwrap());
+        assert!(ended.stderr.lines().all(in_front), "{command:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_round_that_is_interrupted_has_left_something_to_do() {
+    let messages = vec![Message::new("a", &mails::plain("a"))];
+    let server = Pop3Server::start(messages);
+    let desk = Receiver::start();
+    desk.set(Answer::Hold);
+    let pophook = Pophook::new([Mailbox::scripted(&server)], [Endpoint::desk(&desk)]);
+    let running = pophook.start(&["once", "--log-format", "json"]);
+    wait_for("the post is under way", || desk.count() == 1);
+    rustix::process::kill_process(running.pid(), rustix::process::Signal::INT).unwrap();
+    let ended = running.wait().expect(2);
+    assert!(ended.stderr.contains("interrupted; what was taken is safe"), "{}", ended.stderr);
+    assert_eq!(pophook.in_state("pending").len(), 1);
+}
+
+#[test]
+fn the_log_tells_of_an_endpoint_and_not_of_each_mail() {
+    for (answer, news) in [
+        (Answer::Status(500), "the endpoint fails"),
+        (Answer::With(429, "retry-after", "60".to_owned()), "the endpoint asks to wait"),
+    ] {
+        let (_server, desk, pophook) = stage(&["a", "b", "c", "d", "e"]);
+        desk.set(answer);
+        let log = pophook.env("POPHOOK_LOG", "info").once().expect(2).stderr;
+        assert_eq!(log.lines().filter(|line| line.contains("endpoint=")).count(), 1, "{log}");
+        assert!(log.contains(news), "{log}");
+        if let Some((_, rest)) = log.split_once("until=") {
+            let until = rest.split_whitespace().next().unwrap();
+            assert_eq!(until.len(), "2026-01-31T12:00:00Z".len(), "{until}");
+        }
+    }
+}
+
+#[test]
+fn a_spool_that_is_none_is_named_with_a_remedy() {
+    let (_server, _desk, pophook) = stage(&["a"]);
+    std::fs::write(pophook.spool(), "no database. ".repeat(100)).unwrap();
+    for command in [&["once"][..], &["spool", "list"]] {
+        check(&pophook, command, 1, &["spool.db is no spool of pophook", "name another file under spool.url"]);
+    }
+}
