@@ -272,7 +272,7 @@ impl Collector {
                 if let VisitError::Spool(_) = error {
                     self.metrics.quit_withheld.with_label_values(&[name]).inc();
                 }
-                tracing::warn!(mailbox = name, reason = error.reason(), error = %error.chain(), "visit failed");
+                tracing::warn!(mailbox = name, reason = error.reason(), error = %error.explain(), "visit failed");
             }
         }
     }
