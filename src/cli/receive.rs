@@ -58,7 +58,7 @@ pub(super) struct Receive {
     /// The status to answer, from 200 to 599
     #[arg(long, value_name = "CODE", default_value = "204", value_parser = status)]
     status: StatusCode,
-    /// Print the whole body of each post on one line, and nothing else (the address goes to standard error)
+    /// Print the whole body of each post on one line, and nothing else (address and notes go to standard error)
     #[arg(long)]
     json: bool,
     /// End after so many posts were taken; what comes later or is not signed as it should be does not count
