@@ -362,7 +362,8 @@ async fn a_connection_that_breaks_is_tried_again() {
     }
     assert_eq!(stage.after(3).await.state, "delivered");
     let errors: Vec<_> = stage.attempts("m").await.into_iter().map(|one| one.error).collect();
-    assert_eq!(errors, [Some("connection".to_owned()), Some("connection".to_owned()), None]);
+    let closed = Some("connection_closed".to_owned());
+    assert_eq!(errors, [closed.clone(), closed, None]);
 }
 
 #[tokio::test]

@@ -25,8 +25,9 @@ use crate::spool::Reading as _;
 use crate::spool::SpoolError;
 use crate::spool::sqlite::Readers;
 
-/// A server that does not answer the check in this time is a finding.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A server that does not answer the check in this time is a finding. Longer than connecting and waiting for a greeting
+/// may take, so that the finding says what was waited for.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Tells all problems of the configuration at once, and with --online what the servers say
 ///
@@ -120,7 +121,7 @@ async fn ask_mailbox(mailbox: &Mailbox) -> Answer {
     let asked = tokio::time::timeout(PATIENCE, log_in(mailbox)).await;
     let (said, warnings) = match asked {
         Ok(Ok((said, warnings))) => (Ok(said), warnings),
-        Ok(Err(error)) => (Err(with_remedy(error)), Vec::new()),
+        Ok(Err(error)) => (Err(VisitError::from(error).explain()), Vec::new()),
         Err(_) => (Err(format!("no answer within {PATIENCE:?}")), Vec::new()),
     };
     Answer { name, said, warnings }
@@ -137,26 +138,8 @@ async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), Pop3Error> {
     Ok((said, warnings))
 }
 
-fn with_remedy(error: Pop3Error) -> String {
-    let remedy = match &error {
-        Pop3Error::Connect { .. } => "; look at host, port and the network",
-        Pop3Error::Tls { .. } => {
-            "; the certificate must be for this host and from a known authority (ca_file adds one)"
-        }
-        Pop3Error::NoStls => "; if the server speaks TLS on port 995, write tls: implicit",
-        Pop3Error::LoginRefused { .. } => {
-            "; look at username and password; many providers want POP3 switched on and an app password"
-        }
-        _ => "",
-    };
-    format!("{}{remedy}", VisitError::from(error).chain())
-}
-
 async fn ask_endpoint(endpoint: &deliver::Endpoint) -> Answer {
     let name = format!("endpoint {}", endpoint.name);
-    let said = match deliver::reach(endpoint).await {
-        Ok(status) => Ok(format!("reachable (HTTP {status} to a HEAD request)")),
-        Err(why) => Err(format!("{why}; look at url, ca_file and the network")),
-    };
+    let said = deliver::reach(endpoint).await.map(|status| format!("reachable (HTTP {status} to a HEAD request)"));
     Answer { name, said, warnings: Vec::new() }
 }

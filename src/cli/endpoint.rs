@@ -16,6 +16,7 @@ use super::selection::expect_endpoint;
 use super::store;
 use crate::clock::Clock;
 use crate::deliver;
+use crate::deliver::Tested;
 use crate::spool::Command;
 use crate::spool::Reading as _;
 
@@ -24,7 +25,7 @@ use crate::spool::Reading as _;
 pub(super) enum Endpoint {
     /// List endpoints and what waits for them
     List(List),
-    /// Post a signed test event and show the answer
+    /// Post a signed test event and show the answer, with what to look at if it is no success
     Test(Named),
     /// End an endpoint's hold and pause
     Resume(Named),
@@ -97,9 +98,38 @@ impl Named {
             .find(|endpoint| endpoint.name.as_str() == self.name)
             .ok_or_else(|| BadArgument(format!("no endpoint {:?} in the configuration", self.name)))?;
         let tested = deliver::test(endpoint, Clock::system().now()).await?;
-        let status = tested.status.map_or_else(|| "no answer".to_owned(), |status| format!("HTTP {status}"));
-        out::line(format!("{}: {status} {}", self.name, out::excerpt(&tested.answer, 200)).trim_end().as_bytes())?;
-        let taken = tested.status.is_some_and(|status| (200..300).contains(&status));
+        out::line(format!("{}: {}", self.name, shown(&tested)).as_bytes())?;
+        let taken = matches!(tested, Tested::Answered { status: 200..=299, .. });
         Ok(if taken { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
+    }
+}
+
+/// The end of a test, its remedy, and the first words of the answer, which come last because they are not ours.
+fn shown(tested: &Tested) -> String {
+    let (end, body) = match tested {
+        Tested::Answered { status, body } => (format!("HTTP {status}"), out::excerpt(body, 200)),
+        Tested::Failed(failure) => (format!("no answer: {failure}"), String::new()),
+    };
+    let remedy = tested.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    let body = if body.is_empty() { body } else { format!("; it answered: {body}") };
+    format!("{end}{remedy}{body}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deliver::Failure;
+
+    #[test]
+    fn a_failed_test_shows_what_to_look_at() {
+        let answered = |status, body: &str| Tested::Answered { status, body: body.to_owned() };
+        for (tested, expected) in [
+            (answered(204, ""), "HTTP 204"),
+            (answered(200, "thanks\n"), "HTTP 200; it answered: thanks"),
+            (answered(404, "no\x1b[2J"), "HTTP 404; look at the path of url; it answered: no\u{fffd}[2J"),
+            (Tested::Failed(Failure::UnknownHost), "no answer: unknown host; look at the host name in url, and at DNS"),
+        ] {
+            assert_eq!(shown(&tested), expected);
+        }
     }
 }

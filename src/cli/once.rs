@@ -134,12 +134,17 @@ impl Once {
                 }
                 Err(error) => {
                     cells.extend(std::iter::repeat_n(String::new(), 5));
-                    cells.push(error.chain());
+                    cells.push(error.reason().to_owned());
                 }
             }
             table.add_row(cells);
         }
         out::line(table.to_string().as_bytes())?;
+        for (mailbox, visit) in visits {
+            if let Err(error) = visit {
+                out::line(format!("{mailbox}: {}", error.explain()).as_bytes())?;
+            }
+        }
         Ok(())
     }
 }
@@ -151,7 +156,7 @@ fn as_json(mailbox: &str, visit: &Result<Report, VisitError>) -> serde_json::Val
             "deleted": report.expunged, "refused": report.refused, "oversize": report.oversize,
             "skipped": report.skipped, "left": report.left, "unreached": report.unreached,
         }),
-        Err(error) => json!({ "mailbox": mailbox, "result": error.reason(), "error": error.chain() }),
+        Err(error) => json!({ "mailbox": mailbox, "result": error.reason(), "error": error.explain() }),
     }
 }
 

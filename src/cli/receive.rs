@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::out;
 use crate::clock::Clock;
+use crate::deliver;
 use crate::deliver::signature;
 use crate::deliver::signature::Key;
 use crate::deliver::signature::Signed;
@@ -41,6 +43,7 @@ const TEXT_SHOWN: usize = 300;
 ///   pophook receive --secret whsec_…
 ///
 /// With a secret, a post whose signature is missing or wrong is answered 401. Give several during a change of keys.
+/// Without one, nothing is verified, and each post is shown as such.
 /// `--status 503` plays a receiver that is down. Ctrl-C ends it.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -52,14 +55,14 @@ pub(super) struct Receive {
     /// environment gives one that does not show in the list of processes
     #[arg(long, value_name = "SECRET", value_parser = key)]
     secret: Vec<Key>,
-    /// The status to answer
+    /// The status to answer, from 200 to 599
     #[arg(long, value_name = "CODE", default_value = "204", value_parser = status)]
     status: StatusCode,
-    /// Print the whole body of each post on one line, and nothing else (the address goes to standard error)
+    /// Print the whole body of each post on one line, and nothing else (address and notes go to standard error)
     #[arg(long)]
     json: bool,
-    /// End after this many posts
-    #[arg(long, value_name = "N")]
+    /// End after so many posts were taken; what comes later or is not signed as it should be does not count
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max: Option<u64>,
 }
 
@@ -69,12 +72,24 @@ fn key(text: &str) -> Result<Key, &'static str> {
 
 fn status(text: &str) -> Result<StatusCode, &'static str> {
     let code: u16 = text.parse().map_err(|_| "not a number")?;
-    let code = StatusCode::from_u16(code).map_err(|_| "not a status code")?;
-    if code.is_informational() { Err("not a final status code: 200 to 999") } else { Ok(code) }
+    let final_code = (200..600).contains(&code).then(|| StatusCode::from_u16(code).ok()).flatten();
+    final_code.ok_or("not a final status code: 200 to 599")
 }
 
 /// The environment variable that is looked at when no secret is given.
 const SECRET_ENV: &str = "POPHOOK_SECRET";
+
+/// How long posts that are still under way may take once enough were taken.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What is known of a post's sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// The signature is by one of our secrets.
+    Verified,
+    /// There is no secret to verify it with.
+    NotVerified,
+}
 
 /// What every post needs.
 struct Desk {
@@ -102,8 +117,11 @@ impl Receive {
             .await
             .with_context(|| format!("cannot listen on {}: choose another with --listen", self.listen))?;
         let stop = CancellationToken::new();
-        let listening = format!("listening on http://{}", listener.local_addr()?);
-        if self.json { out::note(&listening) } else { out::line(listening.as_bytes()) }?;
+        let say = |line: &str| if self.json { out::note(line) } else { out::line(line.as_bytes()) };
+        say(&format!("listening on http://{}", listener.local_addr()?))?;
+        if keys.is_empty() {
+            say(&format!("signatures are NOT verified: give --secret, or ${SECRET_ENV}"))?;
+        }
         let desk = Arc::new(Desk {
             keys,
             status: self.status,
@@ -114,14 +132,24 @@ impl Receive {
         });
         let router = Router::new().fallback(take).with_state(desk);
         let mut terminate = signal(SignalKind::terminate())?;
+        let (ending, over) = (stop.clone(), stop.clone());
         let ended = async move {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
                 () = stop.cancelled() => {}
             }
+            ending.cancel();
         };
-        axum::serve(listener, router).with_graceful_shutdown(ended).await?;
+        let drained = async move {
+            over.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        let serving = axum::serve(listener, router).with_graceful_shutdown(ended);
+        tokio::select! {
+            served = async { serving.await } => served?,
+            () = drained => {}
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -144,11 +172,7 @@ async fn take(State(desk): State<Arc<Desk>>, request: Request<Body>) -> (StatusC
     let Ok(body) = axum::body::to_bytes(body, BODY_MAX).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {BODY_MAX} bytes, or it broke off\n"));
     };
-    let answer = desk.answer(&head.headers, &body);
-    if desk.is_last() {
-        desk.stop.cancel();
-    }
-    answer
+    desk.answer(&head.headers, &body)
 }
 
 impl Desk {
@@ -160,17 +184,31 @@ impl Desk {
             signature: header("webhook-signature"),
         };
         let now = self.clock.now().as_second();
-        let trust = if self.keys.is_empty() { Ok(()) } else { signature::verify(&self.keys, signed, now, body) };
-        match (trust, self.json) {
-            (Ok(()), true) => self.print(&one_line(body)),
-            (Ok(()), false) => self.print(summary(signed.id, body).as_bytes()),
-            (Err(why), true) => self.print(serde_json::json!({ "refused": why.to_string() }).to_string().as_bytes()),
-            (Err(why), false) => self.print(format!("refused: {why}\n").as_bytes()),
+        let trust = match self.keys.is_empty() {
+            true => Ok(Trust::NotVerified),
+            false => signature::verify(&self.keys, signed, now, body).map(|()| Trust::Verified),
+        };
+        let trust = match trust {
+            Ok(trust) => trust,
+            Err(why) => {
+                match self.json {
+                    true => self.print(serde_json::json!({ "refused": why.to_string() }).to_string().as_bytes()),
+                    false => self.print(format!("refused: {why}\n").as_bytes()),
+                }
+                return (StatusCode::UNAUTHORIZED, format!("{why}\n"));
+            }
+        };
+        let Some(left) = self.take_one() else {
+            return (StatusCode::SERVICE_UNAVAILABLE, "enough posts were taken\n".to_owned());
+        };
+        match self.json {
+            true => self.print(&one_line(body)),
+            false => self.print(summary(signed.id, trust, body).as_bytes()),
         }
-        match trust {
-            Ok(()) => (self.status, String::new()),
-            Err(why) => (StatusCode::UNAUTHORIZED, format!("{why}\n")),
+        if left == 0 {
+            self.stop.cancel();
         }
+        (self.status, String::new())
     }
 
     fn print(&self, text: &[u8]) {
@@ -180,9 +218,11 @@ impl Desk {
         }
     }
 
-    /// Counts a post; true for the last one.
-    fn is_last(&self) -> bool {
-        self.left.as_ref().is_some_and(|left| left.fetch_sub(1, Ordering::Relaxed) <= 1)
+    /// Counts a post and tells how many more are taken; `None` if enough were.
+    fn take_one(&self) -> Option<u64> {
+        let Some(left) = &self.left else { return Some(u64::MAX) };
+        let counted = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        counted.ok().map(|before| before.saturating_sub(1))
     }
 }
 
@@ -196,32 +236,50 @@ fn one_line(body: &[u8]) -> Vec<u8> {
 }
 
 /// What a person wants to know of a post.
-fn summary(id: Option<&str>, body: &[u8]) -> String {
+fn summary(id: Option<&str>, trust: Trust, body: &[u8]) -> String {
     let id = out::excerpt(id.unwrap_or("(no webhook-id)"), 60);
-    let Ok(value) = serde_json::from_slice::<Value>(body) else {
-        return format!("{id}  {} bytes, not JSON\n", body.len());
+    let mark = match trust {
+        Trust::Verified => "verified",
+        Trust::NotVerified => "not verified",
     };
-    let mut lines = vec![format!("{id}  {}  {} bytes", text_at(&value, "/type"), body.len())];
-    let mut row = |name: &str, shown: &str| lines.push(format!("  {name:<12}{shown}"));
-    row("mailbox", &text_at(&value, "/data/mailbox"));
+    let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        return format!("{id}  {} bytes, not JSON  {mark}\n", body.len());
+    };
+    let kind = text_at(&value, "/type");
+    let rows = match value.pointer("/type").and_then(Value::as_str) {
+        Some("mail.received") => mail(&value),
+        Some(deliver::TEST_EVENT) => vec![
+            ("endpoint", text_at(&value, "/data/endpoint")),
+            ("sent", text_at(&value, "/timestamp")),
+            ("meaning", "a test by `pophook endpoint test`, no mail".to_owned()),
+        ],
+        _ => vec![("body", out::excerpt(&value.to_string(), TEXT_SHOWN))],
+    };
+    let head = format!("{id}  {kind}  {} bytes  {mark}\n", body.len());
+    rows.iter().fold(head, |shown, (name, text)| shown + &format!("  {name:<12}{text}\n"))
+}
+
+fn mail(value: &Value) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("mailbox", text_at(value, "/data/mailbox"))];
     for name in ["from", "to", "recipients"] {
         let list = format!("/data/{name}");
-        let addresses: Vec<_> = items(&value, &list).map(|item| text_at(item, "/address")).collect();
-        row(name, &out::excerpt(&addresses.join(", "), 120));
+        let addresses: Vec<_> = items(value, &list).map(|item| text_at(item, "/address")).collect();
+        rows.push((name, out::excerpt(&addresses.join(", "), 120)));
     }
-    row("subject", &text_at(&value, "/data/subject"));
-    row("date", &text_at(&value, "/data/date"));
-    for part in items(&value, "/data/attachments") {
+    rows.push(("subject", text_at(value, "/data/subject")));
+    rows.push(("date", text_at(value, "/data/date")));
+    for part in items(value, "/data/attachments") {
         let size = ByteSize(part.pointer("/size").and_then(Value::as_u64).unwrap_or_default());
-        row("attachment", &format!("{} ({}, {size})", text_at(part, "/safe_filename"), text_at(part, "/content_type")));
+        let shown = format!("{} ({}, {size})", text_at(part, "/safe_filename"), text_at(part, "/content_type"));
+        rows.push(("attachment", shown));
     }
-    for defect in items(&value, "/data/defects") {
-        row("defect", &format!("{}: {}", text_at(defect, "/kind"), text_at(defect, "/detail")));
+    for defect in items(value, "/data/defects") {
+        rows.push(("defect", format!("{}: {}", text_at(defect, "/kind"), text_at(defect, "/detail"))));
     }
     if let Some(text) = value.pointer("/data/text").and_then(Value::as_str) {
-        row("text", &out::excerpt(text, TEXT_SHOWN));
+        rows.push(("text", out::excerpt(text, TEXT_SHOWN)));
     }
-    lines.join("\n") + "\n"
+    rows
 }
 
 fn text_at(value: &Value, pointer: &str) -> String {
@@ -236,8 +294,10 @@ fn items<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value>
 mod tests {
     use super::*;
 
+    const TAKEN: StatusCode = StatusCode::NO_CONTENT;
+
     fn desk(keys: Vec<Key>) -> Desk {
-        let status = StatusCode::NO_CONTENT;
+        let status = TAKEN;
         let clock = Clock::by_hand(jiff::Timestamp::from_second(1000).unwrap());
         Desk { keys, status, json: true, left: Some(AtomicU64::new(2)), stop: CancellationToken::new(), clock }
     }
@@ -250,16 +310,17 @@ mod tests {
         let headers: HeaderMap =
             headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect();
         let desk = desk(vec![key]);
-        assert_eq!(desk.answer(&headers, b"{}").0, StatusCode::NO_CONTENT);
         assert_eq!(desk.answer(&headers, b"{ }").0, StatusCode::UNAUTHORIZED);
         assert_eq!(desk.answer(&HeaderMap::new(), b"{}").0, StatusCode::UNAUTHORIZED);
+        // What was refused did not count.
+        assert_eq!([0; 2].map(|_| desk.answer(&headers, b"{}").0), [TAKEN; 2]);
     }
 
     #[test]
     fn without_a_secret_every_post_is_taken_until_enough_came() {
         let desk = desk(Vec::new());
-        assert_eq!(desk.answer(&HeaderMap::new(), b"not json").0, StatusCode::NO_CONTENT);
-        assert_eq!([desk.is_last(), desk.is_last()], [false, true]);
+        let post = || (desk.answer(&HeaderMap::new(), b"not json").0, desk.stop.is_cancelled());
+        assert_eq!([post(), post(), post()], [(TAKEN, false), (TAKEN, true), (StatusCode::SERVICE_UNAVAILABLE, true)]);
     }
 
     #[test]
@@ -269,12 +330,39 @@ mod tests {
             "attachments": [{ "safe_filename": "x.pdf", "content_type": "application/pdf", "size": 2048 }],
             "text": "hello\nworld",
         }});
-        let shown = summary(Some("msg_1"), body.to_string().as_bytes());
-        for part in ["msg_1  mail.received", "a@x", "hi\u{fffd}[2J", "x.pdf (application/pdf, 2.0 KiB)", "hello world"]
-        {
+        let shown = summary(Some("msg_1"), Trust::Verified, body.to_string().as_bytes());
+        for part in [
+            "msg_1  mail.received  ",
+            "bytes  verified\n",
+            "a@x",
+            "hi\u{fffd}[2J",
+            "x.pdf (application/pdf, 2.0 KiB)",
+            "hello world",
+        ] {
             assert!(shown.contains(part), "{part:?} in {shown}");
         }
-        assert_eq!(summary(None, b"x"), "(no webhook-id)  1 bytes, not JSON\n");
+        assert_eq!(summary(None, Trust::NotVerified, b"x"), "(no webhook-id)  1 bytes, not JSON  not verified\n");
+    }
+
+    #[test]
+    fn what_is_no_mail_is_not_shown_as_one() {
+        let test = br#"{"type":"endpoint.test","timestamp":"2026-01-31T00:00:00.000Z","data":{"endpoint":"desk"}}"#;
+        let shown = summary(Some("evt_test_1"), Trust::NotVerified, test);
+        for part in ["evt_test_1  endpoint.test  ", "  not verified\n", "desk", "2026-01-31", "no mail"] {
+            assert!(shown.contains(part), "{part:?} in {shown}");
+        }
+        for body in [&br#"{"type":"ping"}"#[..], b"[1]"] {
+            let shown = summary(None, Trust::NotVerified, body);
+            assert!(!shown.contains("subject") && shown.contains(&*String::from_utf8_lossy(body)), "{shown}");
+        }
+    }
+
+    #[test]
+    fn only_final_statuses_can_be_answered() {
+        for (text, fits) in [("199", false), ("200", true), ("599", true), ("600", false), ("700", false), ("x", false)]
+        {
+            assert_eq!(status(text).is_ok(), fits, "{text}");
+        }
     }
 
     #[test]

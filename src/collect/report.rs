@@ -90,10 +90,23 @@ pub enum VisitError {
 
 impl VisitError {
     /// The error with its causes, as one line.
-    pub fn chain(&self) -> String {
+    fn chain(&self) -> String {
         let first: &(dyn Error + 'static) = self;
         let causes = std::iter::successors(Some(first), |error| (*error).source());
         causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
+    /// The error with its causes and, where there is one, the remedy, as one line.
+    pub fn explain(&self) -> String {
+        let remedy = match self {
+            VisitError::Pop3(error) => error.remedy(),
+            VisitError::Spool(_)
+            | VisitError::Oversize
+            | VisitError::NoUniqueIds
+            | VisitError::LostUniqueIds
+            | VisitError::TooLong(_) => None,
+        };
+        remedy.map_or_else(|| self.chain(), |remedy| format!("{}; {remedy}", self.chain()))
     }
 
     /// One word for logs.

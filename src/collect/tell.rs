@@ -90,7 +90,7 @@ pub(super) fn visit(mailbox: &Mailbox, metrics: &CollectMetrics, clock: &Clock, 
             if let VisitError::Spool(_) = error {
                 metrics.quit_withheld.with_label_values(&[name]).inc();
             }
-            tracing::warn!(mailbox = name, reason = error.reason(), error = %error.chain(), "visit failed");
+            tracing::warn!(mailbox = name, reason = error.reason(), error = %error.explain(), "visit failed");
         }
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::Endpoint;
+use super::failure::Failure;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
 use super::outcome::Says;
@@ -60,8 +61,8 @@ pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Attempted
     let (started_at, began) = (means.clock.now(), means.clock.uptime());
     let answer = match render(&means, &claim, started_at).await {
         Ok(post) => means.webhook.post(post).await,
-        Err(Unready::Render) => Answer::Failed("render"),
-        Err(Unready::Released) => Answer::Failed("released"),
+        Err(Unready::Render) => Answer::Failed(Failure::Render),
+        Err(Unready::Released) => Answer::Failed(Failure::Released),
         Err(Unready::Spool(error)) if error.is_fatal() => return Err(error),
         Err(Unready::Spool(error)) => {
             tracing::warn!(id = %claim.message.id, %error, "cannot read a message now");
@@ -96,7 +97,9 @@ fn conclude(
             let judgement = judge(status, retry_after);
             (judgement, Some(status), None, (judgement.outcome != Outcome::Delivered).then_some(body))
         }
-        Answer::Failed(kind) => (Judgement { outcome: Outcome::Deferred, says: Says::Nothing }, None, Some(kind), None),
+        Answer::Failed(failure) => {
+            (Judgement { outcome: Outcome::Deferred, says: Says::Nothing }, None, Some(failure.as_str()), None)
+        }
     };
     let record = Record {
         delivery: claim.delivery,

@@ -4,26 +4,55 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::Endpoint;
+use super::failure::Failure;
 use super::webhook::Answer;
 use super::webhook::ClientError;
 use super::webhook::Webhook;
 
+/// The `type` of a test event; that of a mail is `mail.received`.
+pub const TEST_EVENT: &str = "endpoint.test";
+
 /// Asks `endpoint` for nothing, by HEAD, and tells the HTTP status. Any status shows that somebody is there.
 ///
 /// # Errors
-/// Why nobody answered.
+/// Why nobody answered, with the remedy.
 pub async fn reach(endpoint: &Endpoint) -> Result<u16, String> {
-    let webhook = Webhook::new(endpoint.clone()).map_err(|error| error.to_string())?;
-    webhook.head().await
+    let webhook =
+        Webhook::new(endpoint.clone()).map_err(|error| format!("{error}; look at ca_file and signing_keys"))?;
+    webhook.head().await.map_err(|failure| format!("{failure}; {}", failure.remedy()))
 }
 
 /// What an endpoint answered to a test event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tested {
-    /// The HTTP status, where one arrived.
-    pub status: Option<u16>,
-    /// The first bytes of the answer, or the kind of failure.
-    pub answer: String,
+pub enum Tested {
+    /// A status line arrived; `body` begins like the answer's.
+    Answered { status: u16, body: String },
+    /// None did.
+    Failed(Failure),
+}
+
+impl Tested {
+    /// What to look at if the event was not taken, where it can be told.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Tested::Failed(failure) => Some(failure.remedy()),
+            Tested::Answered { status, .. } => refused(*status),
+        }
+    }
+}
+
+fn refused(status: u16) -> Option<&'static str> {
+    match status {
+        300..=399 => Some("redirects are never followed: write in url the address that is finally reached"),
+        401 | 403 => Some("look at headers (a token?) and signing_keys"),
+        404 | 410 => Some("look at the path of url"),
+        405 => Some("nothing takes a POST there: look at the path of url"),
+        413 => Some("the endpoint's limit is too small even for a test event"),
+        400 | 415 | 422 => Some("the endpoint does not understand it: it should take a `type` that it does not know"),
+        429 => Some("the endpoint has enough for now: try again later"),
+        500..=599 => Some("look at the endpoint's own log"),
+        _ => None,
+    }
 }
 
 /// Posts a signed test event to `endpoint`.
@@ -32,7 +61,7 @@ pub struct Tested {
 /// A client that cannot be made.
 pub async fn test(endpoint: &Endpoint, now: Timestamp) -> Result<Tested, ClientError> {
     let body = serde_json::json!({
-        "type": "endpoint.test",
+        "type": TEST_EVENT,
         "timestamp": format!("{now:.3}"),
         "data": { "endpoint": endpoint.name.as_str() },
     });
@@ -40,7 +69,29 @@ pub async fn test(endpoint: &Endpoint, now: Timestamp) -> Result<Tested, ClientE
     let id = format!("evt_test_{}", now.as_millisecond());
     let post = webhook.sign(&id, now, Bytes::from(body.to_string()));
     Ok(match webhook.post(post).await {
-        Answer::Status { status, body, .. } => Tested { status: Some(status), answer: body },
-        Answer::Failed(kind) => Tested { status: None, answer: kind.to_owned() },
+        Answer::Status { status, body, .. } => Tested::Answered { status, body },
+        Answer::Failed(failure) => Tested::Failed(failure),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_does_not_take_the_event_has_its_remedy() {
+        let check = |status, expected: Option<&str>| {
+            let remedy = Tested::Answered { status, body: String::new() }.remedy();
+            assert_eq!(remedy.is_some(), expected.is_some(), "{status}");
+            assert!(expected.is_none_or(|word| remedy.is_some_and(|remedy| remedy.contains(word))), "{status}");
+        };
+        check(204, None);
+        check(308, Some("finally reached"));
+        check(401, Some("signing_keys"));
+        check(403, Some("headers"));
+        check(404, Some("path"));
+        check(503, Some("log"));
+        let refused = Tested::Failed(Failure::ConnectionRefused);
+        assert!(refused.remedy().is_some_and(|remedy| remedy.contains("nothing listens")));
+    }
 }

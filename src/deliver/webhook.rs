@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::Endpoint;
 use super::Signing;
+use super::failure::Failure;
 use super::outcome;
 use super::signature;
 use super::signature::Key;
@@ -48,8 +49,8 @@ const ANSWER_KEPT: usize = 512;
 pub(super) enum Answer {
     /// A status line arrived.
     Status { status: u16, retry_after: Option<Duration>, body: String },
-    /// It did not; the value names the kind of failure.
-    Failed(&'static str),
+    /// It did not.
+    Failed(Failure),
 }
 
 /// Why an endpoint's client cannot be made.
@@ -111,13 +112,11 @@ impl Webhook {
     }
 
     /// Asks for nothing, to see whether anybody is there; tells the status.
-    pub(super) async fn head(&self) -> Result<u16, String> {
+    pub(super) async fn head(&self) -> Result<u16, Failure> {
         let request =
             self.client.head(self.endpoint.url.clone()).timeout(CONNECT.saturating_add(self.endpoint.timeout));
-        match request.send().await {
-            Ok(response) => Ok(response.status().as_u16()),
-            Err(error) => Err(chain(&error.without_url())),
-        }
+        let response = request.send().await.map_err(|error| Failure::of(&error))?;
+        Ok(response.status().as_u16())
     }
 
     /// Posts, and reads the answer as far as it is worth.
@@ -129,32 +128,32 @@ impl Webhook {
         match sent {
             Ok(Ok(response)) => read(response, now).await,
             Ok(Err(failure)) => Answer::Failed(failure),
-            Err(_) => Answer::Failed("timeout"),
+            Err(_) => Answer::Failed(Failure::ExchangeTimeout),
         }
     }
 
-    async fn send(&self, post: Post) -> Result<Response, &'static str> {
+    async fn send(&self, post: Post) -> Result<Response, Failure> {
         let headers = self.headers(&post);
         let (body, left) = Upload::new(post.body);
         let request = self.client.post(self.endpoint.url.clone()).headers(headers).body(reqwest::Body::wrap(body));
         tokio::select! {
-            answer = request.send() => answer.map_err(|error| kind(&error)),
+            answer = request.send() => answer.map_err(|error| Failure::of(&error)),
             failure = self.too_slow(left) => Err(failure),
         }
     }
 
     /// Returns when the upload stalls, or the answer to it does not begin in time.
-    async fn too_slow(&self, mut left: watch::Receiver<usize>) -> &'static str {
+    async fn too_slow(&self, mut left: watch::Receiver<usize>) -> Failure {
         while *left.borrow_and_update() > 0 {
             match timeout(UPLOAD_STALL, left.changed()).await {
                 Ok(Ok(())) => {}
                 // The body is gone, sent or not: the answer, or an error, is what remains to wait for.
                 Ok(Err(_)) => break,
-                Err(_) => return "upload_stalled",
+                Err(_) => return Failure::UploadStalled,
             }
         }
         tokio::time::sleep(self.endpoint.timeout).await;
-        "timeout"
+        Failure::AnswerTimeout
     }
 
     fn headers(&self, post: &Post) -> HeaderMap {
@@ -197,20 +196,65 @@ async fn read(mut response: Response, now: Timestamp) -> Answer {
     Answer::Status { status: status.as_u16(), retry_after, body: String::from_utf8_lossy(&body).into_owned() }
 }
 
-/// An error with its causes, as one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
 
-fn kind(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "timeout"
-    } else if error.is_connect() {
-        "connect"
-    } else if error.is_builder() {
-        "request"
-    } else {
-        "connection"
+    use super::*;
+    use crate::deliver::Attachments;
+    use crate::deliver::Format;
+    use crate::ident::EndpointName;
+
+    async fn check(url: &str, expected: Failure) {
+        let endpoint = Endpoint {
+            name: EndpointName::parse("desk").unwrap(),
+            url: reqwest::Url::parse(url).unwrap(),
+            format: Format::Json,
+            attachments: Attachments::Inline,
+            include_raw: false,
+            signing: Signing::None,
+            ca_pem: None,
+            headers: HeaderMap::new(),
+            timeout: Duration::from_millis(100),
+            max_in_flight: 1,
+            backoff: vec![Duration::from_secs(5)],
+            give_up_after: Duration::from_secs(5),
+        };
+        let webhook = Webhook::new(endpoint).unwrap();
+        let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"));
+        let answer = webhook.post(post).await;
+        assert!(matches!(answer, Answer::Failed(failure) if failure == expected), "{url}: {answer:?}");
+    }
+
+    /// A server that says `words` to everyone who spoke, and then closes or, without words, waits for more.
+    async fn serve(words: Option<&'static [u8]>) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (mut tcp, _) = listener.accept().await.unwrap();
+                drop(tcp.read(&mut [0; 4096]).await);
+                match words {
+                    Some(words) => drop(tcp.write_all(words).await),
+                    None => drop(tcp.read_to_end(&mut Vec::new()).await),
+                }
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn each_way_to_fail_has_its_own_name() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        check(&format!("http://127.0.0.1:{closed}/"), Failure::ConnectionRefused).await;
+        // No name server is asked for a label of more than 63 bytes.
+        check(&format!("http://{}.invalid/", "a".repeat(64)), Failure::UnknownHost).await;
+        check(&format!("http://127.0.0.1:{}/", serve(Some(b"")).await), Failure::ConnectionClosed).await;
+        check(&format!("http://127.0.0.1:{}/", serve(None).await), Failure::AnswerTimeout).await;
+        check(&format!("http://127.0.0.1:{}/", serve(Some(b"+OK POP3 server ready\r\n")).await), Failure::NoHttp).await;
+        check(&format!("https://127.0.0.1:{}/", serve(Some(b"HTTP/1.1 400 Bad\r\n\r\n")).await), Failure::Tls).await;
+        check(&format!("https://127.0.0.1:{}/", serve(Some(b"")).await), Failure::ConnectionClosed).await;
     }
 }

@@ -51,14 +51,18 @@ pub(super) enum Answer {
 }
 
 impl Connection {
-    /// Reads the greeting of the server at the other end of `stream`.
-    pub(super) async fn greet(stream: Stream, timeouts: Timeouts) -> Result<(Connection, Reply), Pop3Error> {
+    /// Reads the greeting of the server at the other end of `stream`; `step` says whether TLS protects it.
+    pub(super) async fn greet(
+        stream: Stream,
+        step: Step,
+        timeouts: Timeouts,
+    ) -> Result<(Connection, Reply), Pop3Error> {
         let line = Buffered::new(stream);
         let unstuffer = Unstuffer::new(LineEnd::CrLf);
         let mut connection = Connection { line, timeouts, unstuffer, unanswered: 1, torn: false };
-        let (greeting, end) = connection.read_line(Step::Greeting, timeouts.command).await?;
+        let (greeting, end) = connection.read_line(step, timeouts.command).await?;
         connection.unstuffer = Unstuffer::new(end);
-        let reply = understand(&greeting, Step::Greeting)?;
+        let reply = understand(&greeting, step)?;
         connection.answered();
         Ok((connection, reply))
     }

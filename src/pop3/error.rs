@@ -4,10 +4,10 @@
 //! with control characters escaped and at most 200 bytes long, so that they cannot forge a log line; no error holds a
 //! credential. `collect` asks the three questions at the end instead of matching.
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 
+use super::handshake::HandshakeError;
 use super::reply::Code;
 
 /// What the session was waiting for.
@@ -19,8 +19,10 @@ pub enum Step {
     Connection,
     /// The TLS handshake.
     Handshake,
-    /// The server's first line.
+    /// The server's first line, on a line that TLS protects.
     Greeting,
+    /// The server's first line, in clear. A port for implicit TLS never sends it: it waits for us to begin.
+    ClearGreeting,
     /// The first line of the answer to this command.
     Answer(&'static str),
     /// The lines after the first one.
@@ -33,7 +35,7 @@ impl fmt::Display for Step {
             Step::Addresses => f.write_str("the host's addresses"),
             Step::Connection => f.write_str("the TCP connection"),
             Step::Handshake => f.write_str("the TLS handshake"),
-            Step::Greeting => f.write_str("the greeting"),
+            Step::Greeting | Step::ClearGreeting => f.write_str("the greeting"),
             Step::Answer(command) => write!(f, "the answer to {command}"),
             Step::Rest(command) => write!(f, "the rest of the answer to {command}"),
         }
@@ -46,9 +48,9 @@ pub enum Pop3Error {
     /// No address of the host accepted a connection.
     #[error("cannot connect to {host} port {port}")]
     Connect { host: String, port: u16, source: io::Error },
-    /// The TLS handshake failed: no common version, or a certificate that is not trusted or not for this host.
+    /// The TLS handshake failed.
     #[error("TLS handshake with {host} failed")]
-    Tls { host: String, source: async_native_tls::Error },
+    Tls { host: String, source: HandshakeError },
     /// The configured certificates cannot be read.
     #[error("the trusted certificates are no PEM")]
     Certificates { source: Option<async_native_tls::Error> },
@@ -108,7 +110,7 @@ impl Pop3Error {
     /// Whether the next visit may well succeed without a human doing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Pop3Error::Tls { source, .. } => is_caused_by_io(source),
+            Pop3Error::Tls { source, .. } => matches!(source, HandshakeError::Broken(_)),
             Pop3Error::LoginRefused { code, .. } => code.is_some_and(Code::is_transient),
             Pop3Error::Greeting { code, .. }
             | Pop3Error::Refused { code, .. }
@@ -173,11 +175,6 @@ impl Pop3Error {
     }
 }
 
-/// Whether the network, not the peer's certificate, ended a handshake.
-fn is_caused_by_io(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| (*error).source()).any(|error| error.is::<io::Error>())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +203,15 @@ mod tests {
         check(&Pop3Error::NoStls, false, false, "no_stls");
         check(&Pop3Error::Timeout { waiting_for: Step::Greeting }, true, false, "timeout");
         check(&Pop3Error::QuitUnanswered { source: Box::new(Pop3Error::Poisoned) }, true, false, "quit_unanswered");
+    }
+
+    #[test]
+    fn a_broken_handshake_may_work_the_next_time_and_a_bad_certificate_will_not() {
+        let tls = |source| Pop3Error::Tls { host: "pop.example.com".to_owned(), source };
+        check(&tls(HandshakeError::Broken(String::new())), true, false, "tls");
+        for fault in [HandshakeError::NoTls, HandshakeError::Expired, HandshakeError::Other(String::new())] {
+            check(&tls(fault), false, false, "tls");
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! RFC 1939 with CAPA (2449), STLS (2595), response codes (3206) and AUTH (5034), spoken as real servers speak it.
 //! In the order of a session: `stream` connects and protects, `buffered` and `connection` keep commands and answers in
 //! step, `wire` and `reply` read them, `session` gives each state of the protocol its type, `auth` logs in,
-//! `listing`, `header` and `retrieve` tell and take what is there.
+//! `listing`, `header` and `retrieve` tell and take what is there. `handshake` and `remedy` say what went wrong, and what
+//! to do about it.
 //!
 //! It knows no spool and no policy: which messages to retrieve and to mark is told by the caller. **A message is handed
 //! out complete or not at all; nothing is expunged before [`Transaction::quit`]; no credential is sent on a line that is
@@ -17,9 +18,11 @@ mod capability;
 mod config;
 mod connection;
 mod error;
+mod handshake;
 mod header;
 mod listing;
 mod pipeline;
+mod remedy;
 mod reply;
 mod retrieve;
 mod session;
@@ -35,6 +38,7 @@ pub use config::Timeouts;
 pub use config::Tls;
 pub use error::Pop3Error;
 pub use error::Step;
+pub use handshake::HandshakeError;
 pub use listing::Entry;
 pub use listing::Listing;
 pub use pipeline::Wanted;

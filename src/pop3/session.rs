@@ -103,7 +103,11 @@ async fn open(config: &Config, capa: Capa) -> Result<Authorization, Pop3Error> {
 impl Authorization {
     /// Reads the greeting on a line to the server, and goes over to TLS if so configured.
     async fn begin(config: &Config, stream: Stream, capa: Capa) -> Result<Authorization, Pop3Error> {
-        let (mut connection, greeting) = Connection::greet(stream, config.timeouts).await?;
+        let step = match config.tls {
+            Tls::Implicit => Step::Greeting,
+            Tls::StartTls | Tls::None => Step::ClearGreeting,
+        };
+        let (mut connection, greeting) = Connection::greet(stream, step, config.timeouts).await?;
         if greeting.status == Status::Err {
             return Err(Pop3Error::Greeting { code: greeting.code(), text: greeting.text() });
         }

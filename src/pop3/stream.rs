@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::config::Config;
 use super::error::Pop3Error;
 use super::error::Step;
+use super::handshake::HandshakeError;
 
 /// Bytes read from the kernel at a time.
 const READ_AHEAD: usize = 64 << 10;
@@ -76,7 +77,8 @@ pub(super) async fn secure(config: &Config, stream: Stream) -> Result<Stream, Po
     // OpenSSL asks for each record's head and body apart; the buffer answers most of that without the kernel.
     let handshake = connector.connect(config.host.as_str(), BufReader::with_capacity(READ_AHEAD, stream.0));
     let tls = within(config.timeouts.tls, Step::Handshake, handshake).await?;
-    let tls = tls.map_err(|source| Pop3Error::Tls { host: config.host.clone(), source })?;
+    let tls =
+        tls.map_err(|error| Pop3Error::Tls { host: config.host.clone(), source: HandshakeError::read(&error) })?;
     Ok(Stream(Box::new(tls)))
 }
 
@@ -89,6 +91,8 @@ fn trusted(pem: Option<&[u8]>) -> Result<Vec<Certificate>, Pop3Error> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
     use crate::pop3::Auth;
     use crate::pop3::Pipelining;
@@ -104,12 +108,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_server_that_goes_away_in_the_handshake_may_be_back_soon() {
-        let (ours, theirs) = tokio::io::duplex(64);
-        drop(theirs);
+    fn config() -> Config {
         let wait = Duration::from_secs(20);
-        let config = Config {
+        Config {
             host: "pop.example.com".to_owned(),
             port: 995,
             tls: Tls::Implicit,
@@ -119,8 +120,22 @@ mod tests {
             auth: Auth::Auto,
             pipelining: Pipelining::Off,
             timeouts: Timeouts { connect: wait, tls: wait, command: wait, idle: wait, slow: wait },
-        };
-        let error = secure(&config, Stream(Box::new(ours))).await.unwrap_err();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_goes_away_in_the_handshake_may_be_back_soon() {
+        let (ours, theirs) = tokio::io::duplex(64);
+        drop(theirs);
+        let error = secure(&config(), Stream(Box::new(ours))).await.unwrap_err();
         assert!(matches!(error, Pop3Error::Tls { .. }) && error.is_transient(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_port_that_speaks_no_tls_is_known_by_its_greeting() {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        theirs.write_all(b"+OK POP3 server ready <1896.697170952@example.com>\r\n").await.unwrap();
+        let error = secure(&config(), Stream(Box::new(ours))).await.unwrap_err();
+        assert!(matches!(error, Pop3Error::Tls { source: HandshakeError::NoTls, .. }), "{error:?}");
     }
 }

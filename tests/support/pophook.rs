@@ -290,6 +290,17 @@ impl Drop for Running {
     }
 }
 
+/// Starts `pophook receive ARGUMENTS` on `port`; returns when it listens.
+pub fn receive(port: u16, arguments: &[&str]) -> Running {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_pophook"), "receive", "--listen"]);
+    command.arg(format!("127.0.0.1:{port}")).args(arguments).env_remove("POPHOOK_SECRET");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = Running::start(command);
+    wait_for("pophook receive listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    running
+}
+
 /// A folder with a configuration and a spool.
 pub struct Pophook {
     dir: TempDir,

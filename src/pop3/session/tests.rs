@@ -302,7 +302,7 @@ async fn what_is_no_greeting_ends_the_session() {
     for greeting in [&b"220 smtp\r\n"[..], b"\r\n", endless] {
         let (stream, _) = serve(100_000, &[&[("", greeting)]]);
         let error = begin(&config(), stream).await.unwrap_err();
-        assert!(matches!(error, Pop3Error::Desync { waiting_for: Step::Greeting, .. }), "{error:?}");
+        assert!(matches!(error, Pop3Error::Desync { waiting_for: Step::ClearGreeting, .. }), "{error:?}");
     }
 }
 
@@ -313,6 +313,17 @@ async fn a_silent_server_is_not_waited_for_for_ever() {
     let timeouts = Timeouts { command: brief, idle: brief, ..config().timeouts };
     let error = begin(&Config { timeouts, ..config() }, stream).await.unwrap_err();
     assert_eq!(error.to_string(), "timed out waiting for the rest of the answer to CAPA");
+}
+
+#[tokio::test]
+async fn a_port_that_waits_for_a_hello_is_told_from_a_slow_server() {
+    let brief = Timeouts { command: Duration::from_millis(20), ..config().timeouts };
+    for (tls, told) in [(Tls::StartTls, true), (Tls::None, true), (Tls::Implicit, false)] {
+        let (stream, _server) = serve(4096, &[]);
+        let error = begin(&Config { tls, timeouts: brief, ..config() }, stream).await.unwrap_err();
+        assert_eq!(error.to_string(), "timed out waiting for the greeting");
+        assert_eq!(error.remedy().is_some_and(|remedy| remedy.contains("implicit TLS")), told, "{tls:?}");
+    }
 }
 
 #[tokio::test]

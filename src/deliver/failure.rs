@@ -1,0 +1,260 @@
+//! Why no status line came back: the set is closed, because it is stored with each attempt.
+//!
+//! reqwest tells little itself; the chain of causes behind its error does. Where a cause is of a type that nobody can
+//! name (the look-up of a host, the end of an HTTP exchange, OpenSSL's verdict), its text is looked at. Pure. What
+//! nobody foresaw is one of the two last classes, by how far it had come.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// Why an attempt, or a look whether anybody is there, got no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The host's name has no address, or none can be asked for.
+    UnknownHost,
+    /// Nothing listens there.
+    ConnectionRefused,
+    /// No way leads there.
+    Unreachable,
+    /// No connection in time, TLS and the look-up of the name included.
+    ConnectTimeout,
+    /// No trusted authority has signed the certificate, or it is unfit otherwise.
+    CertificateUntrusted,
+    /// The certificate is for another name.
+    CertificateName,
+    /// The certificate has expired, or is not valid yet.
+    CertificateExpired,
+    /// The TLS handshake failed otherwise.
+    Tls,
+    /// The connection was reset or closed before an answer.
+    ConnectionClosed,
+    /// The upload made no progress.
+    UploadStalled,
+    /// The answer did not begin in time.
+    AnswerTimeout,
+    /// The whole exchange took too long.
+    ExchangeTimeout,
+    /// What came is no HTTP.
+    NoHttp,
+    /// The request itself cannot be made.
+    Request,
+    /// The body cannot be made.
+    Render,
+    /// Our copy of the message is gone.
+    Released,
+    /// No connection, for a reason that nobody foresaw.
+    Connect,
+    /// No answer, for a reason that nobody foresaw.
+    Exchange,
+}
+
+/// How far it had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Connecting,
+    Connected,
+}
+
+impl Failure {
+    /// Reads what the HTTP client says.
+    pub(super) fn of(error: &reqwest::Error) -> Failure {
+        if error.is_builder() {
+            return Failure::Request;
+        }
+        let stage = if error.is_connect() { Stage::Connecting } else { Stage::Connected };
+        match (error.is_timeout(), stage) {
+            (true, Stage::Connecting) => Failure::ConnectTimeout,
+            (true, Stage::Connected) => Failure::AnswerTimeout,
+            (false, _) => read(error, stage),
+        }
+    }
+
+    /// The name under which it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Failure::UnknownHost => "unknown_host",
+            Failure::ConnectionRefused => "connection_refused",
+            Failure::Unreachable => "unreachable",
+            Failure::ConnectTimeout => "connect_timeout",
+            Failure::CertificateUntrusted => "certificate_untrusted",
+            Failure::CertificateName => "certificate_name",
+            Failure::CertificateExpired => "certificate_expired",
+            Failure::Tls => "tls",
+            Failure::ConnectionClosed => "connection_closed",
+            Failure::UploadStalled => "upload_stalled",
+            Failure::AnswerTimeout => "answer_timeout",
+            Failure::ExchangeTimeout => "exchange_timeout",
+            Failure::NoHttp => "no_http",
+            Failure::Request => "request",
+            Failure::Render => "render",
+            Failure::Released => "released",
+            Failure::Connect => "connect",
+            Failure::Exchange => "exchange",
+        }
+    }
+
+    /// What an operator can do about it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Failure::UnknownHost => "look at the host name in url, and at DNS",
+            Failure::ConnectionRefused => "nothing listens at that address: look at host and port of url",
+            Failure::Unreachable | Failure::Connect => "look at the host in url, and at the network",
+            Failure::ConnectTimeout => "look at host and port of url, and for a firewall in between",
+            Failure::CertificateUntrusted => "ca_file adds the authority's certificate",
+            Failure::CertificateName => "write in url a host name that stands in the certificate",
+            Failure::CertificateExpired => "the endpoint needs a new one, if the clock here is right",
+            Failure::Tls => "the port may speak no TLS, or none from 1.2 on: look at http or https and the port in url",
+            Failure::ConnectionClosed | Failure::Exchange => {
+                "look at the endpoint's own log; url may need https, or another port"
+            }
+            Failure::UploadStalled => "look why the endpoint stops reading",
+            Failure::AnswerTimeout => "the endpoint should answer first and work later, or raise timeout",
+            Failure::ExchangeTimeout => "look why the endpoint reads or answers so slowly",
+            Failure::NoHttp => "look at http or https and the port in url",
+            Failure::Request => "look at url and headers",
+            Failure::Render | Failure::Released => "look at the message with `pophook spool show`",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Failure::UnknownHost => "unknown host",
+            Failure::ConnectionRefused => "connection refused",
+            Failure::Unreachable => "host or network unreachable",
+            Failure::ConnectTimeout => "no connection in time",
+            Failure::CertificateUntrusted => "the certificate is not trusted",
+            Failure::CertificateName => "the certificate is for another name",
+            Failure::CertificateExpired => "the certificate has expired, or is not valid yet",
+            Failure::Tls => "the TLS handshake failed",
+            Failure::ConnectionClosed => "connection reset or closed",
+            Failure::UploadStalled => "the upload stalled",
+            Failure::AnswerTimeout => "no answer in time",
+            Failure::ExchangeTimeout => "the exchange took too long",
+            Failure::NoHttp => "what came is no HTTP",
+            Failure::Request => "the request cannot be made",
+            Failure::Render => "the body cannot be made",
+            Failure::Released => "our copy of the message is gone",
+            Failure::Connect => "no connection",
+            Failure::Exchange => "the exchange broke off",
+        })
+    }
+}
+
+/// Reads an error and its causes: the first one that says something decides.
+fn read(error: &(dyn Error + 'static), stage: Stage) -> Failure {
+    let unforeseen = match stage {
+        Stage::Connecting => Failure::Connect,
+        Stage::Connected => Failure::Exchange,
+    };
+    std::iter::successors(Some(error), |error| cause(*error)).find_map(recognise).unwrap_or(unforeseen)
+}
+
+/// An [`io::Error`] around another error names only that one's cause as its own.
+fn cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    inner.map(|inner| -> &(dyn Error + 'static) { inner }).or_else(|| error.source())
+}
+
+fn recognise(error: &(dyn Error + 'static)) -> Option<Failure> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return broken(error.kind());
+    }
+    let text = error.to_string();
+    if error.is::<async_native_tls::Error>() {
+        // A network that broke in the handshake stands behind it.
+        let network = cause(error).is_some_and(|cause| cause.is::<io::Error>());
+        return (!network).then(|| handshake(&text));
+    }
+    match text.as_str() {
+        "dns error" => Some(Failure::UnknownHost),
+        "connection closed before message completed" => Some(Failure::ConnectionClosed),
+        text if text.starts_with("invalid HTTP") => Some(Failure::NoHttp),
+        _ => None,
+    }
+}
+
+fn broken(kind: io::ErrorKind) -> Option<Failure> {
+    use io::ErrorKind as Kind;
+    match kind {
+        Kind::ConnectionRefused => Some(Failure::ConnectionRefused),
+        Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => Some(Failure::Unreachable),
+        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof => {
+            Some(Failure::ConnectionClosed)
+        }
+        _ => None,
+    }
+}
+
+fn handshake(text: &str) -> Failure {
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if !says(&["certificate verify failed"]) {
+        return if says(&["unexpected EOF", "unexpected eof"]) { Failure::ConnectionClosed } else { Failure::Tls };
+    }
+    if says(&["has expired", "not yet valid"]) {
+        return Failure::CertificateExpired;
+    }
+    // OpenSSL writes "hostname mismatch", "Hostname mismatch" and "IP address mismatch".
+    if says(&["ostname mismatch", "address mismatch"]) {
+        Failure::CertificateName
+    } else {
+        Failure::CertificateUntrusted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A link of a chain.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Link(&'static str, #[source] Option<Box<dyn Error + Send + Sync>>);
+
+    fn link(text: &'static str, source: impl Error + Send + Sync + 'static) -> Link {
+        Link(text, Some(Box::new(source)))
+    }
+
+    fn check(error: impl Error + 'static, stage: Stage, expected: Failure) {
+        assert_eq!(read(&error, stage), expected, "{error:?}");
+    }
+
+    #[test]
+    fn the_first_cause_that_says_something_decides() {
+        use Stage::Connected;
+        use Stage::Connecting;
+        use io::ErrorKind as Kind;
+        let client = |source| link("client error (Connect)", source);
+        let io = io::Error::from;
+        check(client(link("dns error", io::Error::other("no name"))), Connecting, Failure::UnknownHost);
+        check(client(link("dns error", io(Kind::ConnectionRefused))), Connecting, Failure::UnknownHost);
+        check(client(link("tcp connect error", io(Kind::ConnectionRefused))), Connecting, Failure::ConnectionRefused);
+        check(client(link("tcp connect error", io(Kind::NetworkUnreachable))), Connecting, Failure::Unreachable);
+        check(client(link("tcp connect error", io(Kind::OutOfMemory))), Connecting, Failure::Connect);
+        check(link("connection error", io(Kind::ConnectionReset)), Connected, Failure::ConnectionClosed);
+        check(link("connection error", io::Error::other(io(Kind::BrokenPipe))), Connected, Failure::ConnectionClosed);
+        check(Link("connection closed before message completed", None), Connected, Failure::ConnectionClosed);
+        check(Link("invalid HTTP version parsed", None), Connected, Failure::NoHttp);
+        check(Link("a novelty", None), Connecting, Failure::Connect);
+        check(Link("a novelty", None), Connected, Failure::Exchange);
+    }
+
+    #[test]
+    fn the_verification_tells_what_is_wrong_with_a_certificate() {
+        let told = |verdict| format!("error:0A000086:SSL routines::certificate verify failed:a.c:1889: ({verdict})");
+        for (text, expected) in [
+            (told("unable to get local issuer certificate"), Failure::CertificateUntrusted),
+            (told("self-signed certificate"), Failure::CertificateUntrusted),
+            (told("certificate has expired"), Failure::CertificateExpired),
+            (told("certificate is not yet valid"), Failure::CertificateExpired),
+            (told("hostname mismatch"), Failure::CertificateName),
+            (told("IP address mismatch"), Failure::CertificateName),
+            ("error:0A00010B:SSL routines:ssl3_get_record:wrong version number".to_owned(), Failure::Tls),
+            ("unexpected EOF".to_owned(), Failure::ConnectionClosed),
+        ] {
+            assert_eq!(handshake(&text), expected, "{text}");
+        }
+    }
+}
