@@ -13,13 +13,12 @@ use super::LEFT;
 use super::block_on;
 use super::log;
 use super::out;
+use crate::collect;
 use crate::collect::Mailbox;
 use crate::collect::VisitError;
 use crate::collect::quirks;
 use crate::config::Config;
 use crate::deliver;
-use crate::pop3;
-use crate::pop3::Pop3Error;
 use crate::spool::EndpointRow;
 use crate::spool::Reading as _;
 use crate::spool::SpoolError;
@@ -121,14 +120,14 @@ async fn ask_mailbox(mailbox: &Mailbox) -> Answer {
     let asked = tokio::time::timeout(PATIENCE, log_in(mailbox)).await;
     let (said, warnings) = match asked {
         Ok(Ok((said, warnings))) => (Ok(said), warnings),
-        Ok(Err(error)) => (Err(VisitError::from(error).explain()), Vec::new()),
+        Ok(Err(error)) => (Err(error.explain()), Vec::new()),
         Err(_) => (Err(format!("no answer within {PATIENCE:?}")), Vec::new()),
     };
     Answer { name, said, warnings }
 }
 
-async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), Pop3Error> {
-    let mut session = pop3::connect(&mailbox.server).await?.login().await?;
+async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), VisitError> {
+    let mut session = collect::log_in(mailbox).await?;
     let listing = session.list().await?;
     let capabilities = session.capabilities();
     let warnings = quirks(mailbox, capabilities, &listing).iter().map(ToString::to_string).collect();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::pop3::Code;
 use crate::pop3::Pop3Error;
+use crate::secret::Unavailable;
 use crate::spool::SpoolError;
 
 /// What a visit is made for.
@@ -59,8 +60,8 @@ impl Report {
 }
 
 /// Every result of a visit, as a metric's label.
-pub const RESULTS: [&str; 8] =
-    [RESULT_OK, "spool", "too_long", "server", "login_refused", "busy", "tls", "unreachable"];
+pub const RESULTS: [&str; 9] =
+    [RESULT_OK, "spool", "too_long", "server", "login_refused", "no_token", "busy", "tls", "unreachable"];
 
 /// The result of a visit that succeeded.
 pub(super) const RESULT_OK: &str = "ok";
@@ -71,6 +72,9 @@ pub enum VisitError {
     /// The server, or the way to it.
     #[error(transparent)]
     Pop3(#[from] Pop3Error),
+    /// No access token to log in with.
+    #[error("no access token")]
+    NoToken(#[from] Unavailable),
     /// The spool. The connection was dropped without QUIT if something had been retrieved.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -101,6 +105,7 @@ impl VisitError {
         let remedy = match self {
             VisitError::Pop3(error) => error.remedy(),
             VisitError::Spool(_)
+            | VisitError::NoToken(_)
             | VisitError::Oversize
             | VisitError::NoUniqueIds
             | VisitError::LostUniqueIds
@@ -113,6 +118,7 @@ impl VisitError {
     pub fn reason(&self) -> &'static str {
         match self {
             VisitError::Pop3(error) => error.reason(),
+            VisitError::NoToken(_) => "no_token",
             VisitError::Spool(_) => "spool",
             VisitError::Oversize => "too_large",
             VisitError::NoUniqueIds | VisitError::LostUniqueIds => "no_unique_ids",
@@ -125,6 +131,7 @@ impl VisitError {
         match self {
             VisitError::Spool(_) => "spool",
             VisitError::TooLong(_) => "too_long",
+            VisitError::NoToken(_) => "no_token",
             VisitError::Oversize | VisitError::NoUniqueIds | VisitError::LostUniqueIds => "server",
             VisitError::Pop3(error) if error.is_login_refused() => "login_refused",
             VisitError::Pop3(error) if error.code().is_some_and(Code::is_transient) => "busy",

@@ -16,6 +16,7 @@ use super::VisitError;
 use super::course::Course;
 use super::expunge::expunge;
 use super::intake::Taken;
+use super::login::log_in;
 use super::means::Means;
 use super::means::Memory;
 use super::plan::Delete;
@@ -29,7 +30,6 @@ use super::retrieve::retrieve;
 use super::tell;
 use crate::clock::Clock;
 use crate::ident::UniqueId;
-use crate::pop3;
 use crate::pop3::Listing;
 use crate::pop3::Transaction;
 use crate::spool::Known;
@@ -135,7 +135,7 @@ async fn list(
     clock: &Clock,
     undatable: &mut HashSet<UniqueId>,
 ) -> Result<Listed, VisitError> {
-    let mut session = pop3::connect(&mailbox.server).await?.login().await?;
+    let mut session = log_in(mailbox).await?;
     let listing = session.list().await?;
     let ledger = match spool {
         Some(spool) => known_as(mailbox, spool).await?,

@@ -23,8 +23,9 @@ impl Pop3Error {
                 Some("that is no POP3 server: look at host and port")
             }
             Pop3Error::LoginRefused { .. } => {
-                Some("look at username and password; many providers want POP3 switched on and an app password")
+                Some("look at username and password or token; many providers want POP3 switched on and an app password")
             }
+            Pop3Error::NoMechanism(_) | Pop3Error::Challenge { .. } => Some("another auth may do, such as plain"),
             _ => None,
         }
     }

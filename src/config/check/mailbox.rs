@@ -7,6 +7,7 @@ use crate::collect;
 use crate::collect::Dedupe;
 use crate::collect::SessionLimits;
 use crate::config::check::at_least;
+use crate::config::check::credential;
 use crate::config::check::known::Known;
 use crate::config::check::known::Taken;
 use crate::config::check::known::deliver_to;
@@ -96,6 +97,7 @@ pub(super) fn enrolments(list: &Option<List<Mailbox>>, report: &mut Report) -> V
 fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut Report) -> Option<collect::Mailbox> {
     let (name, identity) = names(mailbox, path, report);
     let server = server::check(mailbox, path, outside, report);
+    let credential = credential::check(mailbox, path, outside, report);
     let retention = retention(mailbox.retention.as_ref(), &path.key("retention"), report);
 
     let poll_interval = or(&mailbox.poll_interval, POLL_INTERVAL);
@@ -114,6 +116,7 @@ fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut
         name: name?,
         identity: identity?,
         server: server?,
+        credential: credential?,
         poll_interval,
         start_from: mailbox.start_from?.0,
         max_message_size,
