@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use schemars::Schema;
+use schemars::SchemaGenerator;
 use schemars::json_schema;
 use serde::Deserialize;
 use serde::de::DeserializeSeed as _;
@@ -48,6 +49,10 @@ pub(super) struct File {
     pub(super) spool: Option<Spool>,
     /// How many mailboxes are visited at once.
     pub(super) collect: Option<Collect>,
+    /// Files, or folders of files, with more mailboxes, endpoints and routes; relative to this file.
+    pub(super) include: Option<List<String>>,
+    /// What mailboxes and endpoints are where they do not say it themselves.
+    pub(super) defaults: Option<Defaults>,
     /// The POP3 maildrops that are visited.
     #[schemars(required)]
     pub(super) mailboxes: Option<List<Mailbox>>,
@@ -93,6 +98,26 @@ pub(super) struct Collect {
     pub(super) max_visits_per_host: Option<Plain<Within<1, 10_000>>>,
 }
 
+/// What mailboxes and endpoints are where they do not say it themselves.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Defaults {
+    /// Keys of mailboxes.
+    #[schemars(schema_with = "optional::<Mailbox>")]
+    pub(super) mailboxes: Option<Mailbox>,
+    /// Keys of endpoints.
+    #[schemars(schema_with = "optional::<Endpoint>")]
+    pub(super) endpoints: Option<Endpoint>,
+}
+
+/// A section's schema with no key required.
+fn optional<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = T::json_schema(generator);
+    schema.remove("required");
+    schema
+}
+
 /// The HTTP server for operators.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(remote = "Self")]
@@ -102,7 +127,7 @@ pub(super) struct Admin {
     pub(super) listen: Option<Plain<Listen>>,
 }
 
-mapping!(File, Spool, Collect, Admin);
+mapping!(File, Spool, Collect, Defaults, Admin);
 
 /// An address to listen on; `None` is off.
 #[derive(Debug, Clone, Copy)]
@@ -135,10 +160,26 @@ pub(super) fn read(text: &str, report: &mut Report) -> Result<serde_json::Value,
 
 /// The line of `path`, or of what stands nearest above it.
 pub(super) fn line_of(text: &str, path: &Path) -> Option<usize> {
+    exact_line_of(text, path).or_else(|| line_of(text, &path.parent()?))
+}
+
+/// The line of `path`, if it is written.
+pub(super) fn exact_line_of(text: &str, path: &Path) -> Option<usize> {
     let walk = Walk(path.steps()).deserialize(serde_yaml::Deserializer::from_str(text));
-    match walk {
-        Err(end) => end.location().map(|location| location.line()),
-        Ok(()) => line_of(text, &path.parent()?),
+    walk.err()?.location().map(|location| location.line())
+}
+
+/// What is said of a file that [`in_utf8`] cannot read.
+pub(super) const NO_UTF8: &str = "is not UTF-8; save the file as such";
+
+/// The text without the mark that some editors begin a file with, or the line of the first byte that is no UTF-8.
+pub(super) fn in_utf8(bytes: &[u8]) -> Result<&str, usize> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(error) => {
+            let good = bytes.iter().take(error.valid_up_to());
+            Err(1 + good.filter(|byte| **byte == b'\n').count())
+        }
     }
 }
 
@@ -148,13 +189,13 @@ fn not_yaml(text: &str, error: &serde_yaml::Error) -> Problem {
     let twice = Twice(&mut steps).deserialize(serde_yaml::Deserializer::from_str(text));
     match twice {
         Err(twice) if twice.to_string().contains(TWICE) => {
-            Problem { line: line(&twice), path: Path::from_iter(steps).to_string(), text: TWICE.to_owned() }
+            Problem { file: None, line: line(&twice), path: Path::from_iter(steps).to_string(), text: TWICE.to_owned() }
         }
         Ok(()) | Err(_) => {
             // The line is told in front; the message repeats it.
             let message = error.to_string();
             let message = message.split_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-            Problem { line: line(error), path: String::new(), text: format!("is not YAML: {message}") }
+            Problem { file: None, line: line(error), path: String::new(), text: format!("is not YAML: {message}") }
         }
     }
 }

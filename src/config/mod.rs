@@ -8,6 +8,7 @@
 
 mod check;
 mod file;
+mod gather;
 mod list;
 mod locate;
 mod mapping;
@@ -34,6 +35,7 @@ pub use problem::Problems;
 use crate::admin;
 use crate::collect;
 use crate::config::file::File;
+use crate::config::gather::Sources;
 use crate::config::list::items;
 use crate::config::outside::Outside;
 use crate::config::outside::System;
@@ -81,13 +83,13 @@ pub struct Names {
     pub endpoints: Vec<String>,
 }
 
-/// Reads the file at `path`, and the secrets and certificates that it names. Runs commands where a secret asks for it,
-/// so it may take its time; it blocks.
+/// Reads the file at `path`, what it includes, and the secrets and certificates that it names. Runs commands where a
+/// secret asks for it, so it may take its time; it blocks.
 ///
 /// # Errors
 /// [`Problems`] with everything that is wrong, in the order of the lines.
 pub fn load(path: &Path) -> Result<Config, Problems> {
-    with_text(path, |text| from_text(text, &System))
+    with_text(path, |text, folder| from_text(text, folder, &System))
 }
 
 /// Reads only where the spool lies, for commands that look into it: no secret is needed for that, and what is wrong
@@ -96,10 +98,10 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 /// # Errors
 /// [`Problems`] of the section `spool`.
 pub fn load_spool(path: &Path) -> Result<spool::Config, Problems> {
-    with_text(path, |text| {
-        let file = shaped(text, &mut Report::default())?;
+    with_text(path, |text, folder| {
+        let (file, sources) = shaped(text, folder, &System, &mut Report::default())?;
         let mut report = Report::default();
-        check::check_spool(&file, &mut report).ok_or_else(|| report.into_list(|path| file::line_of(text, path)))
+        check::check_spool(&file, &mut report).ok_or_else(|| sources.into_list(report))
     })
 }
 
@@ -109,13 +111,11 @@ pub fn load_spool(path: &Path) -> Result<spool::Config, Problems> {
 /// # Errors
 /// [`Problems`] with what is wrong with shapes, with the section `spool` and with names.
 pub fn load_outline(path: &Path) -> Result<Outline, Problems> {
-    with_text(path, |text| {
+    with_text(path, |text, folder| {
         let mut report = Report::default();
-        let file = shaped(text, &mut report)?;
-        match check::check_outline(&file, &mut report) {
-            Some(outline) if report.is_empty() => Ok(outline),
-            Some(_) | None => Err(report.into_list(|path| file::line_of(text, path))),
-        }
+        let (file, sources) = shaped(text, folder, &System, &mut report)?;
+        let outline = check::check_outline(&file, &mut report);
+        sound(outline, sources, report)
     })
 }
 
@@ -124,8 +124,8 @@ pub fn load_outline(path: &Path) -> Result<Outline, Problems> {
 /// # Errors
 /// [`Problems`] of a file that cannot be read, or is no YAML.
 pub fn load_names(path: &Path) -> Result<Names, Problems> {
-    with_text(path, |text| {
-        let file = shaped(text, &mut Report::default())?;
+    with_text(path, |text, folder| {
+        let (file, _) = shaped(text, folder, &System, &mut Report::default())?;
         Ok(Names {
             mailboxes: items(&file.mailboxes).filter_map(|(_, mailbox)| mailbox.name.clone()).collect(),
             endpoints: items(&file.endpoints).filter_map(|(_, endpoint)| endpoint.name.clone()).collect(),
@@ -133,24 +133,13 @@ pub fn load_names(path: &Path) -> Result<Names, Problems> {
     })
 }
 
-fn with_text<T>(path: &Path, read: impl FnOnce(&str) -> Result<T, Vec<Problem>>) -> Result<T, Problems> {
+fn with_text<T>(path: &Path, read: impl FnOnce(&str, &Path) -> Result<T, Vec<Problem>>) -> Result<T, Problems> {
     let problems = |list| Problems { file: path.to_owned(), list };
-    let whole = |line, text| problems(vec![Problem { line, path: String::new(), text }]);
+    let whole = |line, text| problems(vec![Problem { file: None, line, path: String::new(), text }]);
     let bytes = std::fs::read(path)
         .map_err(|e| whole(None, format!("cannot be read: {e}; name the configuration file with -c")))?;
-    let text = in_utf8(&bytes).map_err(|line| whole(Some(line), "is not UTF-8; save the file as such".to_owned()))?;
-    read(text).map_err(problems)
-}
-
-/// The text without the mark that some editors begin a file with, or the line of the first byte that is no UTF-8.
-fn in_utf8(bytes: &[u8]) -> Result<&str, usize> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
-        Err(error) => {
-            let good = bytes.iter().take(error.valid_up_to());
-            Err(1 + good.filter(|byte| **byte == b'\n').count())
-        }
-    }
+    let text = file::in_utf8(&bytes).map_err(|line| whole(Some(line), file::NO_UTF8.to_owned()))?;
+    read(text, path.parent().unwrap_or(Path::new(""))).map_err(problems)
 }
 
 /// The JSON Schema of the file, for editors.
@@ -158,17 +147,27 @@ pub fn schema() -> serde_json::Value {
     shape::schema()
 }
 
-/// The file's shape; what does not fit is noted in `report`. Fails only for what is no YAML.
-fn shaped(text: &str, report: &mut Report) -> Result<File, Vec<Problem>> {
-    let tree = file::read(text, report).map_err(|problem| vec![problem])?;
-    Ok(shape::shape(tree, report))
+/// The shape of the file and of what it includes; what does not fit is noted in `report`. Fails only for what is no
+/// YAML.
+fn shaped(
+    text: &str,
+    folder: &Path,
+    outside: &dyn Outside,
+    report: &mut Report,
+) -> Result<(File, Sources), Vec<Problem>> {
+    let (mut tree, sources) = gather::gather(text, folder, outside, report).map_err(|problem| vec![problem])?;
+    Ok((shape::clean(&mut tree, report), sources))
 }
 
-fn from_text(text: &str, outside: &dyn Outside) -> Result<Config, Vec<Problem>> {
+fn from_text(text: &str, folder: &Path, outside: &dyn Outside) -> Result<Config, Vec<Problem>> {
     let mut report = Report::default();
-    let file = shaped(text, &mut report)?;
-    match check::check(&file, outside, &mut report) {
-        Some(config) if report.is_empty() => Ok(config),
-        Some(_) | None => Err(report.into_list(|path| file::line_of(text, path))),
-    }
+    let (file, sources) = shaped(text, folder, outside, &mut report)?;
+    let config = check::check(&file, outside, &mut report);
+    sound(config, sources, report)
+}
+
+/// What was read, if nothing is wrong.
+fn sound<T>(read: Option<T>, sources: Sources, report: Report) -> Result<T, Vec<Problem>> {
+    let problems = sources.into_list(report);
+    read.filter(|_| problems.is_empty()).ok_or(problems)
 }

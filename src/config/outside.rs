@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ pub(super) trait Outside {
 
     /// What stands in a file.
     fn file(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// The paths of what lies in a folder, in order; `None` for a file.
+    fn folder(&self, path: &Path) -> io::Result<Option<Vec<PathBuf>>>;
 
     /// What a command prints. It gets no input; what it complains about goes where our own complaints go.
     fn command(&self, program: &str, arguments: &[String]) -> Result<Vec<u8>, CommandError>;
@@ -45,6 +49,15 @@ impl Outside for System {
 
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(path)
+    }
+
+    fn folder(&self, path: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+        if !std::fs::metadata(path)?.is_dir() {
+            return Ok(None);
+        }
+        let mut names = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(Some(names))
     }
 
     // On a thread of its own, because the caller may stand inside another runtime, where this one could not wait.

@@ -19,6 +19,8 @@ pub(super) enum Step {
 /// One problem of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// The included file that it stands in; `None`: the main one.
+    pub file: Option<PathBuf>,
     /// The line, from 1; `None` where the file as a whole is meant.
     pub line: Option<usize>,
     /// The keys that lead to the value, such as `mailboxes[0].poll_interval`; empty at the top of the file.
@@ -27,12 +29,12 @@ pub struct Problem {
     pub text: String,
 }
 
-/// All problems of one file, in the order of its lines. Never empty.
+/// All problems of one configuration, in the order of files and lines. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems {
-    /// The file.
+    /// The main file.
     pub file: PathBuf,
-    /// What is wrong with it.
+    /// What is wrong.
     pub list: Vec<Problem>,
 }
 
@@ -111,16 +113,9 @@ impl Report {
         self.0.iter().any(|(noted, _)| noted == path)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The problems in the order of their lines, which `line_of` looks up.
-    pub(super) fn into_list(self, line_of: impl Fn(&Path) -> Option<usize>) -> Vec<Problem> {
-        let problem = |(path, text): (Path, String)| Problem { line: line_of(&path), path: path.to_string(), text };
-        let mut list: Vec<Problem> = self.0.into_iter().map(problem).collect();
-        list.sort_by_key(|problem| problem.line);
-        list
+    /// What was noted.
+    pub(super) fn into_notes(self) -> Vec<(Path, String)> {
+        self.0
     }
 }
 
@@ -129,7 +124,7 @@ impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, problem) in self.list.iter().enumerate() {
             let end = if at == 0 { "" } else { "\n" };
-            write!(f, "{end}{}", self.file.display())?;
+            write!(f, "{end}{}", problem.file.as_ref().unwrap_or(&self.file).display())?;
             if let Some(line) = problem.line {
                 write!(f, ":{line}")?;
             }

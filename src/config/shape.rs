@@ -22,19 +22,20 @@ pub(super) fn schema() -> Value {
     schema_for!(File).to_value()
 }
 
-/// Gives `tree` its shape; what does not fit is noted in `report` and left out.
-pub(super) fn shape(mut tree: Value, report: &mut Report) -> File {
+/// The shape of `tree`; what does not fit is noted in `report` and taken out.
+pub(super) fn clean(tree: &mut Value, report: &mut Report) -> File {
     // An empty document is a file without keys.
     if tree.is_null() {
-        tree = Value::Object(serde_json::Map::new());
+        *tree = Value::Object(serde_json::Map::new());
     }
     loop {
         let mut unknown = Vec::new();
-        let stumble = match attempt(&tree, &mut unknown) {
+        let stumble = match attempt(tree, &mut unknown) {
             Ok(file) => {
                 let schema = schema();
                 for path in unknown {
                     report.add(&path, unknown_key(&path, &schema));
+                    take_out(tree, &path);
                 }
                 return file;
             }
@@ -42,10 +43,10 @@ pub(super) fn shape(mut tree: Value, report: &mut Report) -> File {
         };
         // Nothing new where the reading stumbles over what is left of something that was told already.
         if !report.has_within(&stumble.path) {
-            report.add(&stumble.path, explain(&stumble.message, find(&mut tree, stumble.path.steps())));
+            report.add(&stumble.path, explain(&stumble.message, find(tree, stumble.path.steps())));
         }
         let mut spoilt = stumble.path;
-        while !take_out(&mut tree, &spoilt) {
+        while !take_out(tree, &spoilt) {
             let Some(around) = spoilt.parent() else { return File::default() };
             spoilt = around;
         }

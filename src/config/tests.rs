@@ -1,6 +1,7 @@
 //! Whole files: what they mean, and what is said about broken ones. The problems of single keys stand in `problems`.
 
 mod problems;
+mod several;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -43,6 +44,12 @@ impl Outside for Map {
         Ok(text.to_vec())
     }
 
+    fn folder(&self, path: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+        let within = |name: &&&str| Path::new(name).parent() == Some(path);
+        let names: Vec<PathBuf> = self.0.keys().filter(within).map(PathBuf::from).collect();
+        if names.is_empty() { self.file(path).map(|_| None) } else { Ok(Some(names)) }
+    }
+
     fn command(&self, program: &str, arguments: &[String]) -> Result<Vec<u8>, CommandError> {
         let line = format!("{program} {}", arguments.join(" "));
         let printed = self.0.get(line.as_str()).ok_or(io::Error::from(io::ErrorKind::NotFound))?;
@@ -67,7 +74,7 @@ fn world() -> Map {
 }
 
 fn load(text: &str) -> Result<Config, String> {
-    from_text(text, &world()).map_err(|list| Problems { file: PathBuf::from("F"), list }.to_string())
+    from_text(text, Path::new("/etc"), &world()).map_err(|list| Problems { file: PathBuf::from("F"), list }.to_string())
 }
 
 /// Expects these problems, one a line.

@@ -1,0 +1,118 @@
+//! Several files as one configuration, and defaults.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::path::PathBuf;
+
+use super::Map;
+use crate::config::Config;
+use crate::config::Problems;
+use crate::config::from_text;
+use crate::retention::OnServer;
+
+const MAIN: &str = "
+spool: { url: 'sqlite:s.db' }
+include: [conf.d, extra.yaml]
+defaults:
+  mailboxes:
+    host: pop.example.com
+    password: p
+    start_from: all
+    retention: { on_server: delete_when_delivered, keep_latest: 5 }
+    deliver_to: [desk]
+endpoints:
+  - { name: desk, url: 'http://localhost/', signing: none }
+mailboxes:
+  - { name: a, username: a }
+";
+
+/// The configuration of `main` with these files in `/etc`, or the problems as they are printed.
+fn read(main: &str, files: &[(&'static str, &'static str)]) -> Result<Config, String> {
+    let files: BTreeMap<&str, &[u8]> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    from_text(main, Path::new("/etc"), &Map(files))
+        .map_err(|list| Problems { file: PathBuf::from("/etc/F"), list }.to_string())
+}
+
+fn check(files: &[(&'static str, &'static str)], expected: &str) {
+    let said = read(MAIN, files).err().unwrap_or_else(|| "no problem".to_owned());
+    assert_eq!(said, expected, "{files:?}");
+}
+
+const EXTRA: (&str, &str) = ("/etc/extra.yaml", "");
+const ONE: (&str, &str) = ("/etc/conf.d/one.yaml", "mailboxes: [{ name: b, username: b }]");
+
+#[test]
+fn the_lists_of_included_files_are_joined_in_the_order_of_their_names() {
+    let two = ("/etc/conf.d/two.yml", "mailboxes: [{ name: c, username: c, host: other.example.com }]");
+    let hidden = ("/etc/conf.d/..data.yaml", "mailboxes: [{ name: no, username: no }]");
+    let note = ("/etc/conf.d/README.md", "mailboxes: [{ name: no, username: no }]");
+    let extra = (
+        "/etc/extra.yaml",
+        "routes: [{ when: { mailbox: b }, deliver_to: [erp] }]\nendpoints: [{ name: erp, url: 'http://localhost/', signing: none }]",
+    );
+    let config = read(MAIN, &[ONE, two, hidden, note, extra]).unwrap();
+    let names: Vec<&str> = config.collect.mailboxes.iter().map(|mailbox| mailbox.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    let hosts: Vec<&str> = config.collect.mailboxes.iter().map(|mailbox| mailbox.server.host.as_str()).collect();
+    assert_eq!(hosts, ["pop.example.com", "pop.example.com", "other.example.com"]);
+    assert_eq!((config.deliver.endpoints.len(), config.deliver.routes.rules.len()), (2, 1));
+}
+
+#[test]
+fn what_an_entry_says_itself_wins_and_sections_are_filled_up_key_by_key() {
+    let own = (
+        "/etc/conf.d/one.yaml",
+        "defaults: { mailboxes: { poll_interval: 9m, retention: { keep_latest: 7 } } }\n\
+         mailboxes: [{ name: b, username: b, retention: { delete_after: 1h } }]",
+    );
+    let config = read(MAIN, &[own, EXTRA]).unwrap();
+    let policies: Vec<_> = config.collect.mailboxes.iter().map(|mailbox| mailbox.retention).collect();
+    assert!(policies.iter().all(|policy| policy.on_server == OnServer::DeleteWhenDelivered));
+    assert_eq!(policies.iter().map(|policy| policy.keep_latest).collect::<Vec<_>>(), [5, 7]);
+    assert_eq!(policies.iter().map(|policy| policy.delete_after.as_secs()).collect::<Vec<_>>(), [0, 3600]);
+    let intervals: Vec<u64> = config.collect.mailboxes.iter().map(|m| m.poll_interval.as_secs()).collect();
+    assert_eq!(intervals, [60, 540]);
+}
+
+#[test]
+fn a_problem_is_told_where_it_was_written() {
+    check(&[ONE, EXTRA], "no problem");
+    check(&[EXTRA, ("/etc/conf.d", "")], "no problem");
+    check(
+        &[("/etc/conf.d/one.yaml", "\nmailboxes:\n  - name: b\n    username: b\n    poll_interval: 0\n"), EXTRA],
+        "/etc/conf.d/one.yaml:5: mailboxes[0].poll_interval: is too short; write 1s or more",
+    );
+    check(
+        &[("/etc/conf.d/one.yaml", "mailboxes:\n  - name: b\n"), EXTRA],
+        "/etc/conf.d/one.yaml:2: mailboxes[0].username: is missing; write the login name",
+    );
+    check(
+        &[ONE],
+        "/etc/F:3: include[1]: cannot be read: entity not found; write a file or a folder, relative to this file",
+    );
+    check(
+        &[("/etc/conf.d/one.yaml", "spool: {}\nmailbox: []\nroutes: 5\n"), EXTRA],
+        "/etc/conf.d/one.yaml:1: spool: does not stand in an included file; an included file has mailboxes, endpoints, routes, defaults\n\
+         /etc/conf.d/one.yaml:2: mailbox: does not stand in an included file; did you mean mailboxes?\n\
+         /etc/conf.d/one.yaml:3: routes: is no list; write one",
+    );
+    check(
+        &[("/etc/conf.d/one.yaml", "a: [")],
+        "/etc/F:3: include[1]: cannot be read: entity not found; write a file or a folder, relative to this file\n/etc/conf.d/one.yaml:2: is not YAML: did not find expected node content",
+    );
+    check(
+        &[("/etc/conf.d/one.yaml", "- a\n"), EXTRA],
+        "/etc/conf.d/one.yaml: is no mapping; write mailboxes, endpoints, routes",
+    );
+}
+
+#[test]
+fn a_problem_of_the_defaults_is_told_once() {
+    let many: String = (0..300).map(|n| format!("  - {{ name: m{n}, username: m{n} }}\n")).collect();
+    let bad = |line: &str| MAIN.replace("    start_from: all\n", &format!("    start_from: all\n    {line}\n"));
+    let said = |line: &str| read(&format!("{}{many}", bad(line)), &[ONE, EXTRA]).unwrap_err();
+    assert_eq!(said("poll_interval: 0"), "/etc/F:9: defaults.mailboxes.poll_interval: is too short; write 1s or more");
+    assert!(said("colour: blue").starts_with("/etc/F:9: defaults.mailboxes.colour: is an unknown key"));
+    assert!(said("colour: blue").lines().count() == 1);
+    assert!(said("poll_interval: [1]").starts_with("/etc/F:9: defaults.mailboxes.poll_interval: is a list"));
+}
