@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 
 /// Every migration in order. Entries are never changed once released, only added.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
     CREATE TABLE mailbox (
@@ -94,7 +95,17 @@ pub(super) const MIGRATIONS: &[&str] = &["
         held_from INTEGER,
         held_ms INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
-"];
+",
+    "
+    -- in_place_of is the SHA-256 of the configuration's token at that time.
+    CREATE TABLE token (
+        mailbox TEXT PRIMARY KEY,
+        refresh_token TEXT NOT NULL,
+        in_place_of BLOB,
+        kept_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+",
+];
 
 /// The schema that this program writes.
 pub(super) fn newest() -> i64 {
