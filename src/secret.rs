@@ -1,6 +1,7 @@
-//! Values that must never be printed: passwords, tokens, keys.
+//! Values that must never be printed: passwords, tokens, keys; and where they come from.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// A secret text. `Debug` prints `[secret]`; there is no `Display`.
@@ -24,6 +25,27 @@ impl fmt::Debug for Secret {
         f.write_str("[secret]")
     }
 }
+
+/// Where a secret comes from that does not last, such as an access token: who needs it asks just before.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// The secret that is good now; it may take a while to get one.
+    ///
+    /// # Errors
+    /// There is none.
+    fn current(&self) -> Pin<Box<dyn Future<Output = Result<Secret, Unavailable>> + Send + '_>>;
+}
+
+/// A secret that is there already, and stays what it is.
+impl Source for Secret {
+    fn current(&self) -> Pin<Box<dyn Future<Output = Result<Secret, Unavailable>> + Send + '_>> {
+        Box::pin(std::future::ready(Ok(self.clone())))
+    }
+}
+
+/// Why there is no secret now, in words that hold none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ mod support;
 use std::process::Command;
 
 use support::dovecot::Dovecot;
+use support::introspection::Introspection;
 use support::mails;
 use support::pophook::Endpoint;
 use support::pophook::Mailbox;
@@ -59,6 +60,64 @@ fn mail_of_every_shape_arrives_byte_for_byte_over_starttls() {
 fn mail_of_every_shape_arrives_byte_for_byte_with_and_without_pipelining() {
     check_bytes(|dovecot| Mailbox::implicit(dovecot, "alice").line("pipelining: off"));
     check_bytes(|dovecot| Mailbox::implicit(dovecot, "alice").line("pipelining: 32"));
+}
+
+/// A mailbox with this `auth` logs in by this mechanism, as the server itself says.
+fn check_login(dovecot: &Dovecot, mailbox: Mailbox, auth: &str, mechanism: &str) {
+    let receiver = Receiver::start();
+    let before = dovecot.log().len();
+    let pophook = Pophook::new([mailbox.line(&format!("auth: {auth}"))], [Endpoint::desk(&receiver)]);
+    pophook.once().expect(0);
+    assert_eq!(receiver.subjects(), ["hello"], "{auth}");
+    let log = dovecot.log().split_off(before);
+    assert!(log.contains(&format!("method={mechanism},")), "{auth} is not {mechanism} in\n{log}");
+}
+
+/// A mailbox with this `auth` is refused, in these words among others.
+fn check_refusal(mailbox: Mailbox, auth: &str, words: &str) {
+    let desk = Endpoint::new("desk", "http://127.0.0.1:1/");
+    let pophook = Pophook::new([mailbox.line(&format!("auth: {auth}"))], [desk]);
+    let said = pophook.once().expect(2).said();
+    assert!(said.contains("login refused: ") && said.contains(words), "{auth}: {said}");
+    assert!(!said.contains("s3cret"), "a secret was shown:\n{said}");
+}
+
+#[test]
+fn a_password_opens_the_maildrop_by_every_mechanism() {
+    let dovecot = Dovecot::start_with(&["alice"], &[("AUTH_MECHANISMS", "plain login scram-sha-1 scram-sha-256 apop")]);
+    put_plain(&dovecot, &["hello"]);
+    for (auth, mechanism) in [
+        ("auto", "SCRAM-SHA-256"),
+        ("scram", "SCRAM-SHA-256"),
+        ("plain", "PLAIN"),
+        ("login", "LOGIN"),
+        ("user", "PLAIN"),
+        ("apop", "APOP"),
+    ] {
+        check_login(&dovecot, Mailbox::starttls(&dovecot, "alice"), auth, mechanism);
+        check_refusal(Mailbox::implicit(&dovecot, "alice").password("s3cret"), auth, "[AUTH]");
+    }
+}
+
+#[test]
+fn a_server_with_the_older_hash_alone_gets_that() {
+    let dovecot = Dovecot::start_with(&["alice"], &[("AUTH_MECHANISMS", "plain scram-sha-1")]);
+    put_plain(&dovecot, &["hello"]);
+    for auth in ["auto", "scram"] {
+        check_login(&dovecot, Mailbox::implicit(&dovecot, "alice"), auth, "SCRAM-SHA-1");
+    }
+}
+
+#[test]
+fn a_token_opens_the_maildrop_by_every_mechanism() {
+    let introspection = Introspection::start("good-token", "alice");
+    let dovecot = Dovecot::start_with(&["alice"], &[("INTROSPECTION_URL", &introspection.url())]);
+    put_plain(&dovecot, &["hello"]);
+    for (auth, mechanism) in [("auto", "OAUTHBEARER"), ("xoauth2", "XOAUTH2"), ("oauthbearer", "OAUTHBEARER")] {
+        let mailbox = |token| Mailbox::implicit(&dovecot, "alice").token(token);
+        check_login(&dovecot, mailbox("good-token"), auth, mechanism);
+        check_refusal(mailbox("s3cret"), auth, "(status ");
+    }
 }
 
 #[test]

@@ -4,6 +4,9 @@
 #
 #   dovecot.sh DIR USER...     each USER gets an empty maildrop and the password "pw"
 #
+# AUTH_MECHANISMS names the mechanisms that it offers, by default "plain login". With INTROSPECTION_URL it takes access
+# tokens too (xoauth2, oauthbearer), and asks there (RFC 7662) whose they are.
+#
 # Prints where everything is, as KEY=VALUE lines that end with DOVECOT=1, and then *becomes* Dovecot: stop it by
 # this process's id. It also stops when its parent dies. Exit 89 means that a port was taken in between: try again.
 # Needs: dovecot (2.3 or 2.4), openssl, setpriv. Runs as root or as a plain user.
@@ -66,6 +69,8 @@ free_port() {
 pop3_port=$(free_port)
 pop3s_port=$(free_port)
 
+mechanisms=${AUTH_MECHANISMS:-plain login}
+
 # --- the configuration: what both lines of Dovecot share, then what each calls by its own name ---------------------
 conf=$dir/dovecot.conf
 {
@@ -83,7 +88,7 @@ info_log_path = $dir/dovecot.log
 protocols = pop3
 listen = 127.0.0.1
 ssl = yes
-auth_mechanisms = plain login
+auth_mechanisms = $mechanisms${INTROSPECTION_URL:+ xoauth2 oauthbearer}
 # No punishment for wrong passwords: the tests send them on purpose.
 auth_failure_delay = 0
 mail_uid = $owner
@@ -161,6 +166,7 @@ mail_location = maildir:$dir/mail/%u
 pop3_uidl_format = %g
 passdb {
   driver = passwd-file
+  mechanisms = $mechanisms
   args = $dir/users
 }
 userdb {
@@ -168,6 +174,26 @@ userdb {
   args = uid=$owner gid=$group home=$dir/mail/%u allow_all_users=yes
 }
 END
+    fi
+    if [[ -n ${INTROSPECTION_URL:-} ]]; then
+        settings="introspection_url = $INTROSPECTION_URL
+  introspection_mode = post
+  force_introspection = yes
+  active_attribute = active
+  active_value = true
+  username_attribute = username"
+        if [[ $version == 2.[4-9].* ]]; then
+            printf 'oauth2 {\n  %s\n}\n' "$settings"
+        else
+            echo "$settings" >"$dir/oauth2.conf"
+            cat <<END
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = $dir/oauth2.conf
+}
+END
+        fi
     fi
 } >"$conf"
 

@@ -13,11 +13,11 @@ use super::LEFT;
 use super::block_on;
 use super::log;
 use super::out;
+use crate::collect;
 use crate::collect::Mailbox;
 use crate::collect::VisitError;
 use crate::config::Config;
 use crate::deliver;
-use crate::pop3;
 use crate::pop3::Expire;
 use crate::pop3::Pop3Error;
 use crate::retention::OnServer;
@@ -121,14 +121,14 @@ async fn ask_mailbox(mailbox: &Mailbox) -> Answer {
     let asked = tokio::time::timeout(PATIENCE, log_in(mailbox)).await;
     let (said, warnings) = match asked {
         Ok(Ok((said, warnings))) => (Ok(said), warnings),
-        Ok(Err(error)) => (Err(with_remedy(error)), Vec::new()),
+        Ok(Err(error)) => (Err(with_remedy(&error)), Vec::new()),
         Err(_) => (Err(format!("no answer within {PATIENCE:?}")), Vec::new()),
     };
     Answer { name, said, warnings }
 }
 
-async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), Pop3Error> {
-    let mut session = pop3::connect(&mailbox.server).await?.login().await?;
+async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), VisitError> {
+    let mut session = collect::log_in(mailbox).await?;
     let listing = session.list().await?;
     let capabilities = session.capabilities();
     let keeps = mailbox.retention.on_server == OnServer::Keep;
@@ -148,19 +148,21 @@ async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), Pop3Error> {
     Ok((said, warnings))
 }
 
-fn with_remedy(error: Pop3Error) -> String {
-    let remedy = match &error {
+fn with_remedy(error: &VisitError) -> String {
+    let VisitError::Pop3(cause) = error else { return error.chain() };
+    let remedy = match cause {
         Pop3Error::Connect { .. } => "; look at host, port and the network",
         Pop3Error::Tls { .. } => {
             "; the certificate must be for this host and from a known authority (ca_file adds one)"
         }
         Pop3Error::NoStls => "; if the server speaks TLS on port 995, write tls: implicit",
         Pop3Error::LoginRefused { .. } => {
-            "; look at username and password; many providers want POP3 switched on and an app password"
+            "; look at username and password or token; many providers want POP3 switched on and an app password"
         }
+        Pop3Error::NoMechanism(_) | Pop3Error::Challenge { .. } => "; another auth may do, such as plain",
         _ => "",
     };
-    format!("{}{remedy}", VisitError::from(error).chain())
+    format!("{}{remedy}", error.chain())
 }
 
 async fn ask_endpoint(endpoint: &deliver::Endpoint) -> Answer {

@@ -8,6 +8,7 @@
 
 mod flood;
 mod intake;
+mod login;
 mod means;
 mod plan;
 mod report;
@@ -24,6 +25,8 @@ use crate::ident::MailboxName;
 use crate::pop3;
 use crate::retention;
 
+pub use login::Credential;
+pub use login::log_in;
 pub use report::Purpose;
 pub use report::Report;
 pub use report::VisitError;
@@ -50,8 +53,10 @@ pub struct Mailbox {
     pub name: MailboxName,
     /// The name that stands in its messages' ids: `former_name` where one is given.
     pub identity: MailboxName,
-    /// Its server and login.
+    /// Its server, and how to log in there.
     pub server: pop3::Config,
+    /// What proves there that it is ours.
+    pub credential: Credential,
     /// Time between the starts of two visits.
     pub poll_interval: Duration,
     /// Which of the messages that are there at the first visit are taken.

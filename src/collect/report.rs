@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use crate::pop3::Pop3Error;
+use crate::secret::Unavailable;
 use crate::spool::SpoolError;
 
 /// What a visit is made for.
@@ -56,6 +57,9 @@ pub enum VisitError {
     /// The server, or the way to it.
     #[error(transparent)]
     Pop3(#[from] Pop3Error),
+    /// No access token to log in with.
+    #[error("no access token")]
+    NoToken(#[from] Unavailable),
     /// The spool. The connection was dropped without QUIT if something had been retrieved.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -85,6 +89,7 @@ impl VisitError {
     pub fn reason(&self) -> &'static str {
         match self {
             VisitError::Pop3(error) => error.reason(),
+            VisitError::NoToken(_) => "no_token",
             VisitError::Spool(_) => "spool",
             VisitError::Oversize => "too_large",
             VisitError::NoUniqueIds | VisitError::LostUniqueIds => "no_unique_ids",

@@ -35,7 +35,10 @@ const RESULT_OK: &str = "ok";
 
 /// Every value of the label `result`.
 pub fn results() -> Vec<&'static str> {
-    [RESULT_OK, "spool", "visit_timeout", "no_unique_ids"].into_iter().chain(pop3::REASONS.iter().copied()).collect()
+    [RESULT_OK, "no_token", "spool", "visit_timeout", "no_unique_ids"]
+        .into_iter()
+        .chain(pop3::REASONS.iter().copied())
+        .collect()
 }
 
 /// The collecting half.

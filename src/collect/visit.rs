@@ -14,6 +14,7 @@ use super::Report;
 use super::StartFrom;
 use super::VisitError;
 use super::intake::Taken;
+use super::login::log_in;
 use super::means::Means;
 use super::means::Memory;
 use super::plan::Delete;
@@ -27,7 +28,6 @@ use super::retrieve::retrieve;
 use crate::clock::Clock;
 use crate::ident::UniqueId;
 use crate::metrics::CollectMetrics;
-use crate::pop3;
 use crate::pop3::Listing;
 use crate::pop3::Pop3Error;
 use crate::pop3::Transaction;
@@ -126,7 +126,7 @@ async fn list(
     clock: &Clock,
     undatable: &mut HashSet<UniqueId>,
 ) -> Result<Listed, VisitError> {
-    let mut session = pop3::connect(&mailbox.server).await?.login().await?;
+    let mut session = log_in(mailbox).await?;
     let listing = session.list().await?;
     let ledger = match spool {
         Some(spool) => known_as(mailbox, spool).await?,

@@ -4,6 +4,7 @@
 //! other sections are checked all the same.
 
 mod certificates;
+mod credential;
 mod endpoint;
 mod known;
 mod mailbox;

@@ -14,7 +14,8 @@ use crate::config::problem::Report;
 use crate::config::problem::Step;
 
 /// Keys of a later version, wherever they stand.
-const LATER_KEYS: [&str; 1] = ["oauth2"];
+const LATER_KEYS: [&str; 7] =
+    ["provider", "token_url", "scope", "client_id", "client_secret", "tenant", "refresh_token"];
 
 /// The JSON Schema of the file.
 pub(super) fn schema() -> Value {

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::collect::Credential;
 use crate::collect::Dedupe;
+use crate::collect::Mailbox;
 use crate::collect::StartFrom;
 use crate::config::Config;
 use crate::config::Problems;
@@ -76,6 +78,12 @@ fn check(text: &str, expected: &str) {
     assert_eq!(found, expected.trim_start(), "\n--- found:\n{found}\n--- in:\n{text}");
 }
 
+/// The password of a mailbox that has one.
+fn password(mailbox: &Mailbox) -> &str {
+    let Credential::Password(password) = &mailbox.credential else { panic!("no password") };
+    password.reveal()
+}
+
 const SPOOL: &str = "spool: { url: sqlite:s.db }\n";
 const MAILBOXES: &str = "mailboxes: [{ name: a, host: h, username: u, password: p, start_from: all }]\n";
 const ENDPOINTS: &str = "endpoints: [{ name: e, url: http://h/, signing: none }]\n";
@@ -84,7 +92,7 @@ const ENDPOINTS: &str = "endpoints: [{ name: e, url: http://h/, signing: none }]
 fn the_example_loads() {
     let config = load(EXAMPLE).unwrap();
     let [mailbox] = &config.collect.mailboxes[..] else { panic!("one mailbox") };
-    assert_eq!(mailbox.server.password.reveal(), "hunter2");
+    assert_eq!(password(mailbox), "hunter2");
     assert_eq!(mailbox.start_from, StartFrom::Date("2026-01-31".parse().unwrap()));
     assert!(config.deliver.endpoints[0].headers["authorization"].is_sensitive());
     assert_eq!(config.deliver.routes.rules.len(), 2);
@@ -168,7 +176,7 @@ admin: {{ listen: off }}
     let mailbox = &config.collect.mailboxes[0];
     assert_eq!((mailbox.name.as_str(), mailbox.identity.as_str()), ("new", "old"));
     assert_eq!(mailbox.server.port, 110);
-    assert_eq!(mailbox.server.password.reveal(), "hunter2");
+    assert_eq!(password(mailbox), "hunter2");
     assert_eq!(mailbox.server.pipelining, Pipelining::Window(8.try_into().unwrap()));
     assert_eq!(mailbox.retention.delete_after, Duration::from_secs(3 * 86400));
     assert_eq!(config.deliver.labels[&mailbox.name]["team"], "blue");
@@ -286,6 +294,17 @@ fn secrets_come_from_four_places() {
     for form in ["hunter2", "{ file: /run/secrets/support }", "{ file: /crlf }", "{ command: [vault, read, support] }"]
     {
         let text = format!("{SPOOL}{ENDPOINTS}{}", MAILBOXES.replace("password: p", &format!("password: {form}")));
-        assert_eq!(load(&text).unwrap().collect.mailboxes[0].server.password.reveal(), "hunter2", "{form}");
+        assert_eq!(password(&load(&text).unwrap().collect.mailboxes[0]), "hunter2", "{form}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_comes_from_the_same_four_places() {
+    for auth in ["auto", "xoauth2", "oauthbearer"] {
+        let oauth2 = format!("auth: {auth}, oauth2: {{ token: {{ file: /run/secrets/support }} }}");
+        let config = load(&format!("{SPOOL}{ENDPOINTS}{}", MAILBOXES.replace("password: p", &oauth2))).unwrap();
+        let Credential::Token(source) = &config.collect.mailboxes[0].credential else { panic!("no token") };
+        assert_eq!(source.current().await.unwrap().reveal(), "hunter2");
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -19,9 +19,7 @@ pub struct Config {
     pub ca_pem: Option<Arc<[u8]>>,
     /// The maildrop's login name.
     pub username: String,
-    /// Its password.
-    pub password: Secret,
-    /// How the password is sent.
+    /// How its credential is sent.
     pub auth: Auth,
     /// How many RETR commands may be under way.
     pub pipelining: Pipelining,
@@ -40,15 +38,43 @@ pub enum Tls {
     None,
 }
 
-/// How the password is sent.
+/// What proves that the maildrop is ours.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// A password.
+    Password(Secret),
+    /// An OAuth 2.0 access token (RFC 6750).
+    Token(Secret),
+}
+
+impl Credential {
+    /// The password or token itself. Call it only where the wire needs it.
+    pub(super) fn reveal(&self) -> &str {
+        match self {
+            Credential::Password(secret) | Credential::Token(secret) => secret.reveal(),
+        }
+    }
+}
+
+/// How the credential is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
-    /// AUTH PLAIN where the server offers it, USER and PASS otherwise.
+    /// The strongest way that the server announces; USER and PASS where it announces none.
     Auto,
-    /// USER and PASS (RFC 1939).
+    /// USER and PASS (RFC 1939 section 7).
     User,
-    /// AUTH PLAIN (RFC 5034).
+    /// AUTH PLAIN (RFC 4616).
     Plain,
+    /// AUTH LOGIN, which no standard describes.
+    Login,
+    /// AUTH SCRAM-SHA-256 (RFC 7677), or SCRAM-SHA-1 (RFC 5802) on a server that has only that.
+    Scram,
+    /// APOP (RFC 1939 section 7).
+    Apop,
+    /// AUTH XOAUTH2, with an access token.
+    XOAuth2,
+    /// AUTH OAUTHBEARER (RFC 7628), with an access token.
+    OAuthBearer,
 }
 
 /// How many RETR commands may be under way on a server that announces PIPELINING (RFC 2449).

@@ -50,6 +50,24 @@ pub(super) enum Answer {
     Refused(Reply),
 }
 
+/// What the server says between AUTH and the end of the exchange (RFC 5034 section 4).
+#[derive(Debug)]
+pub(super) enum Said {
+    /// The text behind `+`.
+    Challenge(Vec<u8>),
+    /// The exchange is over.
+    Reply(Reply),
+}
+
+/// What may come next in an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// A challenge or a refusal: the server cannot be content yet.
+    Challenge,
+    /// A challenge or the end, for better or worse.
+    Either,
+}
+
 impl Connection {
     /// Reads the greeting of the server at the other end of `stream`.
     pub(super) async fn greet(stream: Stream, timeouts: Timeouts) -> Result<(Connection, Reply), Pop3Error> {
@@ -89,28 +107,35 @@ impl Connection {
         self.answer(verb, limit, 0).await
     }
 
-    /// Sends `AUTH` with a mechanism and reads the continuation line; `Some` if the server refused.
-    pub(super) async fn ask_continuation(&mut self, mechanism: &str) -> Result<Option<Reply>, Pop3Error> {
+    /// Sends `AUTH` with a mechanism; the first challenge, or the refusal, is what it gives.
+    pub(super) async fn begin_auth(&mut self, mechanism: &'static str) -> Result<Said, Pop3Error> {
         self.ready()?;
         self.queue("AUTH", mechanism);
-        let (line, _) = self.read_line(Step::Answer("AUTH"), self.timeouts.command).await?;
-        // `+`, `+ `, `+ junk` and even `+OK`: servers differ, and the first challenge of PLAIN says nothing.
-        if line.starts_with(b"+") {
-            self.torn = false;
-            return Ok(None);
-        }
-        let refused = understand(&line, Step::Answer("AUTH"))?;
-        self.answered();
-        Ok(Some(refused))
+        self.said(Due::Challenge, self.timeouts.command).await
     }
 
-    /// Answers the continuation line with a secret and reads the final status line.
-    pub(super) async fn continue_with(&mut self, secret: &str) -> Result<Reply, Pop3Error> {
+    /// Answers a challenge, with a text that may be a secret and is never shown.
+    pub(super) async fn respond(&mut self, response: &str, due: Due) -> Result<Said, Pop3Error> {
         self.expect_silence()?;
         debug!(command = "AUTH", arguments = "[secret]", "answering the challenge");
-        self.line.queue(secret.as_bytes());
+        self.line.queue(response.as_bytes());
         self.line.queue(b"\r\n");
-        self.reply("AUTH").await
+        self.said(due, self.timeouts.slow).await
+    }
+
+    /// Reads what is said next between AUTH and its final status line.
+    async fn said(&mut self, due: Due, longest: Duration) -> Result<Said, Pop3Error> {
+        let (line, _) = self.read_line(Step::Answer("AUTH"), longest).await?;
+        // `+`, `+ `, `+ junk`, and where the exchange cannot be over even `+OK`: servers differ.
+        if let Some(challenge) = line.strip_prefix(b"+")
+            && (due == Due::Challenge || Reply::parse(&line).is_none())
+        {
+            self.torn = false;
+            return Ok(Said::Challenge(challenge.trim_ascii().to_vec()));
+        }
+        let reply = understand(&line, Step::Answer("AUTH"))?;
+        self.answered();
+        Ok(Said::Reply(reply))
     }
 
     /// Fails unless every answer was read and nothing else has come.
@@ -123,7 +148,7 @@ impl Connection {
 
     /// Puts a command behind those that are still to be written.
     pub(super) fn queue(&mut self, verb: &'static str, arguments: &str) {
-        let shown = if matches!(verb, "USER" | "PASS") { "[secret]" } else { arguments };
+        let shown = if matches!(verb, "USER" | "PASS" | "APOP") { "[secret]" } else { arguments };
         debug!(command = verb, arguments = shown, "sending a command");
         self.unanswered = self.unanswered.saturating_add(1);
         self.line.queue(verb.as_bytes());
@@ -143,7 +168,7 @@ impl Connection {
     pub(super) async fn reply(&mut self, verb: &'static str) -> Result<Reply, Pop3Error> {
         let longest = match verb {
             // The maildrop is locked and read, or expunged, before these are answered.
-            "PASS" | "AUTH" | "QUIT" => self.timeouts.slow,
+            "PASS" | "APOP" | "QUIT" => self.timeouts.slow,
             _ => self.timeouts.command,
         };
         let (line, _) = self.read_line(Step::Answer(verb), longest).await?;

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use super::auth::NoMechanism;
 use super::reply::Code;
 
 /// What the session was waiting for.
@@ -73,6 +74,18 @@ pub enum Pop3Error {
     /// User name or password hold CR, LF or NUL, which no command can carry.
     #[error("user name or password contains CR, LF or NUL")]
     IllegalCredentials,
+    /// What is configured, given and announced leaves no way to log in.
+    #[error("{0}")]
+    NoMechanism(NoMechanism),
+    /// The system has no random bytes for a nonce.
+    #[error("no random bytes to log in with")]
+    NoRandomness { source: io::Error },
+    /// A challenge that belongs to no exchange of this mechanism; the exchange was cancelled.
+    #[error("the server's challenge for {mechanism} makes no sense")]
+    Challenge { mechanism: &'static str },
+    /// The server let us in without the signature that a server with the password can make: it may be another one.
+    #[error("the server did not prove by {mechanism} that it knows the password")]
+    Unproven { mechanism: &'static str },
     /// The login was answered `-ERR`, for the reason that `code` tells.
     #[error("login refused: {text}")]
     LoginRefused { code: Option<Code>, text: String },
@@ -116,6 +129,10 @@ pub const REASONS: &[&str] = &[
     "no_stls",
     "injection",
     "illegal_credentials",
+    "no_mechanism",
+    "no_randomness",
+    "challenge",
+    "unproven",
     "login_refused",
     "login_deferred",
     "refused",
@@ -141,12 +158,16 @@ impl Pop3Error {
             | Pop3Error::NoStls
             | Pop3Error::Injection
             | Pop3Error::IllegalCredentials
+            | Pop3Error::NoMechanism(_)
+            | Pop3Error::Unproven { .. }
             | Pop3Error::ListingTooLong { .. }
             | Pop3Error::TooLarge { .. } => false,
             Pop3Error::Connect { .. }
             | Pop3Error::Timeout { .. }
             | Pop3Error::Closed { .. }
             | Pop3Error::Io { .. }
+            | Pop3Error::NoRandomness { .. }
+            | Pop3Error::Challenge { .. }
             | Pop3Error::Desync { .. }
             | Pop3Error::Unasked { .. }
             | Pop3Error::Poisoned
@@ -172,6 +193,10 @@ impl Pop3Error {
             Pop3Error::NoStls => "no_stls",
             Pop3Error::Injection => "injection",
             Pop3Error::IllegalCredentials => "illegal_credentials",
+            Pop3Error::NoMechanism(_) => "no_mechanism",
+            Pop3Error::NoRandomness { .. } => "no_randomness",
+            Pop3Error::Challenge { .. } => "challenge",
+            Pop3Error::Unproven { .. } => "unproven",
             Pop3Error::LoginRefused { .. } if self.is_transient() => "login_deferred",
             Pop3Error::LoginRefused { .. } => "login_refused",
             Pop3Error::Refused { .. } => "refused",
@@ -218,6 +243,9 @@ mod tests {
         check(&refused(None), true, false, "refused");
         check(&refused(Some(Code::SysPerm)), false, false, "refused");
         check(&Pop3Error::NoStls, false, false, "no_stls");
+        check(&Pop3Error::NoMechanism(NoMechanism::NoTimestamp), false, false, "no_mechanism");
+        check(&Pop3Error::Challenge { mechanism: "PLAIN" }, true, false, "challenge");
+        check(&Pop3Error::Unproven { mechanism: "SCRAM-SHA-1" }, false, false, "unproven");
         check(&Pop3Error::Timeout { waiting_for: Step::Greeting }, true, false, "timeout");
         check(&Pop3Error::QuitUnanswered { source: Box::new(Pop3Error::Poisoned) }, true, false, "quit_unanswered");
     }

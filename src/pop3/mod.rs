@@ -1,15 +1,15 @@
 //! The wire: one POP3 session, from greeting to QUIT.
 //!
-//! RFC 1939 with CAPA (2449), STLS (2595), response codes (3206) and AUTH (5034), spoken as real servers speak it.
-//! In the order of a session: `stream` connects and protects, `buffered` and `connection` keep commands and answers in
-//! step, `wire` and `reply` read them, `session` gives each state of the protocol its type, `auth` logs in,
-//! `listing`, `header` and `retrieve` tell and take what is there.
+//! RFC 1939 with CAPA (2449), STLS (2595), response codes (3206) and AUTH (5034; SCRAM and access tokens too), spoken
+//! as real servers speak it. In the order of a session: `stream` connects and protects, `buffered` and `connection`
+//! keep commands and answers in step, `wire` and `reply` read them, `session` gives each state of the protocol its
+//! type, `auth` logs in, `listing`, `header` and `retrieve` tell and take what is there.
 //!
 //! It knows no spool and no policy: which messages to retrieve and to mark is told by the caller. **A message is handed
 //! out complete or not at all; nothing is expunged before [`Transaction::quit`]; no credential is sent on a line that is
 //! not protected as configured.**
 //!
-//! Not built: APOP, the token mechanisms, UTF8 (RFC 6856), SRV look-up.
+//! Not built: channel binding, UTF8 (RFC 6856), SRV look-up. Names and passwords go as the UTF-8 that they are.
 
 mod auth;
 mod buffered;
@@ -26,10 +26,15 @@ mod session;
 mod stream;
 mod wire;
 
+#[cfg(test)]
+mod scripted;
+
+pub use auth::NoMechanism;
 pub use capability::Capabilities;
 pub use capability::Expire;
 pub use config::Auth;
 pub use config::Config;
+pub use config::Credential;
 pub use config::Pipelining;
 pub use config::Timeouts;
 pub use config::Tls;

@@ -103,6 +103,11 @@ impl Reply {
         self.code().or_else(|| Code::guess(&self.text))
     }
 
+    /// The server's words as they came.
+    pub(super) fn words(&self) -> &[u8] {
+        &self.text
+    }
+
     /// The server's words, fit for a log.
     pub(super) fn text(&self) -> String {
         clean(&self.text)

@@ -6,8 +6,10 @@
 //! is complete or an error.
 
 use super::auth;
+use super::auth::Login;
 use super::capability::Capabilities;
 use super::config::Config;
+use super::config::Credential;
 use super::config::Pipelining;
 use super::config::Tls;
 use super::connection::Answer;
@@ -41,6 +43,7 @@ const CAPA_MAX: u64 = 128 * 1024;
 #[derive(Debug)]
 pub struct Authorization {
     connection: Connection,
+    greeting: Reply,
     capabilities: Capabilities,
     config: Config,
     capa: Capa,
@@ -113,7 +116,7 @@ impl Authorization {
             // What was said in clear may have been forged.
             capabilities = self::capabilities(&mut connection, capa).await?.unwrap_or_default();
         }
-        Ok(Authorization { connection, capabilities, config: config.clone(), capa })
+        Ok(Authorization { connection, greeting, capabilities, config: config.clone(), capa })
     }
 
     /// What the server announced before the login; empty if it does not know CAPA.
@@ -121,13 +124,15 @@ impl Authorization {
         &self.capabilities
     }
 
-    /// Logs in and takes the maildrop.
+    /// Logs in and takes the maildrop (RFC 1939 section 4).
     ///
     /// # Errors
-    /// [`Pop3Error::LoginRefused`], or the connection failed.
-    pub async fn login(self) -> Result<Transaction, Pop3Error> {
-        let Authorization { mut connection, mut capabilities, config, capa } = self;
-        auth::login(&mut connection, &capabilities, &config).await?;
+    /// [`Pop3Error::LoginRefused`] and the other ways in which a login ends badly, or the connection failed.
+    pub async fn login(self, credential: &Credential) -> Result<Transaction, Pop3Error> {
+        let Authorization { mut connection, greeting, mut capabilities, config, capa } = self;
+        let nonce = auth::nonce()?;
+        let login = Login { config: &config, credential, greeting: greeting.words(), nonce: &nonce };
+        auth::log_in(&mut connection, &capabilities, login).await?;
         // Gmail announces PIPELINING only now, and LOGIN-DELAY and EXPIRE may be this user's own now.
         if let Some(after) = self::capabilities(&mut connection, capa).await? {
             capabilities = after;

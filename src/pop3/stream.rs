@@ -94,7 +94,6 @@ mod tests {
     use crate::pop3::Pipelining;
     use crate::pop3::Timeouts;
     use crate::pop3::Tls;
-    use crate::secret::Secret;
 
     #[test]
     fn certificates_that_are_none_are_an_error() {
@@ -115,7 +114,6 @@ mod tests {
             tls: Tls::Implicit,
             ca_pem: None,
             username: String::new(),
-            password: Secret::new(""),
             auth: Auth::Auto,
             pipelining: Pipelining::Off,
             timeouts: Timeouts { connect: wait, tls: wait, command: wait, idle: wait, slow: wait },

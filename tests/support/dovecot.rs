@@ -39,16 +39,22 @@ pub struct Dovecot {
 impl Dovecot {
     /// Starts one; returns when both ports answer.
     pub fn start(users: &[&str]) -> Dovecot {
-        (0..5).find_map(|_| Dovecot::try_start(users)).expect("two free ports within five attempts")
+        Dovecot::start_with(users, &[])
+    }
+
+    /// Starts one that offers other mechanisms, or takes access tokens, by the variables that `dovecot.sh` knows.
+    pub fn start_with(users: &[&str], variables: &[(&str, &str)]) -> Dovecot {
+        (0..5).find_map(|_| Dovecot::try_start(users, variables)).expect("two free ports within five attempts")
     }
 
     /// `None` if another process took one of the ports in between.
-    fn try_start(users: &[&str]) -> Option<Dovecot> {
+    fn try_start(users: &[&str], variables: &[(&str, &str)]) -> Option<Dovecot> {
         let dir = tempfile::Builder::new().prefix("pophook-dovecot-").tempdir().unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/demo/dovecot.sh");
         let mut child = Command::new(script)
             .arg(dir.path())
             .args(users)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -16,6 +16,7 @@
 )]
 
 pub mod dovecot;
+pub mod introspection;
 pub mod mails;
 pub mod pop3_client;
 pub mod pop3_server;

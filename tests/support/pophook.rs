@@ -32,7 +32,7 @@ pub struct Mailbox {
     start_from: String,
     on_server: String,
     retention: Vec<String>,
-    password: String,
+    credential: String,
     deliver_to: Option<Vec<String>>,
 }
 
@@ -51,7 +51,7 @@ impl Mailbox {
             start_from: "all".to_owned(),
             on_server: "keep".to_owned(),
             retention: Vec::new(),
-            password: "pw".to_owned(),
+            credential: "password: pw".to_owned(),
             deliver_to: Some(vec!["desk".to_owned()]),
         }
     }
@@ -87,7 +87,13 @@ impl Mailbox {
 
     /// Another value of `password`: a literal or one of the forms of a secret.
     pub fn password(mut self, password: &str) -> Mailbox {
-        password.clone_into(&mut self.password);
+        self.credential = format!("password: {password}");
+        self
+    }
+
+    /// An access token in place of the password.
+    pub fn token(mut self, token: &str) -> Mailbox {
+        self.credential = format!("oauth2: {{ token: {token} }}");
         self
     }
 
@@ -143,7 +149,7 @@ impl Mailbox {
         for line in &self.lines {
             writeln!(yaml, "    {line}").unwrap();
         }
-        writeln!(yaml, "    password: {}", self.password).unwrap();
+        writeln!(yaml, "    {}", self.credential).unwrap();
         writeln!(yaml, "    start_from: {}", self.start_from).unwrap();
         writeln!(yaml, "    retention:\n      on_server: {}", self.on_server).unwrap();
         for line in &self.retention {

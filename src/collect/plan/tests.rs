@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::*;
+use crate::collect::Credential;
 use crate::collect::Dedupe;
 use crate::ident::MailboxName;
 use crate::pop3::Entry as Listed;
@@ -100,11 +101,11 @@ fn mailbox(on_server: OnServer) -> Mailbox {
             tls: pop3::Tls::None,
             ca_pem: None,
             username: "u".to_owned(),
-            password: Secret::new("p"),
             auth: pop3::Auth::Auto,
             pipelining: pop3::Pipelining::Window(NonZeroUsize::MIN),
             timeouts: pop3::Timeouts::default(),
         },
+        credential: Credential::Password(Secret::new("p")),
         poll_interval: Duration::from_secs(60),
         start_from: StartFrom::All,
         max_message_size: 1000,

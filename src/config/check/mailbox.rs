@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::collect;
 use crate::collect::Dedupe;
 use crate::config::check::at_least;
+use crate::config::check::credential;
 use crate::config::check::known::Known;
 use crate::config::check::known::Taken;
 use crate::config::check::known::deliver_to;
@@ -75,6 +76,7 @@ fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut
         Some(former) => noted(MailboxName::parse(former).map_err(|e| e.to_string()), &former_path, report),
     };
     let server = server::check(mailbox, path, outside, report);
+    let credential = credential::check(mailbox, path, outside, report);
     let retention = retention(mailbox.retention.as_ref(), &path.key("retention"), report);
 
     let poll_interval = or(&mailbox.poll_interval, POLL_INTERVAL);
@@ -93,6 +95,7 @@ fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut
         name: name?,
         identity: identity?,
         server: server?,
+        credential: credential?,
         poll_interval,
         start_from: mailbox.start_from?.0,
         max_message_size,

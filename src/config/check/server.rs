@@ -1,4 +1,4 @@
-//! A mailbox's server and login.
+//! A mailbox's server, and the name there.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -11,7 +11,6 @@ use crate::config::outside::Outside;
 use crate::config::plain::or;
 use crate::config::problem::Path;
 use crate::config::problem::Report;
-use crate::config::secret::resolve;
 use crate::config::units::Within;
 use crate::pop3;
 use crate::pop3::Auth;
@@ -41,11 +40,6 @@ pub(super) fn check(
     let user_path = path.key("username");
     let username = required(&mailbox.username, &user_path, "write the login name", report)
         .and_then(|text| noted(username(text), &user_path, report));
-    let password_path = path.key("password");
-    if mailbox.password.is_none() {
-        report.missing(&password_path, "write { file: PATH }, { env: NAME }, { command: [PROGRAM] } or a text");
-    }
-    let password = mailbox.password.as_ref().and_then(|source| noted(resolve(source, outside), &password_path, report));
 
     Some(pop3::Config {
         host: host?.to_owned(),
@@ -53,7 +47,6 @@ pub(super) fn check(
         tls,
         ca_pem,
         username: username?.to_owned(),
-        password: password?,
         auth: or(&mailbox.auth, Auth::Auto),
         pipelining: or(&mailbox.pipelining, Pipelining::Window(WINDOW)),
         timeouts: Timeouts::default(),

@@ -46,10 +46,12 @@ pub(in crate::config) struct Mailbox {
     /// The login name.
     #[schemars(required)]
     pub(in crate::config) username: Option<String>,
-    /// The password.
-    #[schemars(required)]
+    /// The password. This or `oauth2` is required.
     pub(in crate::config) password: Option<Source>,
-    /// How the password is sent: `user` is USER and PASS, `plain` is AUTH PLAIN. Default: auto.
+    /// An access token in place of a password.
+    pub(in crate::config) oauth2: Option<OAuth2>,
+    /// How password or token is sent: `auto` takes the strongest way that the server announces; `user` is USER and
+    /// PASS, `scram` is SCRAM-SHA-256 or SCRAM-SHA-1; `xoauth2` and `oauthbearer` take a token. Default: auto.
     pub(in crate::config) auth: Option<Plain<Auth>>,
     /// How many RETR commands may be under way on servers that announce PIPELINING. Default: 32.
     pub(in crate::config) pipelining: Option<Plain<Pipelining>>,
@@ -73,6 +75,16 @@ pub(in crate::config) struct Mailbox {
     pub(in crate::config) deliver_to: Option<List<String>>,
 }
 
+/// How an account is reached that wants OAuth 2.0.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct OAuth2 {
+    /// A ready access token. It is read at the start, so it must last as long as the process.
+    #[schemars(required)]
+    pub(in crate::config) token: Option<Source>,
+}
+
 /// What happens to the server's copies.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(remote = "Self")]
@@ -86,7 +98,7 @@ pub(in crate::config) struct Retention {
     pub(in crate::config) keep_latest: Option<Plain<Within<0, 1_000_000>>>,
 }
 
-mapping!(Mailbox, Retention);
+mapping!(Mailbox, OAuth2, Retention);
 
 impl FromText for StartFrom {
     const WHAT: &'static str = "all, now, or a date such as 2026-01-31";

@@ -5,6 +5,9 @@ use crate::config::tests::MAILBOXES;
 use crate::config::tests::SPOOL;
 use crate::config::tests::check;
 
+/// How a secret may be written.
+const FORMS: &str = "write { file: PATH }, { env: NAME }, { command: [PROGRAM] } or a text";
+
 /// A good file and these keys after it, on line 4.
 #[track_caller]
 fn check_top(more: &str, expected: &str) {
@@ -100,10 +103,6 @@ fn an_unknown_key_is_told_with_its_neighbours() {
 #[test]
 fn what_comes_later_is_not_supported_yet() {
     let later = "is not supported yet; known here:";
-    for auth in ["login", "scram", "apop", "xoauth2", "oauthbearer"] {
-        check_mailbox(&format!("auth: {auth}"), &format!("F:9: mailboxes[0].auth: {auth:?} {later} auto, user, plain"));
-    }
-    check_mailbox("oauth2: {}", "F:9: mailboxes[0].oauth2: is not supported yet; take it out");
     let endpoint = |key: &str, value: &str, known: &str| {
         let expected = format!("F:7: endpoints[0].{key}: {value:?} {later} {known}");
         check_endpoint(&format!("signing: none\n{key}: {value}\n"), &expected);
@@ -160,8 +159,58 @@ fn a_secret_that_cannot_be_used_is_named_and_not_told() {
     }
     check(
         &format!("{SPOOL}{ENDPOINTS}{}", MAILBOXES.replace(" password: p,", "")),
-        "F:3: mailboxes[0].password: is missing; write { file: PATH }, { env: NAME }, { command: [PROGRAM] } or a text",
+        &format!("F:3: mailboxes[0].password: is missing; {FORMS}, or log in by oauth2"),
     );
+}
+
+#[test]
+fn a_mailbox_has_a_password_or_a_token() {
+    let instead = |instead: &str, expected: &str| {
+        check(&format!("{SPOOL}{ENDPOINTS}{}", MAILBOXES.replace("password: p", instead)), expected);
+    };
+    for auth in ["auto", "user", "plain", "login", "scram", "apop"] {
+        instead(&format!("password: p, auth: {auth}"), "no problem");
+    }
+    for auth in ["user", "plain", "login", "scram", "apop"] {
+        instead(
+            &format!("oauth2: {{ token: t }}, auth: {auth}"),
+            "F:3: mailboxes[0].auth: takes a password, not a token; write auto, xoauth2 or oauthbearer",
+        );
+        instead(
+            &format!("auth: {auth}"),
+            &format!("F:3: mailboxes[0].password: is missing; {FORMS}, or log in by oauth2"),
+        );
+    }
+    for auth in ["xoauth2", "oauthbearer"] {
+        instead(
+            &format!("password: p, auth: {auth}"),
+            "F:3: mailboxes[0].auth: takes an access token; write oauth2: { token: … } in place of password",
+        );
+        instead(&format!("auth: {auth}"), "F:3: mailboxes[0].oauth2: is missing; write { token: … }, an access token");
+    }
+    check_mailbox("oauth2: { token: t }", "F:9: mailboxes[0].oauth2: contradicts password; take one of them out");
+    instead("oauth2: {}", &format!("F:3: mailboxes[0].oauth2.token: is missing; {FORMS}"));
+    instead("oauth2: t", "F:3: mailboxes[0].oauth2: is a text; write a mapping");
+    instead("oauth2: { token: 5 }", "F:3: mailboxes[0].oauth2.token: is a number; put it in quotes");
+    instead(
+        "oauth2: { token: { env: LINE_END } }",
+        "F:3: mailboxes[0].oauth2.token: the environment variable \"LINE_END\" holds a line break or NUL inside; take it out",
+    );
+    for later in ["provider", "token_url", "scope", "client_id", "client_secret", "tenant", "refresh_token"] {
+        instead(
+            &format!("oauth2: {{ token: t, {later}: x }}"),
+            &format!("F:3: mailboxes[0].oauth2.{later}: is not supported yet; take it out"),
+        );
+    }
+}
+
+#[test]
+fn a_username_goes_in_one_line() {
+    for username in ["u\\r\\nDELE 1", "u\\n", "u\\0", "u\\u0001auth=x"] {
+        let mailboxes = MAILBOXES.replace("username: u", &format!("username: \"{username}\""));
+        let expected = "F:3: mailboxes[0].username: holds a control character; take it out";
+        check(&format!("{SPOOL}{ENDPOINTS}{mailboxes}"), expected);
+    }
 }
 
 #[test]

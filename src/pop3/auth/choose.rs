@@ -1,0 +1,200 @@
+//! Which mechanism is tried, and which one after it.
+//!
+//! Pure. A configured mechanism wins over what the server announces, because lists are wrong in both directions. `auto`
+//! takes the strongest one that is announced. The promise: `auto` never takes APOP, whose MD5 falls to a forged
+//! greeting (CVE-2007-1558), and never sends a password where a token was given, or the other way round.
+
+use super::scram::Hash;
+use crate::pop3::capability::Capabilities;
+use crate::pop3::config::Auth;
+use crate::pop3::config::Credential;
+
+/// A way to log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mechanism<'a> {
+    /// USER and PASS (RFC 1939 section 7).
+    User,
+    /// APOP (RFC 1939 section 7), with the timestamp of the greeting.
+    Apop { timestamp: &'a [u8] },
+    /// AUTH (RFC 5034).
+    Sasl(Sasl),
+}
+
+/// A SASL mechanism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sasl {
+    /// RFC 4616.
+    Plain,
+    /// Never standardised, and the only one on some servers.
+    Login,
+    /// RFC 5802 and RFC 7677.
+    Scram(Hash),
+    /// What Google and Microsoft had before RFC 7628.
+    XOAuth2,
+    /// RFC 7628.
+    OAuthBearer,
+}
+
+impl Sasl {
+    /// The name behind AUTH and in CAPA.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Sasl::Plain => "PLAIN",
+            Sasl::Login => "LOGIN",
+            Sasl::Scram(Hash::Sha256) => "SCRAM-SHA-256",
+            Sasl::Scram(Hash::Sha1) => "SCRAM-SHA-1",
+            Sasl::XOAuth2 => "XOAUTH2",
+            Sasl::OAuthBearer => "OAUTHBEARER",
+        }
+    }
+}
+
+/// What is tried.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Choice<'a> {
+    pub(super) first: Mechanism<'a>,
+    /// For a server that turns out not to know what it announced, the strongest first.
+    pub(super) others: Vec<Mechanism<'a>>,
+}
+
+/// Why no mechanism fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoMechanism {
+    /// APOP needs one.
+    #[error("the greeting has no timestamp, so that the server cannot do APOP")]
+    NoTimestamp,
+    /// There is a password.
+    #[error("the configured mechanism takes an access token, and there is a password")]
+    NeedsToken,
+    /// There is a token.
+    #[error("the configured mechanism takes a password, and there is an access token")]
+    NeedsPassword,
+}
+
+/// Chooses by what is configured, what there is to prove, and what the server announced.
+pub(super) fn choose<'a>(
+    configured: Auth,
+    credential: &Credential,
+    capabilities: &Capabilities,
+    timestamp: Option<&'a [u8]>,
+) -> Result<Choice<'a>, NoMechanism> {
+    let announced = capabilities.sasl();
+    let offered = |sasl: &Sasl| announced.iter().any(|name| name == sasl.name());
+    let scram = [Sasl::Scram(Hash::Sha256), Sasl::Scram(Hash::Sha1)];
+    let only = |first| Choice { first, others: Vec::new() };
+    let sasl = |sasl| only(Mechanism::Sasl(sasl));
+
+    match (configured, credential) {
+        (Auth::Auto, Credential::Password(_)) => {
+            let strongest_first = scram.into_iter().chain([Sasl::Plain, Sasl::Login]).filter(offered);
+            Ok(in_turn(strongest_first.map(Mechanism::Sasl), Mechanism::User))
+        }
+        // Some servers know XOAUTH2 and do not say so.
+        (Auth::Auto, Credential::Token(_)) => {
+            let strongest_first = [Sasl::OAuthBearer].into_iter().filter(offered);
+            Ok(in_turn(strongest_first.map(Mechanism::Sasl), Mechanism::Sasl(Sasl::XOAuth2)))
+        }
+        (Auth::User, Credential::Password(_)) => Ok(only(Mechanism::User)),
+        (Auth::Plain, Credential::Password(_)) => Ok(sasl(Sasl::Plain)),
+        (Auth::Login, Credential::Password(_)) => Ok(sasl(Sasl::Login)),
+        (Auth::Scram, Credential::Password(_)) => {
+            let [sha256, sha1] = scram;
+            if offered(&sha1) && !offered(&sha256) {
+                return Ok(sasl(sha1));
+            }
+            Ok(in_turn([Mechanism::Sasl(sha256)], Mechanism::Sasl(sha1)))
+        }
+        (Auth::Apop, Credential::Password(_)) => {
+            let timestamp = timestamp.ok_or(NoMechanism::NoTimestamp)?;
+            Ok(only(Mechanism::Apop { timestamp }))
+        }
+        (Auth::XOAuth2, Credential::Token(_)) => Ok(sasl(Sasl::XOAuth2)),
+        (Auth::OAuthBearer, Credential::Token(_)) => Ok(sasl(Sasl::OAuthBearer)),
+        (Auth::XOAuth2 | Auth::OAuthBearer, Credential::Password(_)) => Err(NoMechanism::NeedsToken),
+        (Auth::User | Auth::Plain | Auth::Login | Auth::Scram | Auth::Apop, Credential::Token(_)) => {
+            Err(NoMechanism::NeedsPassword)
+        }
+    }
+}
+
+fn in_turn<'a>(preferred: impl IntoIterator<Item = Mechanism<'a>>, last: Mechanism<'a>) -> Choice<'a> {
+    let mut preferred = preferred.into_iter();
+    let Some(first) = preferred.next() else { return Choice { first: last, others: Vec::new() } };
+    Choice { first, others: preferred.chain([last]).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn check(configured: Auth, credential: &Credential, announced: &str, expected: Result<&[&str], NoMechanism>) {
+        let capabilities = Capabilities::parse(format!("SASL {announced}\r\n").as_bytes());
+        let chosen = choose(configured, credential, &capabilities, None).map(|Choice { first, others }| {
+            let name = |mechanism| match mechanism {
+                Mechanism::User => "USER",
+                Mechanism::Apop { .. } => "APOP",
+                Mechanism::Sasl(sasl) => sasl.name(),
+            };
+            [first].into_iter().chain(others).map(name).collect::<Vec<_>>()
+        });
+        assert_eq!(chosen, expected.map(<[&str]>::to_vec), "{configured:?} {announced}");
+    }
+
+    fn password() -> Credential {
+        Credential::Password(Secret::new("p"))
+    }
+
+    fn token() -> Credential {
+        Credential::Token(Secret::new("t"))
+    }
+
+    #[test]
+    fn auto_takes_the_strongest_that_is_announced() {
+        let all = "LOGIN PLAIN XOAUTH2 SCRAM-SHA-1 OAUTHBEARER SCRAM-SHA-256 SCRAM-SHA-256-PLUS CRAM-MD5";
+        let in_turn = &["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "USER"];
+        check(Auth::Auto, &password(), all, Ok(in_turn));
+        check(Auth::Auto, &password(), "login plain", Ok(&["PLAIN", "LOGIN", "USER"]));
+        check(Auth::Auto, &password(), "LOGIN", Ok(&["LOGIN", "USER"]));
+        check(Auth::Auto, &password(), "XOAUTH2 OAUTHBEARER CRAM-MD5", Ok(&["USER"]));
+        check(Auth::Auto, &password(), "", Ok(&["USER"]));
+        check(Auth::Auto, &token(), all, Ok(&["OAUTHBEARER", "XOAUTH2"]));
+        check(Auth::Auto, &token(), "PLAIN XOAUTH2", Ok(&["XOAUTH2"]));
+        check(Auth::Auto, &token(), "PLAIN", Ok(&["XOAUTH2"]));
+    }
+
+    #[test]
+    fn what_is_configured_wins_over_what_is_announced() {
+        for announced in ["", "PLAIN XOAUTH2"] {
+            check(Auth::User, &password(), announced, Ok(&["USER"]));
+            check(Auth::Plain, &password(), announced, Ok(&["PLAIN"]));
+            check(Auth::Login, &password(), announced, Ok(&["LOGIN"]));
+            check(Auth::Scram, &password(), announced, Ok(&["SCRAM-SHA-256", "SCRAM-SHA-1"]));
+            check(Auth::XOAuth2, &token(), announced, Ok(&["XOAUTH2"]));
+            check(Auth::OAuthBearer, &token(), announced, Ok(&["OAUTHBEARER"]));
+        }
+        check(Auth::Scram, &password(), "SCRAM-SHA-1 PLAIN", Ok(&["SCRAM-SHA-1"]));
+    }
+
+    #[test]
+    fn a_password_is_no_token_and_a_token_no_password() {
+        for auth in [Auth::User, Auth::Plain, Auth::Login, Auth::Scram, Auth::Apop] {
+            check(auth, &token(), "", Err(NoMechanism::NeedsPassword));
+        }
+        for auth in [Auth::XOAuth2, Auth::OAuthBearer] {
+            check(auth, &password(), "", Err(NoMechanism::NeedsToken));
+        }
+    }
+
+    #[test]
+    fn apop_needs_a_timestamp_and_is_never_chosen_by_itself() {
+        let none = Capabilities::default();
+        let timestamp = Some(&b"<1@host>"[..]);
+        let apop = Mechanism::Apop { timestamp: b"<1@host>" };
+        let chosen = choose(Auth::Apop, &password(), &none, timestamp);
+        assert_eq!(chosen, Ok(Choice { first: apop, others: Vec::new() }));
+        let user = Choice { first: Mechanism::User, others: Vec::new() };
+        assert_eq!(choose(Auth::Auto, &password(), &none, timestamp), Ok(user));
+        check(Auth::Apop, &password(), "", Err(NoMechanism::NoTimestamp));
+    }
+}
