@@ -35,6 +35,7 @@ use pophook::oauth::ServiceAccount;
 use pophook::oauth::ServiceKey;
 use pophook::oauth::Source;
 use pophook::secret::Secret;
+use pophook::secret::Source as _;
 use pophook::spool;
 use pophook::spool::Reply;
 use pophook::spool::SpoolError;
@@ -43,6 +44,12 @@ use pophook::spool::Tokens;
 use pophook::spool::sqlite::Sqlite;
 use serde_json::Value;
 use serde_json::json;
+use support::dovecot::Dovecot;
+use support::introspection::Introspection;
+use support::mails;
+use support::pophook::Endpoint;
+use support::pophook::Mailbox;
+use support::pophook::Pophook;
 use support::receiver::Answer;
 use support::receiver::Hit;
 use support::receiver::Receiver;
@@ -259,8 +266,7 @@ impl Tokens for Flaky {
 async fn an_access_token_is_not_used_before_its_refresh_token_is_kept() {
     let ground = Ground::new();
     let flaky = Arc::new(Flaky { spool: ground.spool(), full: AtomicBool::new(true) });
-    let tokens: Arc<dyn Tokens> = Arc::clone(&flaky) as Arc<dyn Tokens>;
-    let source = ground.source(ground.refresh(Some("r1")), tokens);
+    let source = ground.source(ground.refresh(Some("r1")), Arc::<Flaky>::clone(&flaky));
     ground.answers([rotating("t1", "r2"), hour("t2")]);
     assert!(matches!(source.token().await.unwrap_err(), OauthError::Spool(_)));
     assert!(matches!(source.token().await.unwrap_err(), OauthError::Spool(_)));
@@ -284,15 +290,6 @@ async fn a_refused_token_is_refreshed_once() {
     source.refused(&first);
     check(&source, "t2").await;
     assert_eq!(ground.server.count(), 2);
-}
-
-#[tokio::test]
-async fn a_ready_token_is_the_only_one() {
-    let ground = Ground::new();
-    let source = ground.source(Grant::Token(Secret::new("ready")), ground.spool());
-    check(&source, "ready").await;
-    source.refused(&Secret::new("ready"));
-    check(&source, "ready").await;
 }
 
 #[tokio::test]
@@ -459,6 +456,86 @@ async fn a_login_that_comes_to_nothing_says_why() {
     ground.server.script([code("invalid_scope")]);
     let refused = begin(ground.refresh(None)).await.unwrap_err().to_string();
     assert!(refused.contains("Google does not let most clients ask for mail by device"), "{refused}");
-    let needless = begin(Grant::Token(Secret::new("t"))).await.unwrap_err().to_string();
+    let needless = begin(Grant::Command(vec!["true".to_owned()])).await.unwrap_err().to_string();
     assert!(needless.contains("without a login"), "{needless}");
+}
+
+/// A mail server that takes `good-token` alone and holds one mail, and a pophook that gets its tokens at `server`.
+fn journey(server: &Receiver, desk: &Receiver, more: &str) -> (Introspection, Dovecot, Pophook) {
+    let introspection = Introspection::start("good-token", "alice");
+    let dovecot = Dovecot::start_with(&["alice"], &[("INTROSPECTION_URL", &introspection.url())]);
+    dovecot.put("alice", &mails::plain("hello"));
+    let url = server.url();
+    let oauth2 = format!("token_url: \"{url}\", device_url: \"{url}\", client_id: c{more}");
+    let mailbox = Mailbox::implicit(&dovecot, "alice").named("support").oauth2(&oauth2);
+    let pophook = Pophook::new([mailbox], [Endpoint::desk(desk)]);
+    (introspection, dovecot, pophook)
+}
+
+#[test]
+fn mail_is_fetched_after_one_refusal_and_not_after_two() {
+    let (server, desk) = (Receiver::start(), Receiver::start());
+    let (_introspection, _dovecot, pophook) = journey(&server, &desk, ", refresh_token: r1");
+    let body = |body: Value| Answer::Body(200, body.to_string());
+    server.script([body(rotating("stale", "r2")), body(hour("staler"))]);
+    let said = pophook.once().expect(2).said();
+    assert!(said.contains("login refused"), "{said}");
+    assert_eq!((server.count(), desk.count()), (2, 0));
+    server.script([body(hour("stale")), body(hour("good-token"))]);
+    pophook.once().expect(0);
+    assert_eq!((server.count(), desk.subjects()), (4, vec!["hello".to_owned()]));
+    let used: Vec<String> = server.hits().iter().map(|hit| form(hit)[1].1.clone()).collect();
+    assert_eq!(used, ["r1", "r2", "r2", "r2"], "the rotated token is kept from one process to the next");
+    server.script([body(hour("good-token"))]);
+    let said = pophook.command(&["check", "--online"]).expect(0).said();
+    assert!(said.contains("ok       mailbox support: logged in, 1 messages"), "{said}");
+    server.script([Answer::Body(400, json!({ "error": "invalid_grant", "error_description": "s3cret" }).to_string())]);
+    let said = pophook.command(&["once", "--dry-run"]).expect(2).said();
+    assert!(said.contains("no access token: 127.0.0.1 refused with invalid_grant"), "{said}");
+    assert!(said.contains("run `pophook oauth login support`") && !said.contains("s3cret"), "{said}");
+}
+
+#[test]
+fn a_person_logs_a_mailbox_in() {
+    let (server, desk) = (Receiver::start(), Receiver::start());
+    let (_introspection, _dovecot, pophook) = journey(&server, &desk, "");
+    let said = pophook.once().expect(2).said();
+    assert!(said.contains("nobody has logged in yet; run `pophook oauth login support`"), "{said}");
+    let body = |body: Value| Answer::Body(200, body.to_string());
+    let begun = json!({
+        "device_code": "s3cret",
+        "user_code": "ABCD",
+        "verification_uri": "https://login.example/\u{1b}device",
+        "expires_in": 60,
+        "interval": 0,
+    });
+    let login = |arguments: &[&str]| {
+        server.script([body(begun.clone()), body(rotating("t", "s3cret"))]);
+        let ended = pophook.command(&[&["oauth", "login", "support"], arguments].concat()).expect(0);
+        assert!(!ended.said().contains("s3cret"), "{}", ended.said());
+        ended
+    };
+    let said = login(&[]).said();
+    assert!(said.contains("Open https://login.example/\u{fffd}device and write this code: ABCD\n"), "{said}");
+    assert!(said.ends_with("support is logged in; the next visit uses it\n"), "{said}");
+    let said = login(&["--json"]).json();
+    assert_eq!(
+        (&said[0]["user_code"], &said[1]),
+        (&json!("ABCD"), &json!({ "mailbox": "support", "logged_in": true }))
+    );
+    server.set(body(hour("good-token")));
+    pophook.once().expect(0);
+    assert_eq!(desk.subjects(), ["hello"]);
+
+    // Through a running daemon, which holds the spool's lock.
+    let running = pophook.start(&["run"]);
+    support::wait_for("the daemon has visited the mailbox", || {
+        pophook.metrics().contains("pophook_oauth_refreshes_total{mailbox=\"support\",result=\"ok\"} 1")
+    });
+    assert!(pophook.metrics().contains("pophook_oauth_refreshes_total{mailbox=\"support\",result=\"busy\"} 0"));
+    login(&[]);
+    running.terminate();
+    running.wait().expect(0);
+    let unknown = pophook.command(&["oauth", "login", "nobody"]).expect(1).said();
+    assert!(unknown.contains("no mailbox \"nobody\" in the configuration"), "{unknown}");
 }

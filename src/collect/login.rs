@@ -26,14 +26,29 @@ impl Credential {
             Credential::Token(source) => source.current().await.map(pop3::Credential::Token),
         }
     }
+
+    /// Another token than the one that was refused; `None` if there is none, or it is a password.
+    async fn another(&self, refused: &pop3::Credential) -> Result<Option<pop3::Credential>, Unavailable> {
+        let (Credential::Token(source), pop3::Credential::Token(refused)) = (self, refused) else { return Ok(None) };
+        source.refused(refused);
+        let token = source.current().await?;
+        Ok((token != *refused).then_some(pop3::Credential::Token(token)))
+    }
 }
 
 /// Connects to the server of `mailbox` and logs in.
+///
+/// A token may lose its worth before its time, so after a refusal one other is tried, and only one.
 ///
 /// # Errors
 /// There is no credential now, or the server or the way to it fails.
 pub async fn log_in(mailbox: &Mailbox) -> Result<Transaction, VisitError> {
     // Before the connection: a server does not wait for a token.
     let credential = mailbox.credential.now().await?;
-    Ok(pop3::connect(&mailbox.server).await?.login(&credential).await?)
+    let refusal = match pop3::connect(&mailbox.server).await?.login(&credential).await {
+        Err(refusal) if refusal.is_login_refused() => refusal,
+        ended => return Ok(ended?),
+    };
+    let Some(another) = mailbox.credential.another(&credential).await? else { return Err(refusal.into()) };
+    Ok(pop3::connect(&mailbox.server).await?.login(&another).await?)
 }

@@ -27,6 +27,7 @@ use crate::metrics::CollectMetrics;
 use crate::pop3;
 use crate::pop3::Pipelining;
 use crate::pop3::Pop3Error;
+use crate::secret::Unavailable;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 
@@ -224,6 +225,7 @@ impl Collector {
             Ok(_) => Ended::Well,
             Err(VisitError::Spool(error)) if error.is_fatal() => return Err(error.clone()),
             Err(VisitError::Pop3(error)) if error.is_login_refused() => Ended::LoginRefused,
+            Err(VisitError::NoToken(Unavailable::UntilHelped(_))) => Ended::LoginRefused,
             Err(_) => Ended::Failed,
         };
         if let Err(VisitError::Pop3(Pop3Error::Desync { .. } | Pop3Error::Closed { .. } | Pop3Error::Io { .. })) =

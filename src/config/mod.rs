@@ -36,6 +36,7 @@ use crate::config::outside::Outside;
 use crate::config::outside::System;
 use crate::config::problem::Report;
 use crate::deliver;
+use crate::oauth;
 use crate::retention;
 use crate::spool;
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub retention: retention::Config,
     /// The mailboxes.
     pub collect: collect::Config,
+    /// By what those mailboxes that log in with tokens get them.
+    pub oauth: oauth::Config,
     /// The endpoints, and which mail goes where.
     pub deliver: deliver::Config,
     /// The HTTP server for operators.

@@ -18,8 +18,6 @@ pub struct Config {
 /// By what a mailbox gets its access tokens.
 #[derive(Debug, Clone)]
 pub enum Grant {
-    /// A ready access token, which nobody refreshes.
-    Token(Secret),
     /// A program that prints one, and its arguments.
     Command(Vec<String>),
     /// A refresh token (RFC 6749 section 6), by a login or from the configuration.

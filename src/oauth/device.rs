@@ -29,7 +29,8 @@ use crate::spool::Token;
 /// The wait between polls where the server names none (RFC 8628 section 3.2), and what `slow_down` adds to it
 /// (section 3.5).
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The longest wait between polls that is believed.
+/// The shortest and the longest wait between polls that a server may name.
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_secs(60);
 
 /// What can be done where the scope is refused.
@@ -101,7 +102,7 @@ impl Login {
         })?;
         let started = clock.uptime();
         let expires_in = answer::seconds(&begun.expires_in).unwrap_or_default();
-        let interval = begun.interval.as_ref().and_then(answer::seconds).unwrap_or(INTERVAL).min(INTERVAL_MAX);
+        let interval = begun.interval.as_ref().and_then(answer::seconds).unwrap_or(INTERVAL);
         Ok(Login {
             prompt: Prompt {
                 verification_uri: begun.verification_uri,
@@ -115,7 +116,7 @@ impl Login {
             http,
             clock,
             device_code: Secret::new(begun.device_code),
-            interval,
+            interval: interval.clamp(INTERVAL_MIN, INTERVAL_MAX),
             until: started.saturating_add(expires_in),
         })
     }

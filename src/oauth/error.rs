@@ -2,6 +2,7 @@
 //!
 //! Texts name the thing and the remedy. They hold an error code of the RFCs at most, never other words of a server.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::process::ExitStatus;
@@ -160,6 +161,13 @@ impl OauthError {
             | OauthError::Crashed => true,
             OauthError::NoLogin { .. } | OauthError::NoDevice { .. } | OauthError::Unsigned(_) => false,
         }
+    }
+
+    /// The error with its causes, as one line.
+    pub fn chain(&self) -> String {
+        let first: &(dyn Error + 'static) = self;
+        let causes = std::iter::successors(Some(first), |error| (*error).source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }
 
     /// The value for a metric's label.

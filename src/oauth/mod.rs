@@ -1,8 +1,8 @@
 //! Access tokens for mailboxes that log in with OAuth 2.0: fetched, cached, refreshed, rotated tokens stored.
 //!
 //! A [`Source`] gives one mailbox its access token, by one [`Grant`]: a refresh token (RFC 6749 section 6), client
-//! credentials (section 4.4), a service account's signature (RFC 7523), a command, or a token that is ready. [`Login`]
-//! is how a human hands out the first refresh token, from any browser (RFC 8628).
+//! credentials (section 4.4), a service account's signature (RFC 7523), or a command. [`Login`] is how a human hands out
+//! the first refresh token, from any browser (RFC 8628).
 //!
 //! The promise: a refresh token that takes the place of another is on the disk before the access token that came with
 //! it is used, and no token, address or word of a server ever stands in a log or an error.

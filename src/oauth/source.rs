@@ -1,5 +1,6 @@
 //! The access token of one mailbox: held while it is fresh, fetched once for all who ask.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -28,7 +29,9 @@ use super::request;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
 use crate::metrics::OauthMetrics;
+use crate::secret;
 use crate::secret::Secret;
+use crate::secret::Unavailable;
 use crate::spool::Token;
 use crate::spool::Tokens;
 
@@ -98,23 +101,7 @@ impl Source {
         }
     }
 
-    /// Throws `token` away, because the mail server refused it: the next call fetches another one.
-    ///
-    /// Nothing comes of it where there is no other: with a ready token, or within a minute of a command's last run.
-    pub fn refused(&self, token: &Secret) {
-        if let Grant::Token(_) | Grant::Command(_) = self.0.grant {
-            return;
-        }
-        let mut state = self.0.state();
-        if state.held.as_ref().is_some_and(|held| held.fetched.as_ref().is_ok_and(|held| held == token)) {
-            state.held = None;
-        }
-    }
-
     fn now(&self) -> Now {
-        if let Grant::Token(token) = &self.0.grant {
-            return Now::Held(Ok(token.clone()));
-        }
         let mut state = self.0.state();
         let uptime = self.0.means.clock.uptime();
         if let Some(held) = state.held.as_ref().filter(|held| uptime < held.until) {
@@ -133,6 +120,30 @@ impl Source {
             ended.send_replace(Some(fetched));
         });
         Now::Fetching(fetching)
+    }
+}
+
+impl secret::Source for Source {
+    fn current(&self) -> Pin<Box<dyn Future<Output = Result<Secret, Unavailable>> + Send + '_>> {
+        Box::pin(async {
+            self.token().await.map_err(|error| match error.is_transient() {
+                true => Unavailable::ForNow(error.chain()),
+                false => Unavailable::UntilHelped(error.chain()),
+            })
+        })
+    }
+
+    /// Throws `token` away, because the mail server refused it: the next call fetches another one.
+    ///
+    /// Nothing comes of it within a minute of a command's last run.
+    fn refused(&self, token: &Secret) {
+        if let Grant::Command(_) = self.0.grant {
+            return;
+        }
+        let mut state = self.0.state();
+        if state.held.as_ref().is_some_and(|held| held.fetched.as_ref().is_ok_and(|held| held == token)) {
+            state.held = None;
+        }
     }
 }
 
@@ -162,7 +173,6 @@ impl Inner {
     async fn fetch(&self) -> Result<Granted, OauthError> {
         let ready = |access_token| Granted { access_token, lifetime: None, refresh_token: None };
         match &self.grant {
-            Grant::Token(token) => Ok(ready(token.clone())),
             Grant::Command(words) => command::token(words).await.map(ready),
             Grant::Refresh { client, refresh_token } => self.refresh(client, refresh_token.as_ref()).await,
             Grant::ClientCredentials(client) => {

@@ -25,6 +25,7 @@ use crate::config::units::Size;
 use crate::config::units::Within;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
+use crate::oauth::Grant;
 use crate::retention::OnServer;
 use crate::retention::Policy;
 
@@ -38,6 +39,7 @@ const MAX_MESSAGE_SIZE: Size = Size(50 << 20);
 #[derive(Default)]
 pub(super) struct Collected {
     pub(super) mailboxes: Vec<collect::Mailbox>,
+    pub(super) grants: BTreeMap<MailboxName, Grant>,
     pub(super) deliver_to: BTreeMap<MailboxName, Vec<EndpointName>>,
     pub(super) labels: BTreeMap<MailboxName, BTreeMap<String, String>>,
 }
@@ -58,15 +60,21 @@ pub(super) fn check(
     for (at, mailbox) in items(list) {
         let path = path.index(at);
         let deliver_to = deliver_to(&mailbox.deliver_to, endpoints, &path.key("deliver_to"), report);
-        let Some(checked) = check_one(mailbox, &path, outside, report) else { continue };
+        let Some((checked, grant)) = check_one(mailbox, &path, outside, report) else { continue };
         collected.deliver_to.insert(checked.name.clone(), deliver_to);
         collected.labels.insert(checked.name.clone(), mailbox.labels.clone().unwrap_or_default());
+        collected.grants.extend(grant.map(|grant| (checked.name.clone(), grant)));
         collected.mailboxes.push(checked);
     }
     collected
 }
 
-fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut Report) -> Option<collect::Mailbox> {
+fn check_one(
+    mailbox: &Mailbox,
+    path: &Path,
+    outside: &dyn Outside,
+    report: &mut Report,
+) -> Option<(collect::Mailbox, Option<Grant>)> {
     let name_path = path.key("name");
     let name = required(&mailbox.name, &name_path, "write a name that will never change", report)
         .and_then(|name| noted(MailboxName::parse(name).map_err(|e| e.to_string()), &name_path, report));
@@ -91,18 +99,20 @@ fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut
         let remedy = "write all (take what is there), now (take only new mail) or a date such as 2026-01-31";
         report.missing(&path.key("start_from"), remedy);
     }
-    Some(collect::Mailbox {
+    let (credential, grant) = credential?;
+    let mailbox = collect::Mailbox {
         name: name?,
         identity: identity?,
         server: server?,
-        credential: credential?,
+        credential,
         poll_interval,
         start_from: mailbox.start_from?.0,
         max_message_size,
         retention,
         dedupe: or(&mailbox.dedupe, Dedupe::Content),
         visit_timeout,
-    })
+    };
+    Some((mailbox, grant))
 }
 
 fn retention(written: Option<&Retention>, path: &Path, report: &mut Report) -> Policy {
