@@ -52,3 +52,28 @@ pub async fn log_in(mailbox: &Mailbox) -> Result<Transaction, VisitError> {
     let Some(another) = mailbox.credential.another(&credential).await? else { return Err(refusal.into()) };
     Ok(pop3::connect(&mailbox.server).await?.login(&another).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use super::*;
+    use crate::collect::results;
+
+    /// An authority that gives no tokens.
+    #[derive(Debug)]
+    struct Away;
+
+    impl Source for Away {
+        fn current(&self) -> Pin<Box<dyn Future<Output = Result<Secret, Unavailable>> + Send + '_>> {
+            Box::pin(async { Err(Unavailable("the authority is away".to_owned())) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_cannot_be_had_is_told() {
+        let error = VisitError::from(Credential::Token(Arc::new(Away)).now().await.unwrap_err());
+        assert_eq!(error.chain(), "no access token: the authority is away");
+        assert!(results().contains(&error.reason()));
+    }
+}

@@ -68,8 +68,7 @@ pub(super) async fn log_in(
         return Err(Pop3Error::IllegalCredentials);
     }
     let timestamp = apop::timestamp(login.greeting);
-    let chosen = choose(login.config.auth, login.credential, capabilities, timestamp);
-    let Choice { first: mut mechanism, others } = chosen.map_err(Pop3Error::NoMechanism)?;
+    let Choice { first: mut mechanism, others } = choose(login.config, login.credential, capabilities, timestamp)?;
     let mut others = others.into_iter();
     while let Some(unknown) = attempt(connection, mechanism, login).await? {
         // A refusal that gives a reason is about the maildrop, and not about the mechanism.

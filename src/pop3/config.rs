@@ -34,7 +34,7 @@ pub enum Tls {
     Implicit,
     /// STLS (RFC 2595) on port 110, required: the session never goes on in clear.
     StartTls,
-    /// No TLS at all; the password goes in clear.
+    /// No TLS at all; mail goes in clear, and so does the password unless the server has SCRAM.
     None,
 }
 

@@ -75,8 +75,8 @@ pub enum Pop3Error {
     #[error("user name or password contains CR, LF or NUL")]
     IllegalCredentials,
     /// What is configured, given and announced leaves no way to log in.
-    #[error("{0}")]
-    NoMechanism(NoMechanism),
+    #[error(transparent)]
+    NoMechanism(#[from] NoMechanism),
     /// The system has no random bytes for a nonce.
     #[error("no random bytes to log in with")]
     NoRandomness { source: io::Error },

@@ -40,7 +40,7 @@ pub(in crate::config) struct Mailbox {
     pub(in crate::config) host: Option<String>,
     /// The TCP port. Default: 995 with `tls: implicit`, 110 otherwise.
     pub(in crate::config) port: Option<Plain<Within<1, 65_535>>>,
-    /// How the line is protected; `none` sends the password in clear. Default: implicit.
+    /// How the line is protected; `none` sends mail in clear, and without SCRAM the password too. Default: implicit.
     pub(in crate::config) tls: Option<Plain<Tls>>,
     /// A PEM file of certificates that are trusted beside the system's roots.
     pub(in crate::config) ca_file: Option<String>,

@@ -2,12 +2,15 @@
 //!
 //! Pure. A configured mechanism wins over what the server announces, because lists are wrong in both directions. `auto`
 //! takes the strongest one that is announced. The promise: `auto` never takes APOP, whose MD5 falls to a forged
-//! greeting (CVE-2007-1558), and never sends a password where a token was given, or the other way round.
+//! greeting (CVE-2007-1558), and in clear it sends no password to a server that announces SCRAM; a token is never sent
+//! as a password, nor a password as a token.
 
 use super::scram::Hash;
 use crate::pop3::capability::Capabilities;
 use crate::pop3::config::Auth;
+use crate::pop3::config::Config;
 use crate::pop3::config::Credential;
+use crate::pop3::config::Tls;
 
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +76,7 @@ pub enum NoMechanism {
 
 /// Chooses by what is configured, what there is to prove, and what the server announced.
 pub(super) fn choose<'a>(
-    configured: Auth,
+    config: &Config,
     credential: &Credential,
     capabilities: &Capabilities,
     timestamp: Option<&'a [u8]>,
@@ -83,8 +86,16 @@ pub(super) fn choose<'a>(
     let scram = [Sasl::Scram(Hash::Sha256), Sasl::Scram(Hash::Sha1)];
     let only = |first| Choice { first, others: Vec::new() };
     let sasl = |sasl| only(Mechanism::Sasl(sasl));
+    let [sha256, sha1] = scram;
+    let by_scram = match (offered(&sha256), offered(&sha1)) {
+        (true, false) => sasl(sha256),
+        (false, true) => sasl(sha1),
+        (true, true) | (false, false) => in_turn([Mechanism::Sasl(sha256)], Mechanism::Sasl(sha1)),
+    };
 
-    match (configured, credential) {
+    match (config.auth, credential) {
+        // Whoever listens must not hear the password because SCRAM failed once.
+        (Auth::Auto, Credential::Password(_)) if config.tls == Tls::None && scram.iter().any(offered) => Ok(by_scram),
         (Auth::Auto, Credential::Password(_)) => {
             let strongest_first = scram.into_iter().chain([Sasl::Plain, Sasl::Login]).filter(offered);
             Ok(in_turn(strongest_first.map(Mechanism::Sasl), Mechanism::User))
@@ -97,13 +108,7 @@ pub(super) fn choose<'a>(
         (Auth::User, Credential::Password(_)) => Ok(only(Mechanism::User)),
         (Auth::Plain, Credential::Password(_)) => Ok(sasl(Sasl::Plain)),
         (Auth::Login, Credential::Password(_)) => Ok(sasl(Sasl::Login)),
-        (Auth::Scram, Credential::Password(_)) => {
-            let [sha256, sha1] = scram;
-            if offered(&sha1) && !offered(&sha256) {
-                return Ok(sasl(sha1));
-            }
-            Ok(in_turn([Mechanism::Sasl(sha256)], Mechanism::Sasl(sha1)))
-        }
+        (Auth::Scram, Credential::Password(_)) => Ok(by_scram),
         (Auth::Apop, Credential::Password(_)) => {
             let timestamp = timestamp.ok_or(NoMechanism::NoTimestamp)?;
             Ok(only(Mechanism::Apop { timestamp }))
@@ -126,11 +131,36 @@ fn in_turn<'a>(preferred: impl IntoIterator<Item = Mechanism<'a>>, last: Mechani
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pop3::config::Pipelining;
+    use crate::pop3::config::Timeouts;
     use crate::secret::Secret;
 
-    fn check(configured: Auth, credential: &Credential, announced: &str, expected: Result<&[&str], NoMechanism>) {
+    fn config(auth: Auth, tls: Tls) -> Config {
+        Config {
+            host: "h".to_owned(),
+            port: 995,
+            tls,
+            ca_pem: None,
+            username: "u".to_owned(),
+            auth,
+            pipelining: Pipelining::Off,
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    fn check(auth: Auth, credential: &Credential, announced: &str, expected: Result<&[&str], NoMechanism>) {
+        check_over(Tls::Implicit, auth, credential, announced, expected);
+    }
+
+    fn check_over(
+        tls: Tls,
+        auth: Auth,
+        credential: &Credential,
+        announced: &str,
+        expected: Result<&[&str], NoMechanism>,
+    ) {
         let capabilities = Capabilities::parse(format!("SASL {announced}\r\n").as_bytes());
-        let chosen = choose(configured, credential, &capabilities, None).map(|Choice { first, others }| {
+        let chosen = choose(&config(auth, tls), credential, &capabilities, None).map(|Choice { first, others }| {
             let name = |mechanism| match mechanism {
                 Mechanism::User => "USER",
                 Mechanism::Apop { .. } => "APOP",
@@ -138,7 +168,7 @@ mod tests {
             };
             [first].into_iter().chain(others).map(name).collect::<Vec<_>>()
         });
-        assert_eq!(chosen, expected.map(<[&str]>::to_vec), "{configured:?} {announced}");
+        assert_eq!(chosen, expected.map(<[&str]>::to_vec), "{tls:?} {auth:?} {announced}");
     }
 
     fn password() -> Credential {
@@ -164,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn in_clear_a_password_is_sent_only_where_scram_is_not_announced() {
+        let auto = |announced, expected| check_over(Tls::None, Auth::Auto, &password(), announced, Ok(expected));
+        auto("PLAIN SCRAM-SHA-1 SCRAM-SHA-256", &["SCRAM-SHA-256", "SCRAM-SHA-1"]);
+        auto("PLAIN SCRAM-SHA-1", &["SCRAM-SHA-1"]);
+        auto("SCRAM-SHA-256", &["SCRAM-SHA-256"]);
+        auto("LOGIN PLAIN", &["PLAIN", "LOGIN", "USER"]);
+        auto("", &["USER"]);
+    }
+
+    #[test]
     fn what_is_configured_wins_over_what_is_announced() {
         for announced in ["", "PLAIN XOAUTH2"] {
             check(Auth::User, &password(), announced, Ok(&["USER"]));
@@ -174,6 +214,7 @@ mod tests {
             check(Auth::OAuthBearer, &token(), announced, Ok(&["OAUTHBEARER"]));
         }
         check(Auth::Scram, &password(), "SCRAM-SHA-1 PLAIN", Ok(&["SCRAM-SHA-1"]));
+        check(Auth::Scram, &password(), "SCRAM-SHA-256 PLAIN", Ok(&["SCRAM-SHA-256"]));
     }
 
     #[test]
@@ -191,10 +232,10 @@ mod tests {
         let none = Capabilities::default();
         let timestamp = Some(&b"<1@host>"[..]);
         let apop = Mechanism::Apop { timestamp: b"<1@host>" };
-        let chosen = choose(Auth::Apop, &password(), &none, timestamp);
+        let chosen = choose(&config(Auth::Apop, Tls::Implicit), &password(), &none, timestamp);
         assert_eq!(chosen, Ok(Choice { first: apop, others: Vec::new() }));
         let user = Choice { first: Mechanism::User, others: Vec::new() };
-        assert_eq!(choose(Auth::Auto, &password(), &none, timestamp), Ok(user));
+        assert_eq!(choose(&config(Auth::Auto, Tls::Implicit), &password(), &none, timestamp), Ok(user));
         check(Auth::Apop, &password(), "", Err(NoMechanism::NoTimestamp));
     }
 }

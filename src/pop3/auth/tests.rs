@@ -71,7 +71,7 @@ fn config(auth: Auth) -> Config {
     Config {
         host: "pop.example.com".to_owned(),
         port: 995,
-        tls: Tls::None,
+        tls: Tls::Implicit,
         ca_pem: None,
         username: "user".to_owned(),
         auth,
