@@ -35,13 +35,16 @@ async fn run(program: &str, arguments: &[String]) -> Result<Vec<u8>, CommandFaul
         let reading = output.take(OUTPUT_BYTES + 1).read_to_end(&mut printed).await;
         reading.map_err(|error| CommandFault::Run(error.kind()))?;
     }
+    // How it takes the end of our patience does not matter any more.
+    if u64::try_from(printed.len()).is_ok_and(|length| length > OUTPUT_BYTES) {
+        return Err(CommandFault::NoToken);
+    }
     let status = child.wait().await.map_err(|error| CommandFault::Run(error.kind()))?;
     if status.success() { Ok(printed) } else { Err(CommandFault::Failed(status)) }
 }
 
 fn read(printed: Vec<u8>) -> Option<Secret> {
-    let text =
-        String::from_utf8(printed).ok().filter(|text| u64::try_from(text.len()).is_ok_and(|n| n <= OUTPUT_BYTES))?;
+    let text = String::from_utf8(printed).ok()?;
     let token = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     is_legal(token).then(|| Secret::new(token))
 }
