@@ -2,6 +2,8 @@
 //!
 //! A loop that ends by itself is a fault: the process ends with it, and its next start finds everything in the spool.
 
+mod tokens;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +32,8 @@ use crate::spool::State;
 use crate::spool::Stats;
 use crate::spool::socket;
 use crate::spool::sqlite::Sqlite;
+
+pub use tokens::make_sources;
 
 /// How long the end waits for the spool to be written back into one file.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -99,10 +103,11 @@ impl App {
     ///
     /// # Errors
     /// A spool that cannot be opened, or a mailbox that was renamed without saying so.
-    pub async fn open(config: Config, clock: Clock) -> anyhow::Result<App> {
+    pub async fn open(mut config: Config, clock: Clock) -> anyhow::Result<App> {
         let metrics = Metrics::new()?;
-        let spool = Sqlite::open(config.spool.clone(), clock.clone(), metrics.spool.clone())?;
-        let spool: Arc<dyn Spool> = Arc::new(spool);
+        let spool = Arc::new(Sqlite::open(config.spool.clone(), clock.clone(), metrics.spool.clone())?);
+        make_sources(&mut config, Arc::<Sqlite>::clone(&spool), &clock, &metrics.oauth)?;
+        let spool: Arc<dyn Spool> = spool;
         let enrolment = |mailbox: &collect::Mailbox| Enrolment {
             mailbox: mailbox.name.clone(),
             former_name: Some(mailbox.identity.clone()).filter(|former| *former != mailbox.name),

@@ -76,6 +76,8 @@ pub mod retention;
 
 // -- around the way --
 
+pub mod oauth;
+
 pub mod admin;
 
 pub mod config;

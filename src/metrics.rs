@@ -123,6 +123,14 @@ metrics! {
 }
 
 metrics! {
+    /// What the fetching of access tokens counts.
+    OauthMetrics {
+        /// Access tokens that were asked for, by result.
+        refreshes: IntCounterVec ["mailbox", "result"] "pophook_oauth_refreshes_total";
+    }
+}
+
+metrics! {
     /// What the delivering half counts.
     DeliverMetrics {
         /// Deliveries that wait for an attempt.
@@ -160,6 +168,8 @@ pub struct Metrics {
     pub collect: CollectMetrics,
     /// The spool's part.
     pub spool: SpoolMetrics,
+    /// The access tokens' part.
+    pub oauth: OauthMetrics,
     /// The delivering half's part.
     pub deliver: DeliverMetrics,
 }
@@ -178,8 +188,9 @@ impl Metrics {
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let collect = CollectMetrics::register(&registry)?;
         let spool = SpoolMetrics::register(&registry)?;
+        let oauth = OauthMetrics::register(&registry)?;
         let deliver = DeliverMetrics::register(&registry)?;
-        Ok(Metrics { registry, collect, spool, deliver })
+        Ok(Metrics { registry, collect, spool, oauth, deliver })
     }
 }
 
@@ -212,6 +223,15 @@ impl CollectMetrics {
     }
 }
 
+impl OauthMetrics {
+    /// Creates the label pairs of `mailbox`, so that they report zero from the start.
+    pub fn declare(&self, mailbox: &MailboxName, results: &[&str]) {
+        for result in results {
+            self.refreshes.with_label_values(&[mailbox.as_str(), result]);
+        }
+    }
+}
+
 impl DeliverMetrics {
     /// Creates the label pairs of `endpoint`, so that they report zero from the start.
     pub fn declare(&self, endpoint: &EndpointName, outcomes: &[&str], reasons: &[&str]) {
@@ -238,6 +258,7 @@ mod tests {
     fn every_metric_has_a_help_text_and_a_name_of_ours() {
         let metrics = Metrics::new().unwrap();
         metrics.collect.declare(&MailboxName::parse("m").unwrap(), &["ok"], &["window"]);
+        metrics.oauth.declare(&MailboxName::parse("m").unwrap(), &["ok"]);
         metrics.deliver.declare(&EndpointName::parse("e").unwrap(), &["delivered"], &["refused"]);
         for family in metrics.registry.gather() {
             assert!(!family.help().is_empty(), "{}", family.name());

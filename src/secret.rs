@@ -33,6 +33,9 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// # Errors
     /// There is none.
     fn current(&self) -> Pin<Box<dyn Future<Output = Result<Secret, Unavailable>> + Send + '_>>;
+
+    /// `secret` was refused where it was used; `current` gives another one from now on, if there is one.
+    fn refused(&self, secret: &Secret);
 }
 
 /// A secret that is there already, and stays what it is.
@@ -40,12 +43,29 @@ impl Source for Secret {
     fn current(&self) -> Pin<Box<dyn Future<Output = Result<Secret, Unavailable>> + Send + '_>> {
         Box::pin(std::future::ready(Ok(self.clone())))
     }
+
+    fn refused(&self, _: &Secret) {}
+}
+
+/// A secret that is not there, and does not come by itself.
+impl Source for Unavailable {
+    fn current(&self) -> Pin<Box<dyn Future<Output = Result<Secret, Unavailable>> + Send + '_>> {
+        Box::pin(std::future::ready(Err(self.clone())))
+    }
+
+    fn refused(&self, _: &Secret) {}
 }
 
 /// Why there is no secret now, in words that hold none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unavailable(pub String);
+pub enum Unavailable {
+    /// It may well come by itself.
+    #[error("{0}")]
+    ForNow(String),
+    /// A human has to do something first.
+    #[error("{0}")]
+    UntilHelped(String),
+}
 
 #[cfg(test)]
 mod tests {

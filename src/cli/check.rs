@@ -13,6 +13,8 @@ use super::LEFT;
 use super::block_on;
 use super::log;
 use super::out;
+use super::store;
+use crate::clock::Clock;
 use crate::collect;
 use crate::collect::Mailbox;
 use crate::collect::VisitError;
@@ -60,7 +62,8 @@ impl Check {
     }
 }
 
-async fn online(config: Config) -> anyhow::Result<ExitCode> {
+async fn online(mut config: Config) -> anyhow::Result<ExitCode> {
+    store::make_sources(&mut config, &Clock::system())?;
     let mut asked = JoinSet::new();
     for (index, mailbox) in config.collect.mailboxes.iter().cloned().enumerate() {
         asked.spawn(async move { (1, index, ask_mailbox(&mailbox).await) });

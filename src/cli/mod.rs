@@ -4,6 +4,7 @@ mod check;
 mod endpoint;
 mod log;
 mod mailbox;
+mod oauth;
 mod once;
 mod out;
 mod parse;
@@ -58,6 +59,8 @@ enum Command {
     Mailbox(mailbox::Mailbox),
     #[command(subcommand)]
     Endpoint(endpoint::Endpoint),
+    #[command(subcommand)]
+    Oauth(oauth::Oauth),
     Parse(parse::Parse),
     Receive(receive::Receive),
     #[command(subcommand)]
@@ -89,6 +92,7 @@ impl Cli {
             Command::Spool(spool) => spool.run(),
             Command::Mailbox(mailbox) => mailbox.run(),
             Command::Endpoint(endpoint) => endpoint.run(),
+            Command::Oauth(oauth) => oauth.run(),
             Command::Parse(parse) => parse.run(),
             Command::Receive(receive) => receive.run(),
             Command::Schema(schema) => schema.run(),

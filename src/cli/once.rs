@@ -14,6 +14,7 @@ use super::LEFT;
 use super::block_on;
 use super::log;
 use super::out;
+use super::store;
 use crate::app::App;
 use crate::app::Round;
 use crate::app::Waiting;
@@ -78,12 +79,14 @@ impl Once {
         })
     }
 
-    async fn look(&self, config: Config) -> anyhow::Result<ExitCode> {
+    async fn look(&self, mut config: Config) -> anyhow::Result<ExitCode> {
+        let clock = Clock::system();
+        store::make_sources(&mut config, &clock)?;
         let spool = match config.spool.path.exists() {
             true => Some(Readers::open(&config.spool.path)?),
             false => None,
         };
-        let (clock, mut visits) = (Clock::system(), Visits::new());
+        let mut visits = Visits::new();
         for mailbox in &config.collect.mailboxes {
             let spool = spool.as_ref().map(|readers| -> &dyn Reading { readers });
             visits.push((mailbox.name.clone(), collect::look(mailbox, spool, &clock).await));

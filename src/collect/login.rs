@@ -26,39 +26,84 @@ impl Credential {
             Credential::Token(source) => source.current().await.map(pop3::Credential::Token),
         }
     }
+
+    /// Another token than the one that was refused; `None` if there is none, or it is a password.
+    async fn another(&self, refused: &pop3::Credential) -> Result<Option<pop3::Credential>, Unavailable> {
+        let (Credential::Token(source), pop3::Credential::Token(refused)) = (self, refused) else { return Ok(None) };
+        source.refused(refused);
+        let token = source.current().await?;
+        Ok((token != *refused).then_some(pop3::Credential::Token(token)))
+    }
 }
 
 /// Connects to the server of `mailbox` and logs in.
+///
+/// A token may lose its worth before its time, so after a refusal one other is tried, and only one.
 ///
 /// # Errors
 /// There is no credential now, or the server or the way to it fails.
 pub async fn log_in(mailbox: &Mailbox) -> Result<Transaction, VisitError> {
     // Before the connection: a server does not wait for a token.
     let credential = mailbox.credential.now().await?;
-    Ok(pop3::connect(&mailbox.server).await?.login(&credential).await?)
+    let refusal = match pop3::connect(&mailbox.server).await?.login(&credential).await {
+        Err(refusal) if refusal.is_login_refused() => refusal,
+        ended => return Ok(ended?),
+    };
+    let Some(another) = mailbox.credential.another(&credential).await? else { return Err(refusal.into()) };
+    Ok(pop3::connect(&mailbox.server).await?.login(&another).await?)
 }
 
 #[cfg(test)]
 mod tests {
     use std::pin::Pin;
+    use std::sync::Mutex;
 
     use super::*;
     use crate::collect::RESULTS;
 
-    /// An authority that gives no tokens.
+    /// Gives these tokens, the last one first; what is refused goes, but for the only one that is left.
     #[derive(Debug)]
-    struct Away;
+    struct Tokens(Mutex<Vec<Secret>>);
 
-    impl Source for Away {
+    impl Source for Tokens {
         fn current(&self) -> Pin<Box<dyn Future<Output = Result<Secret, Unavailable>> + Send + '_>> {
-            Box::pin(async { Err(Unavailable("the authority is away".to_owned())) })
+            let last = self.0.lock().unwrap().last().cloned();
+            Box::pin(std::future::ready(last.ok_or(Unavailable::ForNow("none is left".to_owned()))))
+        }
+
+        fn refused(&self, secret: &Secret) {
+            let mut tokens = self.0.lock().unwrap();
+            if tokens.len() > 1 {
+                tokens.retain(|token| token != secret);
+            }
         }
     }
 
     #[tokio::test]
     async fn a_token_that_cannot_be_had_is_told() {
-        let error = VisitError::from(Credential::Token(Arc::new(Away)).now().await.unwrap_err());
-        assert_eq!(error.explain(), "no access token: the authority is away");
-        assert!(RESULTS.contains(&error.result()));
+        for away in [Unavailable::ForNow, Unavailable::UntilHelped] {
+            let credential = Credential::Token(Arc::new(away("the authority is away".to_owned())));
+            let error = VisitError::from(credential.now().await.unwrap_err());
+            assert_eq!(error.explain(), "no access token: the authority is away");
+            assert!(RESULTS.contains(&error.result()));
+        }
+    }
+
+    #[tokio::test]
+    async fn another_credential_is_tried_only_if_it_is_another() {
+        let check = async |credential: Credential, expected: Option<&str>| {
+            let refused = credential.now().await.unwrap();
+            let another = credential.another(&refused).await.unwrap();
+            let token = another.map(|credential| match credential {
+                pop3::Credential::Token(token) => token,
+                pop3::Credential::Password(_) => panic!("a password is tried again"),
+            });
+            assert_eq!(token.as_ref().map(Secret::reveal), expected);
+        };
+        let tokens = |tokens: &[&str]| Tokens(Mutex::new(tokens.iter().map(|&token| Secret::new(token)).collect()));
+        check(Credential::Password(Secret::new("p")), None).await;
+        check(Credential::Token(Arc::new(Secret::new("ready"))), None).await;
+        check(Credential::Token(Arc::new(tokens(&["only"]))), None).await;
+        check(Credential::Token(Arc::new(tokens(&["newer", "older"]))), Some("newer")).await;
     }
 }

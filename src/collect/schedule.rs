@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Report;
 use super::VisitError;
 use crate::pop3::Code;
+use crate::secret::Unavailable;
 
 /// The first wait after a login that was refused: providers ban addresses that keep trying.
 const AFTER_REFUSED_LOGIN: Duration = Duration::from_secs(5 * 60);
@@ -61,6 +62,7 @@ impl Ended {
                 Some(Code::SysPerm) => Ended::NeedsHuman,
                 Some(Code::Auth) | None => Ended::Failed,
             },
+            Err(VisitError::NoToken(Unavailable::UntilHelped(_))) => Ended::LoginRefused,
             Err(_) => Ended::Failed,
         }
     }

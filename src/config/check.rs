@@ -8,6 +8,7 @@ mod credential;
 mod endpoint;
 mod known;
 mod mailbox;
+mod oauth2;
 mod route;
 mod server;
 mod spool;
@@ -29,6 +30,7 @@ use crate::config::problem::Path;
 use crate::config::problem::Report;
 use crate::config::units::Within;
 use crate::deliver;
+use crate::oauth;
 use crate::route::Routes;
 
 /// Kubernetes kills after 30 s; this leaves time to close the spool.
@@ -62,6 +64,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
         spool: spool?,
         retention: retention?,
         collect: collect::Config { max_visits, max_visits_per_host, mailboxes: collected.mailboxes },
+        oauth: oauth::Config { grants: collected.grants },
         deliver: deliver::Config { endpoints, routes, labels: collected.labels },
         admin: admin::Config { listen },
         grace: or(&file.grace, GRACE),

@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod mailbox;
+mod oauth2;
 mod route;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use serde::de::DeserializeSeed as _;
 pub(super) use endpoint::Endpoint;
 pub(super) use mailbox::Mailbox;
 pub(super) use mailbox::Retention;
+pub(super) use oauth2::OAuth2;
 pub(super) use route::Patterns;
 pub(super) use route::Route;
 pub(super) use route::When;

@@ -42,6 +42,7 @@ use crate::config::outside::System;
 use crate::config::problem::Report;
 use crate::deliver;
 use crate::ident::EndpointName;
+use crate::oauth;
 use crate::retention;
 use crate::spool;
 
@@ -54,6 +55,8 @@ pub struct Config {
     pub retention: retention::Config,
     /// The mailboxes.
     pub collect: collect::Config,
+    /// By what those mailboxes that log in with tokens get them.
+    pub oauth: oauth::Config,
     /// The endpoints, and which mail goes where.
     pub deliver: deliver::Config,
     /// The HTTP server for operators.

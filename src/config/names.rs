@@ -10,6 +10,7 @@ use crate::config::nearest::did_you_mean;
 use crate::config::plain::FromText;
 use crate::deliver::Attachments;
 use crate::deliver::Format;
+use crate::oauth::Provider;
 use crate::pop3::Auth;
 use crate::pop3::Tls;
 use crate::retention::OnServer;
@@ -62,6 +63,19 @@ impl Named for Attachments {
     const NAMES: &'static [(&'static str, Attachments)] =
         &[("inline", Attachments::Inline), ("omit", Attachments::Omit)];
     const LATER: &'static [&'static str] = &["multipart", "link"];
+}
+
+impl Named for Provider {
+    const NAMES: &'static [(&'static str, Provider)] =
+        &[("google", Provider::Google), ("microsoft", Provider::Microsoft)];
+}
+
+/// `grant: client_credentials`, the only grant that does not follow from the other keys.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InItsOwnName;
+
+impl Named for InItsOwnName {
+    const NAMES: &'static [(&'static str, InItsOwnName)] = &[("client_credentials", InItsOwnName)];
 }
 
 /// `signing: none`, the only thing that can stand there beside keys.

@@ -36,6 +36,15 @@ pub(super) enum Source {
 ///
 /// One line end at the end of a file or of a command's output is cut: editors and `echo` add it.
 pub(super) fn resolve(source: &Source, outside: &dyn Outside) -> Result<Secret, String> {
+    let found = resolve_text(source, outside)?;
+    if found.reveal().contains(['\r', '\n', '\0']) {
+        return Err(format!("{} holds a line break or NUL inside; take it out", origin(source)));
+    }
+    Ok(found)
+}
+
+/// As [`resolve`], of a value that may have several lines.
+pub(super) fn resolve_text(source: &Source, outside: &dyn Outside) -> Result<Secret, String> {
     let found = match source {
         Source::Literal(secret) => secret.reveal().to_owned(),
         Source::Variable(name) => outside
@@ -58,9 +67,6 @@ pub(super) fn resolve(source: &Source, outside: &dyn Outside) -> Result<Secret, 
     };
     if found.is_empty() {
         return Err(format!("{} is empty; fill it", origin(source)));
-    }
-    if found.contains(['\r', '\n', '\0']) {
-        return Err(format!("{} holds a line break or NUL inside; take it out", origin(source)));
     }
     Ok(Secret::new(found))
 }

@@ -13,10 +13,6 @@ use crate::config::problem::Path;
 use crate::config::problem::Report;
 use crate::config::problem::Step;
 
-/// Keys of a later version, wherever they stand.
-const LATER_KEYS: [&str; 7] =
-    ["provider", "token_url", "scope", "client_id", "client_secret", "tenant", "refresh_token"];
-
 /// The JSON Schema of the file.
 pub(super) fn schema() -> Value {
     schema_for!(File).to_value()
@@ -139,9 +135,6 @@ fn explain(message: &str, found: Option<&mut Value>) -> String {
 
 fn unknown_key(path: &Path, schema: &Value) -> String {
     let Some((Step::Key(key), above)) = path.steps().split_last() else { return "is unknown; take it out".to_owned() };
-    if LATER_KEYS.contains(&key.as_str()) {
-        return "is not supported yet; take it out".to_owned();
-    }
     let known = keys_at(schema, schema, above);
     let remedy =
         did_you_mean(key, known.iter().copied()).unwrap_or_else(|| format!("; known here: {}", known.join(", ")));

@@ -7,8 +7,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
 use serde_json::Value;
 
 use crate::collect::Credential;
@@ -22,6 +25,7 @@ use crate::config::outside::CommandError;
 use crate::config::outside::Outside;
 use crate::config::schema;
 use crate::deliver::Signing;
+use crate::oauth::Grant;
 use crate::pop3::Auth;
 use crate::pop3::Pipelining;
 use crate::pop3::Tls;
@@ -70,7 +74,19 @@ fn world() -> Map {
         ("HELPDESK_WEBHOOK_SECRET", KEY.as_bytes()),
         ("HELPDESK_TOKEN", b"Bearer hunter2"),
         ("LINE_END", b"hunter2\n"),
+        ("/google.json", google_key()),
     ]))
+}
+
+/// What Google gives out for a service account, with a key of our own.
+fn google_key() -> &'static [u8] {
+    static KEY: LazyLock<String> = LazyLock::new(|| {
+        let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap().private_key_to_pem_pkcs8().unwrap();
+        let (key, email) = (String::from_utf8(key).unwrap(), "robot@project.example");
+        let file = serde_json::json!({ "type": "service_account", "client_email": email, "private_key": key });
+        format!("{file:#}\n")
+    });
+    KEY.as_bytes()
 }
 
 fn load(text: &str) -> Result<Config, String> {
@@ -339,6 +355,61 @@ fn secrets_come_from_four_places() {
         let text = format!("{SPOOL}{ENDPOINTS}{}", MAILBOXES.replace("password: p", &format!("password: {form}")));
         assert_eq!(password(&load(&text).unwrap().collect.mailboxes[0]), "hunter2", "{form}");
     }
+}
+
+/// By what the only mailbox gets its tokens, with this `oauth2`.
+fn grant(oauth2: &str) -> Grant {
+    let mailboxes = MAILBOXES.replace("password: p", &format!("oauth2: {{ {oauth2} }}"));
+    let config = load(&format!("{SPOOL}{ENDPOINTS}{mailboxes}")).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    config.oauth.grants[&config.collect.mailboxes[0].name].clone()
+}
+
+#[test]
+fn a_provider_fills_addresses_and_scope_in() {
+    let check = |oauth2: &str, token_url: &str, device_url: Option<&str>, scope: &str| {
+        let client = match grant(oauth2) {
+            Grant::Refresh { client, .. } | Grant::ClientCredentials(client) => client,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(client.token_url.as_str(), token_url);
+        assert_eq!(client.device_url.as_ref().map(|url| url.as_str()), device_url);
+        assert_eq!(client.scope.as_deref(), Some(scope));
+    };
+    check(
+        "provider: google, client_id: c",
+        "https://oauth2.googleapis.com/token",
+        Some("https://oauth2.googleapis.com/device/code"),
+        "https://mail.google.com/",
+    );
+    check(
+        "provider: microsoft, client_id: c, refresh_token: hunter2",
+        "https://login.microsoftonline.com/common/oauth2/v2.0/token",
+        Some("https://login.microsoftonline.com/common/oauth2/v2.0/devicecode"),
+        "https://outlook.office.com/POP.AccessAsUser.All offline_access",
+    );
+    check(
+        "provider: microsoft, tenant: example.com, client_id: c, client_secret: hunter2, grant: client_credentials",
+        "https://login.microsoftonline.com/example.com/oauth2/v2.0/token",
+        None,
+        "https://outlook.office365.com/.default",
+    );
+    check(
+        "provider: google, token_url: \"https://h/t\", device_url: \"https://h/d\", scope: mail, client_id: c",
+        "https://h/t",
+        Some("https://h/d"),
+        "mail",
+    );
+}
+
+#[test]
+fn a_service_account_acts_for_the_mailboxs_user() {
+    let Grant::ServiceAccount(account) = grant("provider: google, service_account: { file: /google.json }") else {
+        panic!("another grant")
+    };
+    assert_eq!(account.subject.reveal(), "u");
+    assert_eq!(account.scope, "https://mail.google.com/");
+    assert_eq!(account.token_url.as_str(), "https://oauth2.googleapis.com/token");
 }
 
 #[tokio::test]

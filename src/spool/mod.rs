@@ -20,6 +20,7 @@ mod report;
 pub mod socket;
 pub mod sqlite;
 mod state;
+mod token;
 
 use std::fmt;
 use std::future::Future;
@@ -71,6 +72,7 @@ pub use report::Stats;
 pub use state::PARSES_MAX;
 pub use state::Room;
 pub use state::State;
+pub use token::Token;
 
 /// An answer that arrives once the work is committed. The work is on its way even while nobody polls it.
 pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, SpoolError>> + Send>>;
@@ -114,8 +116,17 @@ pub trait Reading: Send + Sync + fmt::Debug {
     fn stats(&self) -> Reply<Stats>;
 }
 
+/// The refresh tokens of mailboxes.
+pub trait Tokens: Send + Sync + fmt::Debug {
+    /// The refresh token that was kept last for `mailbox`.
+    fn token(&self, mailbox: &MailboxName) -> Reply<Option<Token>>;
+
+    /// Keeps a refresh token; the one before is gone. What it gave may be used after the reply, never before.
+    fn keep_token(&self, mailbox: &MailboxName, token: Token) -> Reply<()>;
+}
+
 /// The durable store. Every verb is one transaction.
-pub trait Spool: Reading {
+pub trait Spool: Reading + Tokens {
     // -- the collecting half --
 
     /// Makes the configured mailboxes known and carries renames out.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Hold;
 use super::Reason;
 use super::State;
+use super::Token;
 use crate::ident::EndpointName;
 
 /// One line of `spool list`: a delivery, or a message that has none.
@@ -198,6 +199,13 @@ pub enum Command {
     Resume {
         /// Which.
         endpoint: String,
+    },
+    /// Keeps a mailbox's refresh token.
+    KeepToken {
+        /// Whose.
+        mailbox: String,
+        /// The token; it travels over the socket, which only the owner can open.
+        token: Token,
     },
 }
 

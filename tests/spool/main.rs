@@ -21,3 +21,4 @@ mod ledger;
 mod people;
 mod retention;
 mod sorting;
+mod tokens;

@@ -91,6 +91,12 @@ impl Mailbox {
         self
     }
 
+    /// Where access tokens come from, in place of the password.
+    pub fn oauth2(mut self, inner: &str) -> Mailbox {
+        self.credential = format!("oauth2: {{ {inner} }}");
+        self
+    }
+
     /// An access token in place of the password.
     pub fn token(mut self, token: &str) -> Mailbox {
         self.credential = format!("oauth2: {{ token: {token} }}");

@@ -30,6 +30,8 @@ pub enum Answer {
     Status(u16),
     /// This status with one more header field.
     With(u16, &'static str, String),
+    /// This status and a JSON body.
+    Body(u16, String),
     /// Read, then the connection is reset.
     Reset,
     /// Read, then the connection is closed without an answer.
@@ -229,6 +231,10 @@ fn serve(stream: TcpStream, state: &Mutex<State>, released: &Condvar) -> io::Res
             Answer::With(status, name, value) => {
                 format!("HTTP/1.1 {status} Scripted\r\n{name}: {value}\r\ncontent-length: 0\r\n\r\n")
             }
+            Answer::Body(status, body) => format!(
+                "HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            ),
             Answer::Reset => {
                 set_socket_linger(reader.get_ref(), Some(Duration::ZERO))?;
                 return Ok(());

@@ -26,6 +26,7 @@ use crate::config::units::Size;
 use crate::config::units::Within;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
+use crate::oauth::Grant;
 use crate::retention::OnServer;
 use crate::retention::Policy;
 use crate::spool::Enrolment;
@@ -44,6 +45,7 @@ const SESSION_TIME_MIN: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Collected {
     pub(super) mailboxes: Vec<collect::Mailbox>,
+    pub(super) grants: BTreeMap<MailboxName, Grant>,
     pub(super) deliver_to: BTreeMap<MailboxName, Vec<EndpointName>>,
     pub(super) labels: BTreeMap<MailboxName, BTreeMap<String, String>>,
 }
@@ -64,9 +66,10 @@ pub(super) fn check(
     for (at, mailbox) in items(list) {
         let path = path.index(at);
         let deliver_to = deliver_to(&mailbox.deliver_to, endpoints, &path.key("deliver_to"), report);
-        let Some(checked) = check_one(mailbox, &path, outside, report) else { continue };
+        let Some((checked, grant)) = check_one(mailbox, &path, outside, report) else { continue };
         collected.deliver_to.insert(checked.name.clone(), deliver_to);
         collected.labels.insert(checked.name.clone(), mailbox.labels.clone().unwrap_or_default());
+        collected.grants.extend(grant.map(|grant| (checked.name.clone(), grant)));
         collected.mailboxes.push(checked);
     }
     collected
@@ -94,7 +97,12 @@ pub(super) fn enrolments(list: &Option<List<Mailbox>>, report: &mut Report) -> V
     items(list).filter_map(enrolment).collect()
 }
 
-fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut Report) -> Option<collect::Mailbox> {
+fn check_one(
+    mailbox: &Mailbox,
+    path: &Path,
+    outside: &dyn Outside,
+    report: &mut Report,
+) -> Option<(collect::Mailbox, Option<Grant>)> {
     let (name, identity) = names(mailbox, path, report);
     let server = server::check(mailbox, path, outside, report);
     let credential = credential::check(mailbox, path, outside, report);
@@ -112,11 +120,12 @@ fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut
         let remedy = "write all (take what is there), now (take only new mail) or a date such as 2026-01-31";
         report.missing(&path.key("start_from"), remedy);
     }
-    Some(collect::Mailbox {
+    let (credential, grant) = credential?;
+    let mailbox = collect::Mailbox {
         name: name?,
         identity: identity?,
         server: server?,
-        credential: credential?,
+        credential,
         poll_interval,
         start_from: mailbox.start_from?.0,
         max_message_size,
@@ -124,7 +133,8 @@ fn check_one(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, report: &mut
         dedupe: or(&mailbox.dedupe, Dedupe::Content),
         visit_timeout,
         session: session(mailbox, path, report),
-    })
+    };
+    Some((mailbox, grant))
 }
 
 /// The mailbox's name, and the one that its ids are made with.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::collect::Dedupe;
 use crate::collect::StartFrom;
+use crate::config::file::OAuth2;
 use crate::config::list::List;
 use crate::config::mapping::mapping;
 use crate::config::plain::FromText;
@@ -48,7 +49,7 @@ pub(in crate::config) struct Mailbox {
     pub(in crate::config) username: Option<String>,
     /// The password. This or `oauth2` is required.
     pub(in crate::config) password: Option<Source>,
-    /// An access token in place of a password.
+    /// Access tokens in place of a password.
     pub(in crate::config) oauth2: Option<OAuth2>,
     /// How password or token is sent: `auto` takes the strongest way that the server announces; `user` is USER and
     /// PASS, `scram` is SCRAM-SHA-256 or SCRAM-SHA-1; `xoauth2` and `oauthbearer` take a token. Default: auto.
@@ -81,16 +82,6 @@ pub(in crate::config) struct Mailbox {
     pub(in crate::config) deliver_to: Option<List<String>>,
 }
 
-/// How an account is reached that wants OAuth 2.0.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(remote = "Self")]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct OAuth2 {
-    /// A ready access token. It is read at the start, so it must last as long as the process.
-    #[schemars(required)]
-    pub(in crate::config) token: Option<Source>,
-}
-
 /// What happens to the server's copies.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(remote = "Self")]
@@ -104,7 +95,7 @@ pub(in crate::config) struct Retention {
     pub(in crate::config) keep_latest: Option<Plain<Within<0, 1_000_000>>>,
 }
 
-mapping!(Mailbox, OAuth2, Retention);
+mapping!(Mailbox, Retention);
 
 impl FromText for StartFrom {
     const WHAT: &'static str = "all, now, or a date such as 2026-01-31";

@@ -226,24 +226,124 @@ fn a_mailbox_has_a_password_or_a_token() {
     for auth in ["xoauth2", "oauthbearer"] {
         instead(
             &format!("password: p, auth: {auth}"),
-            "F:3: mailboxes[0].auth: takes an access token; write oauth2: { token: … } in place of password",
+            "F:3: mailboxes[0].auth: takes an access token; write oauth2 in place of password",
         );
-        instead(&format!("auth: {auth}"), "F:3: mailboxes[0].oauth2: is missing; write { token: … }, an access token");
+        instead(&format!("auth: {auth}"), "F:3: mailboxes[0].oauth2: is missing; write where access tokens come from");
     }
     check_mailbox("oauth2: { token: t }", "F:9: mailboxes[0].oauth2: contradicts password; take one of them out");
-    instead("oauth2: {}", &format!("F:3: mailboxes[0].oauth2.token: is missing; {FORMS}"));
     instead("oauth2: t", "F:3: mailboxes[0].oauth2: is a text; write a mapping");
     instead("oauth2: { token: 5 }", "F:3: mailboxes[0].oauth2.token: is a number; put it in quotes");
     instead(
         "oauth2: { token: { env: LINE_END } }",
         "F:3: mailboxes[0].oauth2.token: the environment variable \"LINE_END\" holds a line break or NUL inside; take it out",
     );
-    for later in ["provider", "token_url", "scope", "client_id", "client_secret", "tenant", "refresh_token"] {
-        instead(
-            &format!("oauth2: {{ token: t, {later}: x }}"),
-            &format!("F:3: mailboxes[0].oauth2.{later}: is not supported yet; take it out"),
-        );
+}
+
+/// What is said about the only mailbox's `oauth2`, one problem a line.
+#[track_caller]
+fn check_oauth2(oauth2: &str, expected: &[(&str, &str)]) {
+    let told = |(key, text): &(&str, &str)| match *key {
+        "" => format!("F:3: mailboxes[0].oauth2: {text}"),
+        key => format!("F:3: mailboxes[0].oauth2.{key}: {text}"),
+    };
+    let expected = if expected.is_empty() {
+        "no problem".to_owned()
+    } else {
+        expected.iter().map(told).collect::<Vec<_>>().join("\n")
+    };
+    let mailboxes = MAILBOXES.replace("password: p", &format!("oauth2: {{ {oauth2} }}"));
+    check(&format!("{SPOOL}{ENDPOINTS}{mailboxes}"), &expected);
+}
+
+#[test]
+fn there_is_a_way_to_a_token() {
+    for good in [
+        "token: t",
+        "command: [get, token]",
+        "provider: google, client_id: c, client_secret: s",
+        "provider: microsoft, client_id: c, tenant: example.com",
+        "provider: microsoft, client_id: c, refresh_token: r",
+        "token_url: \"https://h/token\", client_id: c, refresh_token: r",
+        "token_url: \"http://127.0.0.1:1/token\", device_url: \"http://[::1]:1/\", client_id: c",
+        "provider: microsoft, grant: client_credentials, tenant: 0-a, client_id: c, client_secret: s",
+        "token_url: \"https://h/\", grant: client_credentials, client_id: c, client_secret: s",
+        "provider: google, service_account: { file: /google.json }",
+        "token_url: \"https://h/\", scope: mail, service_account: { file: /google.json }",
+    ] {
+        check_oauth2(good, &[]);
     }
+    let ways = "write provider and client_id, then run `pophook oauth login`; or service_account, command or token";
+    check_oauth2("", &[("", &format!("leads to no access token; {ways}"))]);
+    check_oauth2("command: []", &[("command", "has no program; write [PROGRAM, ARGUMENT]")]);
+}
+
+#[test]
+fn a_way_to_a_token_has_what_it_needs_and_nothing_else() {
+    let id = ("client_id", "is missing; write the client's identifier");
+    let url = ("token_url", "is missing; write provider: google or microsoft, or where tokens are asked for");
+    let first = "is missing; write it, or device_url, where `pophook oauth login` can get one";
+    check_oauth2("provider: google", &[id]);
+    check_oauth2("client_id: c", &[url, ("refresh_token", first)]);
+    check_oauth2("refresh_token: r", &[url, id]);
+    check_oauth2(
+        "provider: microsoft, grant: client_credentials, refresh_token: r",
+        &[
+            ("refresh_token", "has no effect beside grant; take one of them out"),
+            ("tenant", "is missing; write the directory's name or id"),
+            id,
+            ("client_secret", "is missing; write { file: PATH }, say, with the client's secret"),
+        ],
+    );
+    check_oauth2(
+        "provider: google, grant: client_credentials, client_id: c, client_secret: s",
+        &[("grant", "is not for mail at Google; write service_account instead")],
+    );
+    check_oauth2(
+        "grant: password, client_id: c, client_secret: s, provider: google",
+        &[("grant", "\"password\" is not known; known here: client_credentials")],
+    );
+    check_oauth2(
+        "token: t, provider: google, command: [x]",
+        &[
+            ("provider", "has no effect beside token; take one of them out"),
+            ("command", "has no effect beside token; take one of them out"),
+        ],
+    );
+    check_oauth2(
+        "provider: microsoft, service_account: { file: /google.json }",
+        &[("service_account", "is Google's; for Microsoft write grant: client_credentials")],
+    );
+    let no_key = "is no JSON key of a service account; make a new one at Google";
+    check_oauth2("provider: google, service_account: { file: /crlf }", &[("service_account", no_key)]);
+    let scope = ("scope", "is missing; write what tokens are asked for, such as https://mail.google.com/");
+    check_oauth2("service_account: { file: /google.json }", &[url, scope]);
+    check_oauth2("provider: googel, client_id: c", &[("provider", "\"googel\" is not known; did you mean google?")]);
+    check_oauth2("providers: google, token: t", &[("providers", "is an unknown key; did you mean provider?")]);
+}
+
+#[test]
+fn secrets_go_to_where_nobody_listens() {
+    let clear = "would carry secrets in clear; write a URL that starts with https://";
+    for bad in ["http://login.example.com/token", "ftp://h/"] {
+        let oauth2 = format!("token_url: \"{bad}\", client_id: c, refresh_token: r");
+        check_oauth2(&oauth2, &[("token_url", clear)]);
+    }
+    check_oauth2(
+        "provider: google, device_url: \"https://hunter2@h/\", client_id: c",
+        &[("device_url", "carries a user name or password; write them as client_id and client_secret")],
+    );
+    check_oauth2(
+        "token_url: hunter2, client_id: c, refresh_token: r",
+        &[("token_url", "is no URL (relative URL without a base); write one such as https://example.com/token")],
+    );
+    check_oauth2(
+        "provider: microsoft, tenant: a/b, client_id: c",
+        &[("tenant", "is no directory; write its name, such as example.com, or its id")],
+    );
+    check_oauth2(
+        "provider: google, tenant: a, client_id: c",
+        &[("tenant", "has no effect without provider: microsoft; take it out")],
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The changing commands: retry, drop, take, reset, resume.
+//! The changing commands: retry, drop, take, reset, resume, keep a token.
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -9,6 +9,7 @@ use super::endpoint;
 use super::queue;
 use super::release;
 use super::reports;
+use super::token;
 use crate::ident::UniqueId;
 use crate::spool::Command;
 use crate::spool::Filter;
@@ -30,6 +31,7 @@ pub(super) fn change(
         Command::Take { mailbox, unique_ids } => take(connection, mailbox, unique_ids),
         Command::Reset { mailbox, listed } => reset(connection, mailbox, *listed),
         Command::Resume { endpoint } => resume(connection, endpoint, ran_ms),
+        Command::KeepToken { mailbox, token } => token::keep(connection, mailbox, token, now).map(|()| 1),
     }
 }
 

@@ -5,12 +5,13 @@ use rusqlite::OptionalExtension as _;
 use rusqlite::params;
 
 use super::endpoint;
+use super::token;
 use crate::ident::EndpointName;
 use crate::spool::Enrolment;
 use crate::spool::Hold;
 use crate::spool::SpoolError;
 
-/// The tables that name a mailbox, and their column.
+/// The tables whose rows follow a mailbox to its new name, and their column.
 const NAMING: [(&str, &str); 3] = [("mailbox", "name"), ("message", "mailbox"), ("ledger", "mailbox")];
 
 /// Makes the configured mailboxes known.
@@ -42,7 +43,7 @@ fn rename(connection: &Connection, former: &str, name: &str) -> Result<(), Spool
     for (table, column) in NAMING {
         connection.execute(&format!("UPDATE {table} SET {column} = ?2 WHERE {column} = ?1"), [former, name])?;
     }
-    Ok(())
+    token::rename(connection, former, name)
 }
 
 /// The same maildrop under a new name would be taken twice, under new ids.

@@ -17,6 +17,7 @@ mod release;
 mod reports;
 mod reserve;
 mod schema;
+mod token;
 mod verbs;
 mod writer;
 

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::collected;
 use super::reports;
+use super::token;
 use crate::ident::MailboxName;
 use crate::spool::AttemptRow;
 use crate::spool::EndpointRow;
@@ -27,6 +28,7 @@ use crate::spool::Row;
 use crate::spool::SpoolError;
 use crate::spool::Spooled;
 use crate::spool::Stats;
+use crate::spool::Token;
 
 /// Threads that read; a long report must not keep claims waiting.
 const THREADS: usize = 2;
@@ -56,6 +58,12 @@ impl Readers {
                 .map_err(|error| SpoolError::open(path, error))?;
         }
         Ok(Readers(jobs))
+    }
+
+    /// The refresh token that was kept last for `mailbox`.
+    pub fn token(&self, mailbox: &MailboxName) -> Reply<Option<Token>> {
+        let mailbox = mailbox.clone();
+        self.read(move |c| token::find(c, mailbox.as_str()))
     }
 
     /// Runs `work` on a reading connection.

@@ -98,6 +98,15 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ",
     // The number of APPLICATION_ID.
     "PRAGMA application_id = 1886351464",
+    "
+    -- in_place_of is the SHA-256 of the configuration's token at that time.
+    CREATE TABLE token (
+        mailbox TEXT PRIMARY KEY,
+        refresh_token TEXT NOT NULL,
+        in_place_of BLOB,
+        kept_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+",
 ];
 
 /// What SQLite's header says of a file of ours: "poph".

@@ -19,6 +19,7 @@ use super::note_running;
 use super::open;
 use super::queue;
 use super::release;
+use super::token;
 use super::writer::Haste;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
@@ -49,6 +50,8 @@ use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::Spooled;
 use crate::spool::Stats;
+use crate::spool::Token;
+use crate::spool::Tokens;
 use crate::spool::Unsorted;
 use crate::spool::Wanted;
 
@@ -87,6 +90,17 @@ impl Reading for Sqlite {
 
     fn stats(&self) -> Reply<Stats> {
         self.readers.stats()
+    }
+}
+
+impl Tokens for Sqlite {
+    fn token(&self, mailbox: &MailboxName) -> Reply<Option<Token>> {
+        self.readers.token(mailbox)
+    }
+
+    fn keep_token(&self, mailbox: &MailboxName, token: Token) -> Reply<()> {
+        let (mailbox, now) = (mailbox.clone(), self.clock.now());
+        self.write(Haste::Now, MakesWork::No, move |c| token::keep(c, mailbox.as_str(), &token, now))
     }
 }
 
