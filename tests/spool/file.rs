@@ -104,7 +104,7 @@ async fn a_spool_from_before_it_carried_its_number_is_taken_over() {
     let ground = Ground::new();
     take(&ground.open().await, "1", "hello").await;
     let file = rusqlite::Connection::open(ground.path()).unwrap();
-    file.execute_batch("PRAGMA application_id = 0; PRAGMA user_version = 1").unwrap();
+    file.execute_batch("DROP TABLE token; PRAGMA application_id = 0; PRAGMA user_version = 1").unwrap();
     Readers::open(&ground.path()).unwrap();
     assert_eq!(states(&ground.open().await).await, ["spooled"]);
     let number: u32 = file.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap();
