@@ -7,6 +7,7 @@
 //! maildrop is locked while a session holds it.
 
 mod flood;
+mod habits;
 mod intake;
 mod means;
 mod plan;

@@ -44,6 +44,11 @@ impl Report {
         self.left == 0 && self.refused == 0
     }
 
+    /// Messages of which the visit knows what becomes of them.
+    pub(super) fn settled(&self) -> usize {
+        self.taken + self.known + self.refused + self.oversize
+    }
+
     /// Whether the visit changed nothing.
     pub fn is_quiet(&self) -> bool {
         Report { listed: self.listed, login_delay: self.login_delay, ..Report::default() } == *self

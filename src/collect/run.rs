@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use super::Mailbox;
 use super::Purpose;
 use super::Report;
 use super::VisitError;
+use super::habits::Habits;
+use super::habits::host;
 use super::means::Means;
 use super::means::Memory;
 use super::plan::has_something_to_delete;
@@ -25,8 +26,6 @@ use crate::clock::Clock;
 use crate::ident::MailboxName;
 use crate::metrics::CollectMetrics;
 use crate::pop3;
-use crate::pop3::Pipelining;
-use crate::pop3::Pop3Error;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 
@@ -69,8 +68,7 @@ struct Board {
     due: BinaryHeap<Reverse<(Duration, usize)>>,
     standing: Vec<Standing>,
     slots: Slots,
-    /// Servers on which pipelining went wrong: one command at a time from then on.
-    plain: HashSet<(String, u16)>,
+    habits: Habits,
     visits: JoinSet<Visited>,
 }
 
@@ -157,7 +155,7 @@ impl Collector {
             due: BinaryHeap::new(),
             standing: self.config.mailboxes.iter().map(|_| Standing::default()).collect(),
             slots: Slots::new(self.config.max_visits, self.config.max_visits_per_host),
-            plain: HashSet::new(),
+            habits: Habits::default(),
             visits: JoinSet::new(),
         }
     }
@@ -181,20 +179,12 @@ impl Collector {
                 continue;
             }
             let standing = board.standing.get_mut(index).map(std::mem::take).unwrap_or_default();
-            let visit = self.clone().visit(index, self.adapted(mailbox, &board.plain), standing, purpose);
+            let visit = self.clone().visit(index, board.habits.adapt(mailbox), standing, purpose);
             board.visits.spawn(visit);
         }
         let next = board.due.peek().map_or(Duration::MAX, |Reverse((due, _))| *due);
         board.due.extend(kept);
         next
-    }
-
-    fn adapted(&self, mailbox: &Mailbox, plain: &HashSet<(String, u16)>) -> Mailbox {
-        let mut mailbox = mailbox.clone();
-        if plain.contains(&host(&mailbox)) {
-            mailbox.server.pipelining = Pipelining::Off;
-        }
-        mailbox
     }
 
     async fn visit(self, index: usize, mailbox: Mailbox, mut standing: Standing, purpose: Purpose) -> Visited {
@@ -223,19 +213,12 @@ impl Collector {
             Err(VisitError::Pop3(error)) if error.is_login_refused() => Ended::LoginRefused,
             Err(_) => Ended::Failed,
         };
-        if let Err(VisitError::Pop3(Pop3Error::Desync { .. } | Pop3Error::Closed { .. } | Pop3Error::Io { .. })) =
-            result
-            && mailbox.server.pipelining != Pipelining::Off
-            && board.plain.insert(host(mailbox))
-        {
-            tracing::warn!(mailbox = %mailbox.name, "pipelining is off for this server from now on");
-        }
+        board.habits.learn(mailbox, result, &standing.memory);
         if result.as_ref().is_ok_and(|report| report.refused == 0) {
             standing.memory.blamed.clear();
         }
         standing.failures = if ended == Ended::Well { 0 } else { standing.failures.saturating_add(1) };
-        let delay = result.as_ref().ok().and_then(|report| report.login_delay);
-        let interval = schedule::interval(mailbox.poll_interval, delay);
+        let interval = schedule::interval(mailbox.poll_interval, standing.memory.login_delay);
         let wait = schedule::wait(interval, ended, standing.failures, fastrand::f64());
         board.due.push(Reverse((self.after(wait), index)));
         if let Some(place) = board.standing.get_mut(index) {
@@ -276,10 +259,6 @@ impl Collector {
             }
         }
     }
-}
-
-fn host(mailbox: &Mailbox) -> (String, u16) {
-    (mailbox.server.host.clone(), mailbox.server.port)
 }
 
 /// A visit that panicked is a fault of ours; the process ends and starts anew with everything in the spool.

@@ -25,9 +25,9 @@ use super::plan::may_delete_equal;
 use super::plan::plan;
 use super::retrieve::retrieve;
 use crate::clock::Clock;
-use crate::ident::UniqueId;
 use crate::metrics::CollectMetrics;
 use crate::pop3;
+use crate::pop3::Capa;
 use crate::pop3::Listing;
 use crate::pop3::Pop3Error;
 use crate::pop3::Transaction;
@@ -79,7 +79,7 @@ async fn converse(
     memory: &mut Memory,
     report: &mut Report,
 ) -> Result<(), VisitError> {
-    let listed = list(mailbox, Some(means.spool), means.clock, &mut memory.undatable).await?;
+    let listed = list(mailbox, Some(means.spool), means.clock, memory).await?;
     let Listed { mut session, listing, ledger, mut plan } = listed;
     plan.retrieve.retain(|take| take.unique_id.is_some() || !memory.too_large.contains(&(take.number, take.size)));
     plan.retrieve.sort_by_key(|take| (memory.blame_of(take.unique_id.as_ref()), take.unique_id.is_none()));
@@ -101,7 +101,15 @@ async fn converse(
             means.spool.observe(&mailbox.name, std::mem::take(&mut plan.observation)).await?;
             means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc_by(oversize);
         }
-        let taken = retrieve(&mut session, plan.retrieve, mailbox, means, memory, report).await?;
+        let (wanted, before) = (plan.retrieve.len(), report.settled());
+        let taken = match retrieve(&mut session, plan.retrieve, mailbox, means, memory, report).await {
+            // The next session must wait, so the rest is left to the next visit.
+            Err(VisitError::Oversize) if memory.is_delayed() => {
+                report.left += wanted.saturating_sub(report.settled() - before);
+                return Ok(());
+            }
+            taken => taken?,
+        };
         // What the server does not delete anyway is not marked again and again.
         if !plan.findings.not_deleting {
             delete.extend(equal_ones(&taken, &listing, &ledger, mailbox, means.clock));
@@ -124,9 +132,13 @@ async fn list(
     mailbox: &Mailbox,
     spool: Option<&dyn Reading>,
     clock: &Clock,
-    undatable: &mut HashSet<UniqueId>,
+    memory: &mut Memory,
 ) -> Result<Listed, VisitError> {
-    let mut session = pop3::connect(&mailbox.server).await?.login().await?;
+    let opened = pop3::connect(&mailbox.server).await?;
+    memory.login_delay = opened.capabilities().login_delay().or(memory.login_delay);
+    let mut session = opened.login().await?;
+    memory.login_delay = session.capabilities().login_delay();
+    memory.closes_on_capa = session.capa() == Capa::LeftOut;
     let listing = session.list().await?;
     let ledger = match spool {
         Some(spool) => known_as(mailbox, spool).await?,
@@ -137,12 +149,13 @@ async fn list(
     }
     let mut plan = plan(&listing, &ledger, mailbox, clock.now());
     for take in std::mem::take(&mut plan.by_date) {
-        let broken = take.unique_id.as_ref().is_some_and(|id| undatable.contains(id));
+        let broken = take.unique_id.as_ref().is_some_and(|id| memory.undatable.contains(id));
         let received = match broken {
             true => None,
             // One message that breaks the session must not keep the mailbox from ever being taken.
             false => {
-                session.received_at(take.number).await.inspect_err(|_| undatable.extend(take.unique_id.clone()))?
+                let broke = |_: &Pop3Error| memory.undatable.extend(take.unique_id.clone());
+                session.received_at(take.number).await.inspect_err(broke)?
             }
         };
         plan.dated(take, received, mailbox);
@@ -176,7 +189,7 @@ fn refuse_to_guess(mailbox: &Mailbox, ledger: &Ledger) -> Result<(), VisitError>
 /// As a visit.
 pub async fn look(mailbox: &Mailbox, spool: Option<&dyn Reading>, clock: &Clock) -> Result<Report, VisitError> {
     let looking = async {
-        let Listed { session, listing, ledger, plan } = list(mailbox, spool, clock, &mut HashSet::new()).await?;
+        let Listed { session, listing, ledger, plan } = list(mailbox, spool, clock, &mut Memory::default()).await?;
         session.quit().await?;
         Ok(Report {
             listed: listing.entries.len(),

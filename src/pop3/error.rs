@@ -156,7 +156,13 @@ impl Pop3Error {
 
     /// Whether the credentials themselves were refused: trying again soon may get the account or our address banned.
     pub fn is_login_refused(&self) -> bool {
-        matches!(self, Pop3Error::LoginRefused { code: None | Some(Code::Auth), .. })
+        // Some servers look at the credentials only when the maildrop is wanted.
+        matches!(
+            self,
+            Pop3Error::LoginRefused { code: None | Some(Code::Auth), .. }
+                | Pop3Error::Greeting { code: Some(Code::Auth), .. }
+                | Pop3Error::Refused { code: Some(Code::Auth), .. }
+        )
     }
 
     /// The value for a metric's label, one of [`REASONS`].
@@ -217,6 +223,7 @@ mod tests {
         let refused = |code| Pop3Error::Refused { command: "LIST", code, text: String::new() };
         check(&refused(None), true, false, "refused");
         check(&refused(Some(Code::SysPerm)), false, false, "refused");
+        check(&refused(Some(Code::Auth)), false, true, "refused");
         check(&Pop3Error::NoStls, false, false, "no_stls");
         check(&Pop3Error::Timeout { waiting_for: Step::Greeting }, true, false, "timeout");
         check(&Pop3Error::QuitUnanswered { source: Box::new(Pop3Error::Poisoned) }, true, false, "quit_unanswered");

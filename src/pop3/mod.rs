@@ -29,6 +29,7 @@ mod wire;
 pub use capability::Capabilities;
 pub use capability::Expire;
 pub use config::Auth;
+pub use config::Capa;
 pub use config::Config;
 pub use config::Pipelining;
 pub use config::Timeouts;

@@ -91,6 +91,7 @@ fn trusted(pem: Option<&[u8]>) -> Result<Vec<Certificate>, Pop3Error> {
 mod tests {
     use super::*;
     use crate::pop3::Auth;
+    use crate::pop3::Capa;
     use crate::pop3::Pipelining;
     use crate::pop3::Timeouts;
     use crate::pop3::Tls;
@@ -118,6 +119,7 @@ mod tests {
             password: Secret::new(""),
             auth: Auth::Auto,
             pipelining: Pipelining::Off,
+            capa: Capa::Asked,
             timeouts: Timeouts { connect: wait, tls: wait, command: wait, idle: wait, slow: wait },
         };
         let error = secure(&config, Stream(Box::new(ours))).await.unwrap_err();

@@ -103,6 +103,7 @@ fn mailbox(on_server: OnServer) -> Mailbox {
             password: Secret::new("p"),
             auth: pop3::Auth::Auto,
             pipelining: pop3::Pipelining::Window(NonZeroUsize::MIN),
+            capa: pop3::Capa::Asked,
             timeouts: pop3::Timeouts::default(),
         },
         poll_interval: Duration::from_secs(60),

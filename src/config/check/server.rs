@@ -15,6 +15,7 @@ use crate::config::secret::resolve;
 use crate::config::units::Within;
 use crate::pop3;
 use crate::pop3::Auth;
+use crate::pop3::Capa;
 use crate::pop3::Pipelining;
 use crate::pop3::Timeouts;
 use crate::pop3::Tls;
@@ -56,6 +57,7 @@ pub(super) fn check(
         password: password?,
         auth: or(&mailbox.auth, Auth::Auto),
         pipelining: or(&mailbox.pipelining, Pipelining::Window(WINDOW)),
+        capa: Capa::Asked,
         timeouts: Timeouts::default(),
     })
 }
