@@ -163,13 +163,13 @@ impl Transaction {
             connection.queue("UIDL", "");
         }
         let list = connection.answer("LIST", LISTING_MAX, 0).await?;
+        // Before the next answer: a server that refuses LIST may have closed by then, and this is the reason.
+        let list = within_limits("LIST", list)?.map_err(|reply| reply.refused("LIST"))?;
         if self.window == 1 {
             connection.ready()?;
             connection.queue("UIDL", "");
         }
         let uidl = connection.answer("UIDL", LISTING_MAX, 0).await?;
-
-        let list = within_limits("LIST", list)?.map_err(|reply| reply.refused("LIST"))?;
         let uidl = match within_limits("UIDL", uidl)? {
             Ok(uidl) => Some(uidl),
             // A server that has UIDL and refuses it today has not lost its unique-ids.

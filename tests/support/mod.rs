@@ -16,11 +16,13 @@
 )]
 
 pub mod dovecot;
+pub mod inetd;
 pub mod mails;
 pub mod pop3_client;
 pub mod pop3_server;
 pub mod pophook;
 pub mod receiver;
+pub mod script;
 pub mod strace;
 
 use std::net::TcpListener;
