@@ -183,6 +183,20 @@ fn a_server_that_wants_a_delay_between_logins_is_not_visited_twice_for_one_large
     check_as("the rest is left to the next visit", limit, sessions, &expected);
 }
 
+#[test]
+fn a_delay_between_logins_is_kept_after_a_visit_that_failed() {
+    let (slow, quick) = (Pop3Server::start(vec![Message::new("a", &mails::plain("a"))]), Pop3Server::start(Vec::new()));
+    slow.set(Faults { capability: Some("LOGIN-DELAY 300"), retr_broken: Some(("a", 9)), ..Faults::default() });
+    let desk = Receiver::start();
+    let mailboxes = [Mailbox::scripted(&slow), Mailbox::scripted(&quick).named("quick")];
+    let pophook = Pophook::new(mailboxes, [Endpoint::desk(&desk)]);
+    let daemon = pophook.start(&["run"]);
+    wait_for("another mailbox was visited again and again", || quick.sessions() >= 4);
+    daemon.terminate();
+    daemon.wait().expect(0);
+    assert_eq!(slow.sessions(), 1);
+}
+
 // --- going over to TLS ---
 
 #[test]
@@ -263,6 +277,17 @@ fn a_window_that_moves_over_the_maildrop_delivers_nothing_twice() {
         &[&[LOGIN, ONE], &[LOGIN, nothing], &[LOGIN, ONE], &[LOGIN, ONE_AGAIN]],
         &Expected { codes: &[0, 0, 0, 0], arrive: &["one"], said: "" },
     );
+}
+
+#[test]
+fn a_message_whose_header_cannot_be_had_is_taken() {
+    let dated = |mailbox: Mailbox| mailbox.start_from("2026-01-31");
+    for top in
+        [&b"-ERR unknown command\r\n"[..], b"-ERR [SYS/TEMP] later\r\n", b"+OK\r\n.\r\n", b"+OK\r\n\xff\0\r\n.\r\n"]
+    {
+        let session: &[&[Turn]] = &[LOGIN, &[LIST_ONE, UIDL_ONE, ("TOP 1 0", top), RETR_ONE, QUIT]];
+        check_as("better too much than too little", dated, &[session], &arrive(&["one"]));
+    }
 }
 
 #[test]

@@ -26,6 +26,10 @@ mod session;
 mod stream;
 mod wire;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod properties;
+
 pub use capability::Capabilities;
 pub use capability::Expire;
 pub use config::Auth;

@@ -105,6 +105,17 @@ async fn unique_ids_are_asked_for_whatever_was_announced() {
 }
 
 #[tokio::test]
+async fn a_large_maildrop_is_listed_whole() {
+    let lines = |rest: &str| (1..=100_000).map(|number| format!("{number} {rest}{number}\r\n")).collect::<String>();
+    let answer = |rest| -> &'static [u8] { format!("+OK\r\n{}.\r\n", lines(rest)).leak().as_bytes() };
+    let lists: [Turn; 2] = [("LIST\r\n", answer("")), ("UIDL\r\n", answer("id"))];
+    let (stream, _server) = serve(4096, &[&LOGIN, &lists]);
+    let listing = login(stream).await.list().await.unwrap();
+    assert_eq!(listing.entries.len(), 100_000);
+    assert_eq!(listing.entries[99_999].unique_id, UniqueId::parse(b"id100000"));
+}
+
+#[tokio::test]
 async fn a_status_without_a_word_or_a_space_is_enough() {
     for ok in [&b"+OK\r\n"[..], b"+OK \r\n", b"+ok\r\n", b"+OK\t\r\n"] {
         let script: [Turn; 4] = [("", ok), NO_CAPA, ("USER alice\r\n", ok), ("PASS hunter2\r\n", ok)];
