@@ -14,6 +14,8 @@ use support::pophook::Mailbox;
 use support::pophook::Pophook;
 use support::receiver::Receiver;
 use support::script::CLOSE;
+use support::script::Certificate;
+use support::script::HANDSHAKE;
 use support::script::Script;
 use support::script::Turn;
 use support::wait_for;
@@ -217,6 +219,55 @@ fn where_stls_is_kept_from_us_no_credential_leaves_and_the_reason_is_told() {
         let starttls = |mailbox: Mailbox| mailbox.without("tls: none").line("tls: starttls");
         check_as(said, starttls, &[&[&[GREETING], turns]], &fails(said));
     }
+}
+
+fn protected(tls: &'static str) -> impl Fn(Mailbox) -> Mailbox {
+    move |mailbox| {
+        let ca = format!("ca_file: {}", Certificate::shared().ca_file.display());
+        mailbox.without("tls: none").line(&format!("tls: {tls}")).line(&ca)
+    }
+}
+
+#[test]
+fn nothing_that_was_said_in_clear_counts_under_tls() {
+    let before: &[Turn] = &[
+        // A line end that would let a mail end itself.
+        ("", b"+OK hi\n"),
+        ("CAPA", b"+OK\nSTLS\nSASL PLAIN\nPIPELINING\nLOGIN-DELAY 99999\n.\n"),
+        ("STLS", b"+OK go\n"),
+        ("", HANDSHAKE),
+    ];
+    let lone_dot: Turn = ("RETR 1", b"+OK\r\nSubject: one\r\n\r\nhello\n.\nworld\r\n.\r\n");
+    check_as(
+        "capabilities are asked for again, and the line end is looked at again",
+        protected("starttls"),
+        &[&[before, &LOGIN[1..], &[LIST_ONE, UIDL_ONE, lone_dot, QUIT]]],
+        &arrive(&["one"]),
+    );
+    let greeting: Turn = ("STLS", b"+OK go\r\n");
+    let forged: &[Turn] = &[GREETING, ("CAPA", b"+OK\r\nSTLS\r\n.\r\n"), greeting, ("", HANDSHAKE)];
+    check_as(
+        "a second greeting is one word too many",
+        protected("starttls"),
+        &[&[forged, &[("CAPA", b"+OK hi\r\n.\r\n+OK hi\r\n")]]],
+        &fails("spoke unasked"),
+    );
+}
+
+#[test]
+fn a_tls_line_that_ends_without_a_word_cuts_mails_and_nothing_else() {
+    let start: &[Turn] = &[("", HANDSHAKE)];
+    let silent: Turn = ("", CLOSE);
+    check_as(
+        "behind the answer to QUIT it is the end",
+        protected("implicit"),
+        &[&[start, LOGIN, ONE, &[silent]]],
+        &arrive(&["one"]),
+    );
+    let cut: &[Turn] = &[LIST_ONE, UIDL_ONE, ("RETR 1", b"+OK\r\nSubject: one\r\n\r\nhello\r\n"), silent];
+    check_as("within a mail it is none", protected("implicit"), &[&[start, LOGIN, cut]], &fails("closed"));
+    let list: &[Turn] = &[("LIST", b"+OK\r\n1 27\r\n"), silent];
+    check_as("within a listing it is none", protected("implicit"), &[&[start, LOGIN, list]], &fails("closed"));
 }
 
 // --- listings ---
