@@ -146,11 +146,11 @@ fn owner() -> (u32, u32) {
 }
 
 fn as_root(program: &str, arguments: &[&str]) -> Command {
-    let root = rustix::process::geteuid().is_root();
-    let mut command = Command::new(if root { program } else { "sudo" });
-    if !root {
-        command.args(["-n", program]);
+    let mut command = Command::new(if rustix::process::geteuid().is_root() { "env" } else { "sudo" });
+    if !rustix::process::geteuid().is_root() {
+        command.args(["-n", "env"]);
     }
-    command.args(arguments).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    // Not every user's path leads to such programs.
+    command.arg("PATH=/usr/sbin:/usr/bin:/sbin:/bin").arg(program).args(arguments);
     command
 }
