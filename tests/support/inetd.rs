@@ -37,8 +37,8 @@ impl Inetd {
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         let at = dir.path().display();
         let config = format!(
-            "mode inetd;\nlogging {{ syslog no; }};\nlocking {{ type kernel; }};\nmailbox {{ mailbox-type mbox; }};\n\
-             mandatory-locking {{ enable yes; lock-directory \"{at}/lock\"; }};\ntcp-wrappers {{ enable no; }};\n\
+            "mode inetd;\nlogging {{ syslog no; }};\nmailbox {{ mailbox-type mbox; }};\n\
+             mandatory-locking {{ enable yes; lock-directory \"{at}/lock\"; }};\n\
              virtdomain {{ passwd-dir \"{at}/domains\"; }};\n\
              auth {{ authentication \"generic:virtdomain\"; authorization \"virtdomain\"; }};\n"
         );
