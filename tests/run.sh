@@ -41,7 +41,10 @@ step() {
     done_steps+=("$(printf '  %-42s %4d s' "$now" $((SECONDS - start)))")
 }
 
-step "what is missing" need cc openssl-dev openssl ca-certificates pop3d setpriv strace shellcheck
+step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d setpriv strace shellcheck
+need_popa3d
+# Two of the mail servers drop from root to the mail's owner.
+need_root
 need_rust
 for tool in fmt clippy; do
     cargo "$tool" --version >/dev/null 2>&1 || {

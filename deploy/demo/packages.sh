@@ -2,6 +2,8 @@
 # Installs what is missing on Debian and Ubuntu, and says so before it does. Sourced, not run.
 #
 #   need NAME...     names of the tables below; nothing happens for those that are there
+#   need_popa3d      unpacks popa3d to target/popa3d, for its package cannot stand beside Dovecot's
+#   need_root        lets sudo ask for its password now, where somebody else than root runs this
 #   need_rust        only looks, and tells where to get it
 
 # How to see that a thing is there, and the Debian packages that bring it.
@@ -10,6 +12,7 @@ has() {
     cc) command -v cc ;;
     openssl-dev) pkg-config --exists openssl ;;
     pop3d) command -v dovecot && [[ -x /usr/lib/dovecot/pop3 || -x /usr/libexec/dovecot/pop3 ]] ;;
+    mailutils-pop3d) [[ -x /usr/sbin/pop3d && $(/usr/sbin/pop3d --version) == *Mailutils* ]] ;;
     ca-certificates) [[ -e /etc/ssl/certs/ca-certificates.crt ]] ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
@@ -36,6 +39,37 @@ need() {
     fi
 }
 
+need_popa3d() {
+    local root=target/popa3d work module file sudo=()
+    [[ ! -x $root/usr/sbin/popa3d ]] || return 0
+    command -v apt-get >/dev/null || { echo "Please unpack the Debian package popa3d to $root, then run this again." >&2; exit 69; }
+    [[ $EUID -eq 0 ]] || sudo=(sudo)
+    echo "Missing here, and unpacked to $root now with apt-get (nothing is installed): popa3d"
+    rm -rf "$root"
+    work=$(mktemp -d)
+    (
+        cd "$work"
+        apt-get -qq download popa3d || { "${sudo[@]}" apt-get -qq update && apt-get -qq download popa3d; }
+    ) </dev/null >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 69; }
+    dpkg -x "$work"/popa3d_*.deb "$work/root"
+    # It runs in this folder as its root, so the libraries that it needs lie here, too. Nobody is asked for a password.
+    module=$(echo /lib/*/security/pam_permit.so)
+    for file in "$module" $(ldd "$work/root/usr/sbin/popa3d" "$module" | grep -o '/[^ :]*[.]so[^ :]*' | sort -u); do
+        mkdir -p "$work/root${file%/*}"
+        cp -L "$file" "$work/root$file"
+    done
+    rm -rf "$work/root/etc" "$work/root/usr/share"
+    mkdir -p "$work/root"/{etc/pam.d,var/mail,var/lib/popa3d} "${root%/*}"
+    printf '%s required pam_permit.so\n' auth account >"$work/root/etc/pam.d/popa3d"
+    mv "$work/root" "$root"
+    chmod 755 "$root"
+    rm -rf "$work"
+}
+
+need_root() {
+    [[ $EUID -eq 0 ]] || sudo -v || { echo "Please run this as root, or as somebody who may use sudo." >&2; exit 77; }
+}
+
 need_rust() {
     command -v cargo >/dev/null || PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
     command -v cargo >/dev/null || {
@@ -55,10 +89,10 @@ install_packages() {
         sudo=(sudo)
     fi
     echo "Missing here, and installed now with ${sudo[*]:+sudo }apt-get: $*"
-    local quiet_start=
-    if [[ " $* " == *" dovecot-pop3d "* && ! -e /usr/sbin/policy-rc.d ]]; then
+    local quiet_start="" service
+    if [[ " $* " == *"-pop3d "* && ! -e /usr/sbin/policy-rc.d ]]; then
         # A package would start a mail server for the whole machine; what is wanted here is the program only.
-        echo "(Dovecot's own service is kept from starting; only a private one is used.)"
+        echo "(Services of their own are kept from starting; only private ones are used.)"
         quiet_start=yes
         printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee /usr/sbin/policy-rc.d >/dev/null
         "${sudo[@]}" chmod 755 /usr/sbin/policy-rc.d
@@ -74,7 +108,9 @@ install_packages() {
     if [[ -n $quiet_start ]]; then
         "${sudo[@]}" rm -f /usr/sbin/policy-rc.d
         if [[ -d /run/systemd/system ]]; then
-            "${sudo[@]}" systemctl --quiet disable --now dovecot.service dovecot.socket 2>/dev/null || true
+            for service in dovecot.service dovecot.socket mailutils-pop3d.service; do
+                "${sudo[@]}" systemctl --quiet disable --now "$service" 2>/dev/null || true
+            done
         fi
     fi
     [[ $failed -eq 0 ]] || { echo "apt-get could not install: $*" >&2; exit 69; }

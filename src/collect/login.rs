@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::Mailbox;
 use super::VisitError;
+use super::means::Memory;
 use crate::pop3;
+use crate::pop3::Capa;
+use crate::pop3::Pop3Error;
 use crate::pop3::Transaction;
 use crate::secret::Secret;
 use crate::secret::Source;
@@ -43,14 +46,32 @@ impl Credential {
 /// # Errors
 /// There is no credential now, or the server or the way to it fails.
 pub async fn log_in(mailbox: &Mailbox) -> Result<Transaction, VisitError> {
+    enter(mailbox, &mut Memory::default()).await
+}
+
+/// The same for a visit, which remembers what the server said of itself.
+pub(super) async fn enter(mailbox: &Mailbox, memory: &mut Memory) -> Result<Transaction, VisitError> {
     // Before the connection: a server does not wait for a token.
     let credential = mailbox.credential.now().await?;
-    let refusal = match pop3::connect(&mailbox.server).await?.login(&credential).await {
+    let refusal = match try_once(mailbox, &credential, memory).await {
         Err(refusal) if refusal.is_login_refused() => refusal,
         ended => return Ok(ended?),
     };
     let Some(another) = mailbox.credential.another(&credential).await? else { return Err(refusal.into()) };
-    Ok(pop3::connect(&mailbox.server).await?.login(&another).await?)
+    Ok(try_once(mailbox, &another, memory).await?)
+}
+
+async fn try_once(
+    mailbox: &Mailbox,
+    credential: &pop3::Credential,
+    memory: &mut Memory,
+) -> Result<Transaction, Pop3Error> {
+    let opened = pop3::connect(&mailbox.server).await?;
+    memory.login_delay = opened.capabilities().login_delay().or(memory.login_delay);
+    let session = opened.login(credential).await?;
+    memory.login_delay = session.capabilities().login_delay();
+    memory.closes_on_capa = session.capa() == Capa::LeftOut;
+    Ok(session)
 }
 
 #[cfg(test)]

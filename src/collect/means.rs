@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::plan::Take;
 use crate::clock::Clock;
@@ -34,6 +35,10 @@ pub(super) struct Memory {
     pub(super) too_large: HashSet<(u32, Option<u64>)>,
     /// Messages on whose TOP a session broke: they are taken without looking at their date.
     pub(super) undatable: HashSet<UniqueId>,
+    /// The delay between two logins that the server announced last. A visit that fails must heed it, too.
+    pub(super) login_delay: Option<Duration>,
+    /// The server closes the session when it is asked for its capabilities.
+    pub(super) closes_on_capa: bool,
 }
 
 impl Memory {
@@ -55,6 +60,11 @@ impl Memory {
             false
         });
         before - retrieve.len()
+    }
+
+    /// Whether another login so soon would be against the server's rules.
+    pub(super) fn is_delayed(&self) -> bool {
+        self.login_delay.is_some_and(|delay| !delay.is_zero())
     }
 
     /// How often a message was blamed.

@@ -11,6 +11,7 @@
 mod course;
 mod expunge;
 mod flood;
+mod habits;
 mod intake;
 mod login;
 mod means;

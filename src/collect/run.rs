@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use super::Mailbox;
 use super::Purpose;
 use super::Report;
 use super::VisitError;
+use super::habits::Habits;
+use super::habits::host;
 use super::means::Means;
 use super::means::Memory;
 use super::plan::has_something_to_delete;
@@ -25,8 +26,6 @@ use super::visit::visit;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
 use crate::metrics::CollectMetrics;
-use crate::pop3::Pipelining;
-use crate::pop3::Pop3Error;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 
@@ -63,8 +62,7 @@ struct Board {
     due: BinaryHeap<Reverse<(Duration, usize)>>,
     standing: Vec<Standing>,
     slots: Slots,
-    /// Servers on which pipelining went wrong: one command at a time from then on.
-    plain: HashSet<(String, u16)>,
+    habits: Habits,
     visits: JoinSet<Visited>,
 }
 
@@ -150,7 +148,7 @@ impl Collector {
             due: BinaryHeap::new(),
             standing: self.config.mailboxes.iter().map(|_| Standing::default()).collect(),
             slots: Slots::new(self.config.max_visits, self.config.max_visits_per_host),
-            plain: HashSet::new(),
+            habits: Habits::default(),
             visits: JoinSet::new(),
         }
     }
@@ -174,20 +172,12 @@ impl Collector {
                 continue;
             }
             let standing = board.standing.get_mut(index).map(std::mem::take).unwrap_or_default();
-            let visit = self.clone().visit(index, self.adapted(mailbox, &board.plain), standing, purpose);
+            let visit = self.clone().visit(index, board.habits.adapt(mailbox), standing, purpose);
             board.visits.spawn(visit);
         }
         let next = board.due.peek().map_or(Duration::MAX, |Reverse((due, _))| *due);
         board.due.extend(kept);
         next
-    }
-
-    fn adapted(&self, mailbox: &Mailbox, plain: &HashSet<(String, u16)>) -> Mailbox {
-        let mut mailbox = mailbox.clone();
-        if plain.contains(&host(&mailbox)) {
-            mailbox.server.pipelining = Pipelining::Off;
-        }
-        mailbox
     }
 
     async fn visit(self, index: usize, mailbox: Mailbox, mut standing: Standing, purpose: Purpose) -> Visited {
@@ -215,17 +205,11 @@ impl Collector {
         {
             return Err(error.clone());
         }
-        if let Err(VisitError::Pop3(Pop3Error::Desync { .. } | Pop3Error::Closed { .. } | Pop3Error::Io { .. })) =
-            result
-            && mailbox.server.pipelining != Pipelining::Off
-            && board.plain.insert(host(mailbox))
-        {
-            tracing::warn!(mailbox = %mailbox.name, "pipelining is off for this server from now on");
-        }
+        board.habits.learn(mailbox, result, &standing.memory);
         if result.as_ref().is_ok_and(|report| report.refused == 0) {
             standing.memory.blamed.clear();
         }
-        standing.pace.note(mailbox.poll_interval, result);
+        standing.pace.note(mailbox.poll_interval, standing.memory.login_delay, result);
         let wait = standing.pace.wait(mailbox.poll_interval, standing.took, fastrand::f64());
         tell::stopped(mailbox, &self.metrics, standing.pace.is_stopped(), wait);
         board.due.push(Reverse((self.after(wait), index)));
@@ -234,10 +218,6 @@ impl Collector {
         }
         Ok(())
     }
-}
-
-fn host(mailbox: &Mailbox) -> (String, u16) {
-    (mailbox.server.host.clone(), mailbox.server.port)
 }
 
 /// A visit that panicked is a fault of ours; the process ends and starts anew with everything in the spool.

@@ -83,8 +83,13 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Notes how a visit of a mailbox with this interval ended.
-    pub(super) fn note(&mut self, configured: Duration, result: &Result<Report, VisitError>) {
+    /// Notes how a visit of a mailbox with this interval ended, and what delay between logins the server announced last.
+    pub(super) fn note(
+        &mut self,
+        configured: Duration,
+        announced: Option<Duration>,
+        result: &Result<Report, VisitError>,
+    ) {
         let ended = Ended::of(result);
         let again = self.last.replace(ended) == Some(ended);
         self.failures = match ended {
@@ -98,9 +103,7 @@ impl Pace {
             Ended::Failed | Ended::NeedsHuman => self.refusals,
             Ended::Well | Ended::Unfinished | Ended::Busy | Ended::TooSoon => 0,
         };
-        if let Ok(report) = result {
-            self.announced = report.login_delay.unwrap_or_default().min(LOGIN_DELAY_MAX);
-        }
+        self.announced = announced.unwrap_or_default().min(LOGIN_DELAY_MAX);
         if ended == Ended::TooSoon {
             self.learned = self.interval(configured).saturating_mul(2).clamp(LEARNED_MIN, LEARNED_MAX);
         }
@@ -198,11 +201,12 @@ mod tests {
 
     /// The waits in seconds after each of these visits, of 10 seconds each, to a mailbox that is due every minute.
     fn check(visits: &[Result<Report, VisitError>], expected: &[u64]) {
-        let mut pace = Pace::default();
+        let (mut pace, mut announced) = (Pace::default(), None);
         let waits: Vec<u64> = visits
             .iter()
             .map(|result| {
-                pace.note(MINUTE, result);
+                announced = result.as_ref().map_or(announced, |report| report.login_delay);
+                pace.note(MINUTE, announced, result);
                 pace.wait(MINUTE, Duration::from_secs(10), 0.0).as_secs()
             })
             .collect();

@@ -3,7 +3,6 @@
 //! QUIT is gated like DELE: Gmail and `EXPIRE 0` servers act on RETR at QUIT. If anything that this session retrieved
 //! is not durable, the connection is dropped without QUIT and the server keeps everything.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +15,7 @@ use super::VisitError;
 use super::course::Course;
 use super::expunge::expunge;
 use super::intake::Taken;
-use super::login::log_in;
+use super::login::enter;
 use super::means::Means;
 use super::means::Memory;
 use super::plan::Delete;
@@ -29,8 +28,8 @@ use super::quirk::quirks;
 use super::retrieve::retrieve;
 use super::tell;
 use crate::clock::Clock;
-use crate::ident::UniqueId;
 use crate::pop3::Listing;
+use crate::pop3::Pop3Error;
 use crate::pop3::Transaction;
 use crate::spool::Known;
 use crate::spool::Ledger;
@@ -62,7 +61,7 @@ pub(super) async fn visit(
             }
             // What is left is for the next visit, which comes as soon as it may.
             let spent = means.clock.uptime().saturating_sub(began);
-            if course.report.wants_delay() || spent >= mailbox.visit_timeout / 2 {
+            if course.memory.is_delayed() || spent >= mailbox.visit_timeout / 2 {
                 return Ok(());
             }
         }
@@ -84,7 +83,7 @@ async fn converse(
     means: Means<'_>,
     course: &mut Course<'_>,
 ) -> Result<(), VisitError> {
-    let listed = list(mailbox, Some(means.spool), means.clock, &mut course.memory.undatable).await?;
+    let listed = list(mailbox, Some(means.spool), means.clock, course.memory).await?;
     let Listed { mut session, listing, ledger, mut plan } = listed;
     course.narrow(&mut plan);
     let Course { memory, report, .. } = course;
@@ -133,9 +132,9 @@ async fn list(
     mailbox: &Mailbox,
     spool: Option<&dyn Reading>,
     clock: &Clock,
-    undatable: &mut HashSet<UniqueId>,
+    memory: &mut Memory,
 ) -> Result<Listed, VisitError> {
-    let mut session = log_in(mailbox).await?;
+    let mut session = enter(mailbox, memory).await?;
     let listing = session.list().await?;
     let ledger = match spool {
         Some(spool) => known_as(mailbox, spool).await?,
@@ -146,12 +145,13 @@ async fn list(
     }
     let mut plan = plan(&listing, &ledger, mailbox, clock.now());
     for take in std::mem::take(&mut plan.by_date) {
-        let broken = take.unique_id.as_ref().is_some_and(|id| undatable.contains(id));
+        let broken = take.unique_id.as_ref().is_some_and(|id| memory.undatable.contains(id));
         let received = match broken {
             true => None,
             // One message that breaks the session must not keep the mailbox from ever being taken.
             false => {
-                session.received_at(take.number).await.inspect_err(|_| undatable.extend(take.unique_id.clone()))?
+                let broke = |_: &Pop3Error| memory.undatable.extend(take.unique_id.clone());
+                session.received_at(take.number).await.inspect_err(broke)?
             }
         };
         plan.dated(take, received, mailbox);
@@ -185,7 +185,7 @@ fn refuse_to_guess(mailbox: &Mailbox, ledger: &Ledger) -> Result<(), VisitError>
 /// As a visit.
 pub async fn look(mailbox: &Mailbox, spool: Option<&dyn Reading>, clock: &Clock) -> Result<Report, VisitError> {
     let looking = async {
-        let Listed { session, listing, ledger, plan } = list(mailbox, spool, clock, &mut HashSet::new()).await?;
+        let Listed { session, listing, ledger, plan } = list(mailbox, spool, clock, &mut Memory::default()).await?;
         session.quit().await?;
         Ok(Report {
             listed: listing.entries.len(),

@@ -6,13 +6,16 @@ use memchr::memchr;
 use sha2::Digest as _;
 use sha2::Sha256;
 
-/// Header fields that a mail server rewrites between two readings of one message.
-const REWRITTEN_FIELDS: [&[u8]; 3] = [b"x-uidl", b"status", b"x-status"];
+/// Header fields that a mail server rewrites between two readings of one message: the book-keeping of maildrops in mbox
+/// format, which some servers show.
+const REWRITTEN_FIELDS: [&[u8]; 7] =
+    [b"x-uidl", b"status", b"x-status", b"x-imapbase", b"x-imap", b"x-uid", b"x-keywords"];
 
 /// The hash by which a mail is recognised again, even under another unique-id.
 ///
-/// SHA-256 of the message with CRLF made LF, the header fields `X-UIDL`, `Status` and `X-Status` removed (with their
-/// folded lines), and all trailing LF cut. Servers change just these when they write a message down anew.
+/// SHA-256 of the message with CRLF made LF, the header fields `X-UIDL`, `Status`, `X-Status`, `X-IMAPbase`, `X-IMAP`,
+/// `X-UID` and `X-Keywords` removed (with their folded lines), and all trailing LF cut. Servers change just these when
+/// they write a message down anew.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Content([u8; 32]);
 
@@ -104,6 +107,10 @@ mod tests {
         check(b"Subject: hi\r\nX-UIDL: abc\r\n\r\nhello\r\n\r\n", b"Subject: hi\n\nhello");
         check(b"x-uidl : 1\n 2\n\t3\nA: b\n\nx", b"A: b\n\nx");
         check(b"Status: RO\r\nX-Status:\r\n\r\nx", b"\nx");
+        check(
+            b"A: b\nX-UID: 1\nX-IMAPbase: 17  3\n a\nX-Keywords:\nX-IMAP: 17\nX-UIDs: kept\n\nx",
+            b"A: b\nX-UIDs: kept\n\nx",
+        );
         check(b"Statuses: kept\n\nStatus: kept\n", b"Statuses: kept\n\nStatus: kept");
     }
 

@@ -29,8 +29,10 @@ impl Capabilities {
     /// Reads the body of an answer to CAPA.
     pub fn parse(body: &[u8]) -> Capabilities {
         let entry = |line: &[u8]| {
-            let line = escape(line.trim_ascii(), LINE_MAX);
-            let (keyword, parameters) = line.split_once([' ', '\t']).unwrap_or((&line, ""));
+            // Before the rest is escaped, to which a tab would fall.
+            let spaced: Vec<u8> = line.trim_ascii().iter().map(|&b| if b == b'\t' { b' ' } else { b }).collect();
+            let line = escape(&spaced, LINE_MAX);
+            let (keyword, parameters) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
             (keyword.to_ascii_uppercase(), parameters.trim().to_owned())
         };
         let lines = wire::lines(body).map(entry).filter(|(keyword, _)| !keyword.is_empty()).collect();
@@ -96,7 +98,7 @@ mod tests {
     #[test]
     fn the_unusual_is_understood_too() {
         let capabilities = Capabilities::parse(
-            b"stls\n\n  sasl  login\r\nSASL Plain\r\nExpire never USER\r\n\
+            b"stls\n\n  sasl\tlogin\r\nSASL Plain\r\nExpire never USER\r\n\
             LOGIN-DELAY soon\r\nIMPLEMENTATION a\x1bb c\r\n",
         );
         assert!(capabilities.has("STLS"));

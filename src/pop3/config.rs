@@ -23,6 +23,8 @@ pub struct Config {
     pub auth: Auth,
     /// How many RETR commands may be under way.
     pub pipelining: Pipelining,
+    /// Whether the server is asked for its capabilities.
+    pub capa: Capa,
     /// How long to wait for the server.
     pub timeouts: Timeouts,
 }
@@ -84,6 +86,15 @@ pub enum Pipelining {
     Off,
     /// At most this many commands without an answer.
     Window(NonZeroUsize),
+}
+
+/// Whether the server can be asked for its capabilities (RFC 2449).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capa {
+    /// It is asked; most that do not know the command just say so.
+    Asked,
+    /// It is not: it closes the session, or falls silent, when it is asked.
+    LeftOut,
 }
 
 /// The longest waits; each ends the session with an error that names it.

@@ -32,7 +32,8 @@ pub(super) const LINE_MAX: usize = 8 * 1024;
 pub(super) struct Connection {
     line: Buffered,
     timeouts: Timeouts,
-    unstuffer: Unstuffer,
+    /// By the line end of the server's first line; `None` before it.
+    unstuffer: Option<Unstuffer>,
     /// Commands whose answers were not read to their end.
     unanswered: usize,
     /// Whether an answer was begun and not read to its end.
@@ -76,20 +77,19 @@ impl Connection {
         timeouts: Timeouts,
     ) -> Result<(Connection, Reply), Pop3Error> {
         let line = Buffered::new(stream);
-        let unstuffer = Unstuffer::new(LineEnd::CrLf);
-        let mut connection = Connection { line, timeouts, unstuffer, unanswered: 1, torn: false };
-        let (greeting, end) = connection.read_line(step, timeouts.command).await?;
-        connection.unstuffer = Unstuffer::new(end);
+        let mut connection = Connection { line, timeouts, unstuffer: None, unanswered: 1, torn: false };
+        let greeting = connection.read_line(step, timeouts.command).await?;
         let reply = understand(&greeting, step)?;
         connection.answered();
         Ok((connection, reply))
     }
 
     /// Goes over to TLS; bytes that are there already were sent in clear and must not be taken for protected ones.
+    /// Nor is the line end believed that the greeting in clear showed: it decides what ends a message.
     pub(super) async fn secure(self, config: &Config) -> Result<Connection, Pop3Error> {
-        let Connection { line, timeouts, unstuffer, unanswered, torn } = self;
+        let Connection { line, timeouts, unstuffer: _, unanswered, torn } = self;
         let stream = stream::secure(config, line.into_stream().ok_or(Pop3Error::Injection)?).await?;
-        Ok(Connection { line: Buffered::new(stream), timeouts, unstuffer, unanswered, torn })
+        Ok(Connection { line: Buffered::new(stream), timeouts, unstuffer: None, unanswered, torn })
     }
 
     /// Sends a command and reads its status line.
@@ -129,7 +129,7 @@ impl Connection {
 
     /// Reads what is said next between AUTH and its final status line.
     async fn said(&mut self, due: Due, longest: Duration) -> Result<Said, Pop3Error> {
-        let (line, _) = self.read_line(Step::Answer("AUTH"), longest).await?;
+        let line = self.read_line(Step::Answer("AUTH"), longest).await?;
         // `+`, `+ `, `+ junk`, and where the exchange cannot be over even `+OK`: servers differ.
         if let Some(challenge) = line.strip_prefix(b"+")
             && (due == Due::Challenge || Reply::parse(&line).is_none())
@@ -175,7 +175,7 @@ impl Connection {
             "PASS" | "APOP" | "QUIT" => self.timeouts.slow,
             _ => self.timeouts.command,
         };
-        let (line, _) = self.read_line(Step::Answer(verb), longest).await?;
+        let line = self.read_line(Step::Answer(verb), longest).await?;
         let reply = understand(&line, Step::Answer(verb))?;
         self.answered();
         Ok(reply)
@@ -188,7 +188,7 @@ impl Connection {
         limit: u64,
         expected: usize,
     ) -> Result<Answer, Pop3Error> {
-        let (line, _) = self.read_line(Step::Answer(verb), self.timeouts.command).await?;
+        let line = self.read_line(Step::Answer(verb), self.timeouts.command).await?;
         let reply = understand(&line, Step::Answer(verb))?;
         if reply.status == Status::Err {
             self.answered();
@@ -196,12 +196,14 @@ impl Connection {
         }
         let mut body = Vec::with_capacity(expected);
         loop {
-            let taken = self.unstuffer.take(self.line.unused(), &mut body);
+            let unstuffer = self.unstuffer.get_or_insert_with(|| Unstuffer::new(LineEnd::CrLf));
+            let taken = unstuffer.take(self.line.unused(), &mut body);
             self.line.consume(taken.used);
             if u64::try_from(body.len()).is_ok_and(|length| length > limit) {
                 return Ok(Answer::TooLong);
             }
             if taken.ended {
+                self.in_step(verb)?;
                 self.answered();
                 return Ok(Answer::Body(body));
             }
@@ -216,12 +218,14 @@ impl Connection {
     }
 
     /// Reads one line; the answer that it begins counts as torn until [`Connection::answered`].
-    async fn read_line(&mut self, step: Step, longest: Duration) -> Result<(Vec<u8>, LineEnd), Pop3Error> {
+    async fn read_line(&mut self, step: Step, longest: Duration) -> Result<Vec<u8>, Pop3Error> {
         if self.torn {
             return Err(Pop3Error::Poisoned);
         }
         self.torn = true;
-        within(longest, step, self.read_line_at_leisure(step)).await?
+        let (text, end) = within(longest, step, self.read_line_at_leisure(step)).await??;
+        self.unstuffer.get_or_insert_with(|| Unstuffer::new(end));
+        Ok(text)
     }
 
     async fn read_line_at_leisure(&mut self, step: Step) -> Result<(Vec<u8>, LineEnd), Pop3Error> {
@@ -238,6 +242,15 @@ impl Connection {
             }
             let got = self.line.fill().await;
             progress(got, step)?;
+        }
+    }
+
+    /// Fails if what follows the lines for `verb` can be seen to be no answer: then their end was not their end. A server
+    /// that does not stuff the dots of a mail does that, and no mail is better than half of one.
+    fn in_step(&self, verb: &'static str) -> Result<(), Pop3Error> {
+        match self.line.unused() {
+            [] | [b'+' | b'-', ..] => Ok(()),
+            bytes => Err(Pop3Error::Desync { waiting_for: Step::Rest(verb), bytes: bytes.len() }),
         }
     }
 

@@ -151,7 +151,13 @@ impl Pop3Error {
 
     /// Whether the credentials themselves were refused: trying again soon may get the account or our address banned.
     pub fn is_login_refused(&self) -> bool {
-        matches!(self, Pop3Error::LoginRefused { code: None | Some(Code::Auth), .. })
+        // Some servers look at the credentials only when the maildrop is wanted.
+        matches!(
+            self,
+            Pop3Error::LoginRefused { code: None | Some(Code::Auth), .. }
+                | Pop3Error::Greeting { code: Some(Code::Auth), .. }
+                | Pop3Error::Refused { code: Some(Code::Auth), .. }
+        )
     }
 
     /// The code that the server gave, or the one that its words amount to.
@@ -221,6 +227,7 @@ mod tests {
         let refused = |code| Pop3Error::Refused { command: "LIST", code, text: String::new() };
         check(&refused(None), true, false, "refused");
         check(&refused(Some(Code::SysPerm)), false, false, "refused");
+        check(&refused(Some(Code::Auth)), false, true, "refused");
         check(&Pop3Error::NoStls, false, false, "no_stls");
         check(&Pop3Error::NoMechanism(NoMechanism::NoTimestamp), false, false, "no_mechanism");
         check(&Pop3Error::Challenge { mechanism: "PLAIN" }, true, false, "challenge");

@@ -32,10 +32,15 @@ mod wire;
 #[cfg(test)]
 mod scripted;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod properties;
+
 pub use auth::NoMechanism;
 pub use capability::Capabilities;
 pub use capability::Expire;
 pub use config::Auth;
+pub use config::Capa;
 pub use config::Config;
 pub use config::Credential;
 pub use config::Pipelining;

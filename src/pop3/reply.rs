@@ -60,7 +60,11 @@ impl Code {
         if has(&["login too often", "logins must be", "login interval", "too frequent"]) {
             return Some(Code::LoginDelay);
         }
-        has(&["wait", "busy", "service unavailable", "temporar", "too many connections"]).then_some(Code::SysTemp)
+        if has(&["wait", "busy", "service unavailable", "temporar", "too many connections", "connections exceeded"]) {
+            return Some(Code::SysTemp);
+        }
+        // "Login failed, try again later" is about the login.
+        (has(&["try again", "try later"]) && !has(&["fail", "denied", "refused"])).then_some(Code::SysTemp)
     }
 }
 
@@ -136,11 +140,14 @@ fn clean(bytes: &[u8]) -> String {
     escape(words.join(" ").as_bytes(), TEXT_MAX)
 }
 
-/// A server's bytes as text: what is no UTF-8 replaced, control characters escaped, cut to `longest` bytes.
+/// A server's bytes as text: what is no UTF-8 replaced, control characters and those that turn the direction of writing
+/// escaped, cut to `longest` bytes.
 pub(super) fn escape(bytes: &[u8], longest: usize) -> String {
     let mut text = String::new();
     for c in String::from_utf8_lossy(bytes).chars() {
-        let piece = if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        let harmful =
+            c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let piece = if harmful { c.escape_default().to_string() } else { c.to_string() };
         if text.len().saturating_add(piece.len()) > longest {
             break;
         }
@@ -196,6 +203,9 @@ mod tests {
             (b"-ERR Mailbox is in use by your account in another session", Some(Code::InUse)),
             (b"-ERR Busy - please try later", Some(Code::SysTemp)),
             (b"-ERR Service Unavailable", Some(Code::SysTemp)),
+            (b"-ERR Maximum number of connections exceeded", Some(Code::SysTemp)),
+            (b"-ERR Server error - Please try again later", Some(Code::SysTemp)),
+            (b"-ERR login failed, try again later", None),
             (b"-ERR Logins must be at least 1 minute(s) apart", Some(Code::LoginDelay)),
             (b"-ERR [AUTH] wait", Some(Code::Auth)),
             (b"-ERR your account is locked", None),
@@ -210,6 +220,7 @@ mod tests {
     #[test]
     fn words_of_the_server_cannot_forge_a_log_line() {
         check(b"-ERR a\x1b[2J\rb\0", Some((Status::Err, None, "a\\u{1b}[2J\\rb\\u{0}")));
+        check("-ERR a\u{202e}b\u{2028}c\u{85}".as_bytes(), Some((Status::Err, None, "a\\u{202e}b\\u{2028}c\\u{85}")));
         let long = Reply::parse(&[b"-ERR ", &[0xe9; 5000][..]].concat()).unwrap();
         assert_eq!(long.text().len(), 198);
     }

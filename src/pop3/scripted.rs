@@ -47,7 +47,7 @@ pub(super) fn serve_and_close(size: usize, script: &[&[Turn]]) -> Stream {
     Stream(Box::new(line.0))
 }
 
-async fn follow(line: &mut DuplexStream, script: &[Turn]) {
+pub(super) async fn follow(line: &mut DuplexStream, script: &[Turn]) {
     for (expected, answer) in script {
         let mut got = vec![0; expected.len()];
         line.read_exact(&mut got).await.unwrap();

@@ -8,6 +8,7 @@
 use super::auth;
 use super::auth::Login;
 use super::capability::Capabilities;
+use super::config::Capa;
 use super::config::Config;
 use super::config::Credential;
 use super::config::Pipelining;
@@ -49,19 +50,12 @@ pub struct Authorization {
     capa: Capa,
 }
 
-/// Whether the server can be asked for its capabilities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Capa {
-    Asked,
-    /// It closes the session when it is asked.
-    LeftOut,
-}
-
 /// A session after the login: the maildrop is ours.
 #[derive(Debug)]
 pub struct Transaction {
     connection: Connection,
     capabilities: Capabilities,
+    capa: Capa,
     /// How many commands may be under way.
     window: usize,
 }
@@ -85,11 +79,12 @@ pub struct Marked {
 /// Every way in which connecting can fail. With [`Tls::StartTls`] a server that does not go over to TLS is an error,
 /// and nothing is sent to it in clear but CAPA and STLS.
 pub async fn connect(config: &Config) -> Result<Authorization, Pop3Error> {
-    match open(config, Capa::Asked).await {
-        // Some servers of old close the session on a command that they do not know.
-        Err(Pop3Error::Closed { waiting_for: Step::Answer("CAPA") }) if config.tls != Tls::StartTls => {
-            open(config, Capa::LeftOut).await
-        }
+    match open(config, config.capa).await {
+        // Some servers of old close the session, or fall silent, on a command that they do not know.
+        Err(
+            Pop3Error::Closed { waiting_for: Step::Answer("CAPA") }
+            | Pop3Error::Timeout { waiting_for: Step::Answer("CAPA") },
+        ) if config.tls != Tls::StartTls => open(config, Capa::LeftOut).await,
         done => done,
     }
 }
@@ -114,11 +109,12 @@ impl Authorization {
         if greeting.status == Status::Err {
             return Err(Pop3Error::Greeting { code: greeting.code(), text: greeting.text() });
         }
-        let mut capabilities = capabilities(&mut connection, capa).await?.unwrap_or_default();
+        let capa = if config.tls == Tls::StartTls { Capa::Asked } else { capa };
+        let mut capabilities = capabilities(&mut connection, capa, Code::is_transient).await?.unwrap_or_default();
         if config.tls == Tls::StartTls {
             connection = start_tls(connection, &capabilities, config).await?;
             // What was said in clear may have been forged.
-            capabilities = self::capabilities(&mut connection, capa).await?.unwrap_or_default();
+            capabilities = self::capabilities(&mut connection, capa, Code::is_transient).await?.unwrap_or_default();
         }
         Ok(Authorization { connection, greeting, capabilities, config: config.clone(), capa })
     }
@@ -137,15 +133,16 @@ impl Authorization {
         let nonce = auth::nonce()?;
         let login = Login { config: &config, credential, greeting: greeting.words(), nonce: &nonce };
         auth::log_in(&mut connection, &capabilities, login).await?;
-        // Gmail announces PIPELINING only now, and LOGIN-DELAY and EXPIRE may be this user's own now.
-        if let Some(after) = self::capabilities(&mut connection, capa).await? {
+        // Gmail announces PIPELINING only now, and LOGIN-DELAY and EXPIRE may be this user's own now. Dovecot opens the
+        // maildrop after it accepted the password: that it failed comes as the answer to this.
+        if let Some(after) = self::capabilities(&mut connection, capa, |_| true).await? {
             capabilities = after;
         }
         let window = match config.pipelining {
             Pipelining::Window(window) if capabilities.has("PIPELINING") => window.get(),
             Pipelining::Window(_) | Pipelining::Off => 1,
         };
-        Ok(Transaction { connection, capabilities, window })
+        Ok(Transaction { connection, capabilities, capa, window })
     }
 }
 
@@ -153,6 +150,11 @@ impl Transaction {
     /// What the server announced after the login.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    /// Whether the server was asked for its capabilities; if not, it must not be asked the next time either.
+    pub fn capa(&self) -> Capa {
+        self.capa
     }
 
     /// Asks what lies in the maildrop; the answer is complete or an error.
@@ -170,13 +172,13 @@ impl Transaction {
             connection.queue("UIDL", "");
         }
         let list = connection.answer("LIST", LISTING_MAX, 0).await?;
+        // Before the next answer: a server that refuses LIST may have closed by then, and this is the reason.
+        let list = within_limits("LIST", list)?.map_err(|reply| reply.refused("LIST"))?;
         if self.window == 1 {
             connection.ready()?;
             connection.queue("UIDL", "");
         }
         let uidl = connection.answer("UIDL", LISTING_MAX, 0).await?;
-
-        let list = within_limits("LIST", list)?.map_err(|reply| reply.refused("LIST"))?;
         let uidl = match within_limits("UIDL", uidl)? {
             Ok(uidl) => Some(uidl),
             // A server that has UIDL and refuses it today has not lost its unique-ids.
@@ -223,11 +225,15 @@ impl Transaction {
     /// Ends the session; the server now removes what was marked.
     ///
     /// # Errors
-    /// [`Pop3Error::QuitRefused`] and [`Pop3Error::QuitUnanswered`]: what is gone, only a later listing can tell.
+    /// [`Pop3Error::QuitRefused`] and [`Pop3Error::QuitUnanswered`]: what is gone, only a later listing can tell. The same
+    /// holds for [`Pop3Error::Desync`], after which nothing of this session is to be trusted.
     pub async fn quit(mut self) -> Result<Expunged, Pop3Error> {
         self.connection.ready()?;
         let reply = self.connection.ask("QUIT", "").await;
-        let reply = reply.map_err(|source| Pop3Error::QuitUnanswered { source: Box::new(source) })?;
+        let reply = reply.map_err(|error| match error {
+            Pop3Error::Desync { .. } => error,
+            source => Pop3Error::QuitUnanswered { source: Box::new(source) },
+        })?;
         if reply.status == Status::Err {
             return Err(Pop3Error::QuitRefused { code: reply.code(), text: reply.text() });
         }
@@ -251,16 +257,20 @@ async fn start_tls(
     }
 }
 
-/// Asks for the capabilities; `None` if the server does not know the command.
-async fn capabilities(connection: &mut Connection, capa: Capa) -> Result<Option<Capabilities>, Pop3Error> {
+/// Asks for the capabilities; `None` if the server does not know the command. A refusal with a code that is `telling`
+/// is about more than the command.
+async fn capabilities(
+    connection: &mut Connection,
+    capa: Capa,
+    telling: fn(Code) -> bool,
+) -> Result<Option<Capabilities>, Pop3Error> {
     if capa == Capa::LeftOut {
         return Ok(None);
     }
     match connection.ask_lines("CAPA", "", CAPA_MAX).await? {
         Answer::Body(body) if wire::fits(&body, CAPA_LINES_MAX, LINE_MAX) => Ok(Some(Capabilities::parse(&body))),
         Answer::Body(_) | Answer::TooLong => Err(Pop3Error::ListingTooLong { command: "CAPA" }),
-        // Dovecot opens the maildrop after it accepted the password; that it failed comes as the answer to this.
-        Answer::Refused(reply) if reply.code().is_some_and(Code::is_transient) => Err(reply.refused("CAPA")),
+        Answer::Refused(reply) if reply.code().is_some_and(telling) => Err(reply.refused("CAPA")),
         Answer::Refused(_) => Ok(None),
     }
 }

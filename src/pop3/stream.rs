@@ -95,6 +95,7 @@ mod tests {
 
     use super::*;
     use crate::pop3::Auth;
+    use crate::pop3::Capa;
     use crate::pop3::Pipelining;
     use crate::pop3::Timeouts;
     use crate::pop3::Tls;
@@ -117,6 +118,7 @@ mod tests {
             username: String::new(),
             auth: Auth::Auto,
             pipelining: Pipelining::Off,
+            capa: Capa::Asked,
             timeouts: Timeouts { connect: wait, tls: wait, command: wait, idle: wait, slow: wait },
         }
     }

@@ -33,7 +33,7 @@ pub struct Dovecot {
     pub ca_file: PathBuf,
     mail_dir: PathBuf,
     log_file: PathBuf,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Dovecot {
@@ -79,7 +79,7 @@ impl Dovecot {
             ca_file: PathBuf::from(&facts["CA_FILE"]),
             mail_dir: PathBuf::from(&facts["MAIL_DIR"]),
             log_file: PathBuf::from(&facts["LOG_FILE"]),
-            _dir: dir,
+            dir,
         };
         let mut ended = None;
         wait_for("Dovecot listens", || {
@@ -123,6 +123,18 @@ impl Dovecot {
     /// A session of an independent client, logged in over the plain port.
     pub fn client(&self, user: &str) -> Pop3Client {
         Pop3Client::login(self.pop3_port, user, PASSWORD)
+    }
+
+    /// Changes the format of all unique-ids: from a hash of each mail to its number.
+    pub fn number_anew(&self) {
+        let file = self.dir.path().join("dovecot.conf");
+        let before = fs::read_to_string(&file).unwrap();
+        let after = before
+            .replace("pop3_uidl_format = %g", "pop3_uidl_format = %v.%u")
+            .replace("pop3_uidl_format = %{guid}", "pop3_uidl_format = %{uidvalidity}.%{uid}");
+        assert_ne!(before, after, "a format that is known");
+        fs::write(&file, after).unwrap();
+        rustix::process::kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
 
     /// What Dovecot logged.

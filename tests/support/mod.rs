@@ -16,12 +16,14 @@
 )]
 
 pub mod dovecot;
+pub mod inetd;
 pub mod introspection;
 pub mod mails;
 pub mod pop3_client;
 pub mod pop3_server;
 pub mod pophook;
 pub mod receiver;
+pub mod script;
 pub mod strace;
 
 use std::net::TcpListener;

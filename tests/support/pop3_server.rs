@@ -44,10 +44,16 @@ impl Message {
 pub struct Faults {
     /// CAPA announces PIPELINING.
     pub pipelining: bool,
-    /// CAPA announces this as well.
-    pub capability: Option<&'static str>,
     /// CAPA is not understood.
     pub no_capa: bool,
+    /// The connection is closed when CAPA is asked.
+    pub closes_on_capa: bool,
+    /// The connection is closed when a RETR does not wait for the one before.
+    pub closes_on_pipelined: bool,
+    /// One more line of the answer to CAPA.
+    pub capability: Option<&'static str>,
+    /// DELE is answered -ERR.
+    pub dele_refused: bool,
     /// How UIDL is answered.
     pub uidl: Uidl,
     /// RETR of this unique-id is answered -ERR.
@@ -290,7 +296,10 @@ impl Session {
             };
             let logged = Logged { at: tick(), session: self.number, command: shown.clone(), pipelined };
             self.state.lock().unwrap().log.push(logged);
-            if self.tell(&Event::Arrived(shown.clone())) == Then::Drop {
+            if self.tell(&Event::Arrived(shown.clone())) == Then::Drop
+                || (self.faults.closes_on_capa && shown == "CAPA")
+                || (self.faults.closes_on_pipelined && pipelined && shown.starts_with("RETR"))
+            {
                 return Ok(());
             }
             let next = self.answer(&line)?;
@@ -312,10 +321,10 @@ impl Session {
         match verb.as_str() {
             "CAPA" if self.faults.no_capa => self.say("-ERR what?"),
             "CAPA" => {
-                let extra = if self.faults.pipelining { "PIPELINING\r\n" } else { "" };
-                let more = self.faults.capability.map(|line| format!("{line}\r\n")).unwrap_or_default();
+                let pipelining = if self.faults.pipelining { "PIPELINING\r\n" } else { "" };
+                let extra = self.faults.capability.map(|line| format!("{line}\r\n")).unwrap_or_default();
                 let uidl = if self.faults.uidl == Uidl::Unsupported { "" } else { "UIDL\r\n" };
-                self.say(&format!("+OK\r\nTOP\r\n{uidl}USER\r\nRESP-CODES\r\nSASL PLAIN\r\n{extra}{more}."))
+                self.say(&format!("+OK\r\nTOP\r\n{uidl}USER\r\nRESP-CODES\r\nSASL PLAIN\r\n{pipelining}{extra}."))
             }
             "USER" => {
                 self.user = argument.map(ToOwned::to_owned);
@@ -455,6 +464,7 @@ impl Session {
     fn dele(&mut self, argument: Option<&str>) -> io::Result<Next> {
         match self.find(argument) {
             None => self.say("-ERR no such message")?,
+            Some(_) if self.faults.dele_refused => self.say("-ERR Message already deleted.")?,
             Some((number, _)) => {
                 self.marked.insert(number);
                 self.say("+OK marked")?;

@@ -22,6 +22,7 @@ use super::dovecot::Dovecot;
 use super::free_port;
 use super::pop3_server::Pop3Server;
 use super::receiver::Receiver;
+use super::script::Script;
 use super::wait_for;
 
 /// One mailbox of the configuration.
@@ -71,6 +72,16 @@ impl Mailbox {
     /// The maildrop of a scripted server, in clear; the mailbox is named `support`.
     pub fn scripted(server: &Pop3Server) -> Mailbox {
         Mailbox::new("support", "127.0.0.1", server.port, "none", "support")
+    }
+
+    /// The maildrop of a server that follows a script, in clear; the mailbox is named `support`.
+    pub fn following(script: &Script) -> Mailbox {
+        Mailbox::new("support", "127.0.0.1", script.port, "none", "support")
+    }
+
+    /// The maildrop of `user` on a server without TLS; the mailbox is named as the user.
+    pub fn in_clear(port: u16, user: &str) -> Mailbox {
+        Mailbox::new(user, "127.0.0.1", port, "none", user)
     }
 
     /// Another name.

@@ -104,6 +104,7 @@ pub(in crate::collect) fn mailbox(on_server: OnServer) -> Mailbox {
             username: "u".to_owned(),
             auth: pop3::Auth::Auto,
             pipelining: pop3::Pipelining::Window(NonZeroUsize::MIN),
+            capa: pop3::Capa::Asked,
             timeouts: pop3::Timeouts::default(),
         },
         credential: Credential::Password(Secret::new("p")),

@@ -14,6 +14,7 @@ use crate::config::problem::Report;
 use crate::config::units::Within;
 use crate::pop3;
 use crate::pop3::Auth;
+use crate::pop3::Capa;
 use crate::pop3::Pipelining;
 use crate::pop3::Timeouts;
 use crate::pop3::Tls;
@@ -44,6 +45,7 @@ pub(super) fn check(
         username: username?.to_owned(),
         auth: or(&mailbox.auth, Auth::Auto),
         pipelining: or(&mailbox.pipelining, Pipelining::Window(WINDOW)),
+        capa: Capa::Asked,
         timeouts: Timeouts::default(),
     })
 }

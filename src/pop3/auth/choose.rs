@@ -144,6 +144,7 @@ mod tests {
             username: "u".to_owned(),
             auth,
             pipelining: Pipelining::Off,
+            capa: crate::pop3::Capa::Asked,
             timeouts: Timeouts::default(),
         }
     }

@@ -77,6 +77,7 @@ fn config(auth: Auth) -> Config {
         username: "user".to_owned(),
         auth,
         pipelining: Pipelining::Off,
+        capa: crate::pop3::Capa::Asked,
         timeouts: timeouts(),
     }
 }

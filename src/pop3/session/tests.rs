@@ -35,6 +35,7 @@ fn config() -> Config {
         username: "alice".to_owned(),
         auth: Auth::Auto,
         pipelining: Pipelining::Window(NonZeroUsize::new(4).unwrap()),
+        capa: Capa::Asked,
         timeouts: timeouts(),
     }
 }
@@ -340,7 +341,7 @@ async fn a_retrieval_that_nobody_began_costs_nothing() {
 #[tokio::test]
 async fn text_where_an_answer_is_due_is_never_taken_for_one() {
     let retr: Turn = ("RETR 1\r\nRETR 2\r\n", b"+OK\r\na\r\n.\r\nthe rest of a\r\n.\r\n+OK\r\nb\r\n.\r\n");
-    let (stream, _) = serve(4096, &[&LOGIN_PIPELINING, &[retr]]);
+    let (stream, _) = serve(1, &[&LOGIN_PIPELINING, &[retr]]);
     let mut session = login(stream).await;
     let mut retrieval = session.retrieve(wanted(&[1, 2]), 100);
     assert!(retrieval.next().await.unwrap().is_some());
@@ -434,3 +435,5 @@ async fn a_server_that_closes_on_capa_is_asked_no_more() {
     let error = connect(&config).await.unwrap_err();
     assert!(matches!(error, Pop3Error::Connect { .. }) && error.is_transient(), "{error:?}");
 }
+
+mod quirks;
