@@ -49,6 +49,21 @@ fn a_visit_that_fails_names_the_cause_and_the_remedy() {
     check_visit(closed, "connect", &["cannot connect", "look at host, port"]);
 }
 
+#[test]
+fn at_debug_a_failed_visit_shows_its_dialogue_without_credentials() {
+    let dovecot = Dovecot::start(&["alice"]);
+    let mailbox = Mailbox::implicit(&dovecot, "alice").password("s3cret").line("auth: user");
+    let pophook = Pophook::new([mailbox], [Endpoint::new("desk", "http://127.0.0.1:9/")]).env("POPHOOK_LOG", "debug");
+    let said = pophook.once().expect(2).said();
+    let dialogue: Vec<&str> = said.lines().filter(|line| line.contains("visit{mailbox=alice}")).collect();
+    for part in
+        ["the greeting", "sent command=\"CAPA\"", "sent command=\"PASS\" arguments=\"[secret]\"", "code=Some(Auth)"]
+    {
+        assert!(dialogue.iter().any(|line| line.contains(part)), "{part} in {dialogue:#?}");
+    }
+    assert!(!said.contains("s3cret"), "{said}");
+}
+
 /// `endpoint test` of the only endpoint; nobody visits the mailbox.
 fn test_endpoint(endpoint: Endpoint) -> pophook::Ended {
     let server = Pop3Server::start(Vec::new());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::Config;
 use super::Mailbox;
@@ -183,7 +184,8 @@ impl Collector {
     async fn visit(self, index: usize, mailbox: Mailbox, mut standing: Standing, purpose: Purpose) -> Visited {
         let started = self.clock.uptime();
         let means = Means { spool: self.spool.as_ref(), clock: &self.clock, metrics: &self.metrics };
-        let result = visit(&mailbox, purpose, means, &mut standing.memory).await;
+        let span = tracing::debug_span!("visit", mailbox = %mailbox.name);
+        let result = visit(&mailbox, purpose, means, &mut standing.memory).instrument(span).await;
         standing.took = self.clock.uptime().saturating_sub(started);
         self.metrics.visit_seconds.observe(standing.took.as_secs_f64());
         (index, standing, result)

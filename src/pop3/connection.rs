@@ -20,6 +20,7 @@ use super::reply::Status;
 use super::stream;
 use super::stream::Stream;
 use super::stream::within;
+use super::transcript;
 use super::wire;
 use super::wire::LineEnd;
 use super::wire::Unstuffer;
@@ -121,7 +122,7 @@ impl Connection {
     /// Answers a challenge, with a text that may be a secret and is never shown.
     pub(super) async fn respond(&mut self, response: &str, due: Due) -> Result<Said, Pop3Error> {
         self.expect_silence()?;
-        debug!(command = "AUTH", arguments = "[secret]", "answering the challenge");
+        transcript::responded();
         self.line.queue(response.as_bytes());
         self.line.queue(b"\r\n");
         self.said(due, self.timeouts.slow).await
@@ -152,8 +153,7 @@ impl Connection {
 
     /// Puts a command behind those that are still to be written.
     pub(super) fn queue(&mut self, verb: &'static str, arguments: &str) {
-        let shown = if matches!(verb, "USER" | "PASS" | "APOP") { "[secret]" } else { arguments };
-        debug!(command = verb, arguments = shown, "sending a command");
+        transcript::sent(verb, arguments);
         self.unanswered = self.unanswered.saturating_add(1);
         self.line.queue(verb.as_bytes());
         if !arguments.is_empty() {
@@ -205,6 +205,7 @@ impl Connection {
             if taken.ended {
                 self.in_step(verb)?;
                 self.answered();
+                transcript::received(verb, body.len());
                 return Ok(Answer::Body(body));
             }
             self.fill(Step::Rest(verb), self.timeouts.idle).await?;
@@ -276,7 +277,9 @@ impl Connection {
 }
 
 fn understand(line: &[u8], waiting_for: Step) -> Result<Reply, Pop3Error> {
-    Reply::parse(line).ok_or(Pop3Error::Desync { waiting_for, bytes: line.len() })
+    let reply = Reply::parse(line).ok_or(Pop3Error::Desync { waiting_for, bytes: line.len() })?;
+    transcript::answered(waiting_for, &reply);
+    Ok(reply)
 }
 
 /// Tells the end of the line from a broken one; both are common, and TLS adds its own ways to end without a word.

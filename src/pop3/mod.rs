@@ -4,7 +4,7 @@
 //! as real servers speak it. In the order of a session: `stream` connects and protects, `buffered` and `connection`
 //! keep commands and answers in step, `wire` and `reply` read them, `session` gives each state of the protocol its
 //! type, `auth` logs in, `listing`, `header` and `retrieve` tell and take what is there. `handshake` and `remedy` say
-//! what went wrong, and what to do about it.
+//! what went wrong and what to do about it; `transcript` shows a session at debug.
 //!
 //! It knows no spool and no policy: which messages to retrieve and to mark is told by the caller. **A message is handed
 //! out complete or not at all; nothing is expunged before [`Transaction::quit`]; no credential is sent on a line that is
@@ -27,6 +27,7 @@ mod reply;
 mod retrieve;
 mod session;
 mod stream;
+mod transcript;
 mod wire;
 
 #[cfg(test)]
