@@ -114,10 +114,10 @@ fn a_server_that_closes_on_capa_is_remembered() {
     server.set(Faults { closes_on_capa: true, ..Faults::default() });
     let pophook = Pophook::new([Mailbox::scripted(&server)], [Endpoint::desk(&desk)]);
     let daemon = pophook.start(&["run"]);
-    wait_for("three visits were made", || server.times("QUIT") >= 3);
+    wait_for("four visits were made", || server.times("QUIT") >= 4);
     daemon.terminate();
     daemon.wait().expect(0);
-    assert_eq!(server.times("CAPA"), 1);
+    assert_eq!(server.times("CAPA"), 2, "the first time may have been chance");
 }
 
 #[test]

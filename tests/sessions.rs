@@ -92,6 +92,52 @@ fn where_a_server_wants_a_delay_between_logins_the_rest_waits_for_the_next_visit
 }
 
 #[test]
+fn a_session_that_comes_too_soon_does_not_undo_the_one_before() {
+    for answer in ["-ERR [LOGIN-DELAY] wait", "-ERR [IN-USE] locked", "-ERR [SYS/TEMP] later"] {
+        let stage = Stage::new("keep");
+        stage.server.script([Faults::default(), Faults { login_refused: Some(answer), ..Faults::default() }]);
+        let ended = stage.pophook.once().expect(2);
+        assert!(ended.said().contains("3 wait for the next visit"), "{}", ended.said());
+        stage.pophook.once().expect(0);
+        assert_eq!(stage.desk.count(), 5, "{answer}");
+    }
+}
+
+#[test]
+fn messages_without_unique_ids_are_not_forgotten_behind_a_full_session() {
+    let stage = Stage::new("keep");
+    for text in ["one", "two"] {
+        stage.server.put(Message::new("", &mails::plain(text)));
+    }
+    stage.pophook.once().expect(0);
+    assert_eq!(stage.desk.count(), 7, "{:?}", stage.retrieved());
+}
+
+#[test]
+fn a_first_visit_of_a_date_goes_on_where_the_last_one_broke() {
+    let (server, desk) = (Pop3Server::start(Vec::new()), Receiver::start());
+    for n in 1..=5 {
+        server.put(Message::new(&format!("id{n}"), &mails::plain(&format!("mail {n}"))));
+    }
+    let broken = std::sync::atomic::AtomicBool::new(false);
+    server.hook(move |event| match event {
+        Event::Arrived(command) if command == "TOP 4 0" && !broken.swap(true, std::sync::atomic::Ordering::SeqCst) => {
+            Then::Drop
+        }
+        Event::Arrived(_) | Event::Answered(_) => Then::GoOn,
+    });
+    let mailbox = Mailbox::scripted(&server).start_from("2000-01-01");
+    let pophook = Pophook::new([mailbox], [Endpoint::desk(&desk)]);
+    let running = pophook.start(&["run"]);
+    support::wait_for("all mail arrives", || desk.count() >= 5);
+    running.terminate();
+    running.wait().expect(0);
+    let asked: Vec<String> =
+        server.log().into_iter().map(|logged| logged.command).filter(|command| command.starts_with("TOP")).collect();
+    assert_eq!(asked, ["TOP 1 0", "TOP 2 0", "TOP 3 0", "TOP 4 0", "TOP 5 0"]);
+}
+
+#[test]
 fn messages_without_unique_ids_are_all_read_in_one_session() {
     let stage = Stage::new("keep");
     stage.server.set(Faults { uidl: Uidl::Unsupported, ..Faults::default() });

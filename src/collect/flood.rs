@@ -53,6 +53,8 @@ pub(super) fn judge(
     let skips = ledger.rows.iter().any(|row| matches!(row.entry, Entry::Skipped));
     let becomes = match ledger.flood {
         Flood::Unresolved => Flood::Unresolved,
+        // They are taken session by session; until most are, each listing looks like a flood again.
+        Flood::AsNew if seen => Flood::AsNew,
         Flood::AsSeen | Flood::AsNew => Flood::None,
         Flood::None if seen && skips => Flood::Unresolved,
         Flood::None => Flood::None,

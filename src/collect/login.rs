@@ -71,6 +71,7 @@ async fn try_once(
     let session = opened.login(credential).await?;
     memory.login_delay = session.capabilities().login_delay();
     memory.closes_on_capa = session.capa() == Capa::LeftOut;
+    memory.answers_capa = session.capabilities().lines().next().is_some();
     Ok(session)
 }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::plan::Take;
 use crate::clock::Clock;
 use crate::ident::UniqueId;
@@ -33,12 +35,17 @@ pub(super) struct Memory {
     pub(super) receiving: Option<UniqueId>,
     /// Messages without a unique-id that turned out too large, by number and LIST size.
     pub(super) too_large: HashSet<(u32, Option<u64>)>,
-    /// Messages on whose TOP a session broke: they are taken without looking at their date.
-    pub(super) undatable: HashSet<UniqueId>,
+    /// When messages of a first visit were received, as far as that was asked: a maildrop too large for one visit is
+    /// judged in several. `None`: it cannot be told, or a session broke on the question; such a message is taken.
+    pub(super) dates: HashMap<UniqueId, Option<Timestamp>>,
     /// The delay between two logins that the server announced last. A visit that fails must heed it, too.
     pub(super) login_delay: Option<Duration>,
+    /// The delay that it enforces without a word.
+    pub(super) learned_delay: Duration,
     /// The server closes the session when it is asked for its capabilities.
     pub(super) closes_on_capa: bool,
+    /// It told its capabilities.
+    pub(super) answers_capa: bool,
 }
 
 impl Memory {
@@ -64,7 +71,7 @@ impl Memory {
 
     /// Whether another login so soon would be against the server's rules.
     pub(super) fn is_delayed(&self) -> bool {
-        self.login_delay.is_some_and(|delay| !delay.is_zero())
+        !self.login_delay.unwrap_or_default().max(self.learned_delay).is_zero()
     }
 
     /// How often a message was blamed.

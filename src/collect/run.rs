@@ -212,6 +212,7 @@ impl Collector {
             standing.memory.blamed.clear();
         }
         standing.pace.note(mailbox.poll_interval, standing.memory.login_delay, result);
+        standing.memory.learned_delay = standing.pace.learned();
         let wait = standing.pace.wait(mailbox.poll_interval, standing.took, fastrand::f64());
         tell::stopped(mailbox, &self.metrics, standing.pace.is_stopped(), wait);
         board.due.push(Reverse((self.after(wait), index)));

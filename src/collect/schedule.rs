@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::Report;
 use super::VisitError;
 use crate::pop3::Code;
-use crate::secret::Unavailable;
 
 /// The first wait after a login that was refused: providers ban addresses that keep trying.
 const AFTER_REFUSED_LOGIN: Duration = Duration::from_secs(5 * 60);
@@ -26,6 +25,8 @@ const LOGIN_DELAY_MAX: Duration = Duration::from_secs(24 * 3600);
 const LEARNED_MIN: Duration = Duration::from_secs(60);
 /// The longest one.
 const LEARNED_MAX: Duration = Duration::from_secs(3600);
+/// After so many good visits in a row, half of it is tried.
+const FORGET_AFTER: u32 = 10;
 /// Part of each wait that chance adds, so that mailboxes do not march in step.
 const JITTER: f64 = 0.1;
 /// First visits are spread over this much for each mailbox.
@@ -38,7 +39,9 @@ pub(super) enum Ended {
     Well,
     /// It was cut short; the rest is for the next one.
     Unfinished,
-    /// The server said that it will be able later: `[IN-USE]`, `[SYS/TEMP]`.
+    /// `[IN-USE]`: another session holds the maildrop. The credentials were accepted.
+    InUse,
+    /// `[SYS/TEMP]`: the server said that it will be able later.
     Busy,
     /// `[LOGIN-DELAY]`: the last login was too short ago.
     TooSoon,
@@ -57,12 +60,12 @@ impl Ended {
             Ok(_) => Ended::Well,
             Err(VisitError::Pop3(error)) if error.is_login_refused() => Ended::LoginRefused,
             Err(VisitError::Pop3(error)) => match error.code() {
-                Some(Code::InUse | Code::SysTemp) => Ended::Busy,
+                Some(Code::InUse) => Ended::InUse,
+                Some(Code::SysTemp) => Ended::Busy,
                 Some(Code::LoginDelay) => Ended::TooSoon,
                 Some(Code::SysPerm) => Ended::NeedsHuman,
                 Some(Code::Auth) | None => Ended::Failed,
             },
-            Err(VisitError::NoToken(Unavailable::UntilHelped(_))) => Ended::LoginRefused,
             Err(_) => Ended::Failed,
         }
     }
@@ -80,6 +83,8 @@ pub(super) struct Pace {
     announced: Duration,
     /// The delay that it enforced without announcing it.
     learned: Duration,
+    /// Visits in a row that went well since that was learned.
+    well: u32,
 }
 
 impl Pace {
@@ -100,13 +105,26 @@ impl Pace {
         self.refusals = match ended {
             Ended::LoginRefused => self.refusals.saturating_add(1),
             // Nothing is known of the credentials.
-            Ended::Failed | Ended::NeedsHuman => self.refusals,
-            Ended::Well | Ended::Unfinished | Ended::Busy | Ended::TooSoon => 0,
+            Ended::Failed | Ended::NeedsHuman | Ended::Busy | Ended::TooSoon => self.refusals,
+            Ended::Well | Ended::Unfinished | Ended::InUse => 0,
         };
         self.announced = announced.unwrap_or_default().min(LOGIN_DELAY_MAX);
+        self.well = if ended == Ended::Well { self.well.saturating_add(1) } else { 0 };
+        // Perhaps another client was the reason, or the server has changed.
+        if self.well >= FORGET_AFTER {
+            (self.well, self.learned) = (0, self.learned / 2);
+            if self.learned < LEARNED_MIN {
+                self.learned = Duration::ZERO;
+            }
+        }
         if ended == Ended::TooSoon {
             self.learned = self.interval(configured).saturating_mul(2).clamp(LEARNED_MIN, LEARNED_MAX);
         }
+    }
+
+    /// The delay between two logins that the server enforces without announcing it.
+    pub(super) fn learned(&self) -> Duration {
+        self.learned
     }
 
     /// The time between two logins: a server that wants a longer delay gets it, within reason.
@@ -130,7 +148,9 @@ impl Pace {
             // The delay counts from the last login, which was some time after the visit's start.
             None | Some(Ended::Well) => configured.saturating_sub(ago).max(self.announced).max(self.learned),
             Some(Ended::Unfinished) => self.announced.max(self.learned),
-            Some(Ended::Busy) => doubled(WHILE_BUSY, BUSY_MAX, self.failures).max(self.announced).max(self.learned),
+            Some(Ended::InUse | Ended::Busy) => {
+                doubled(WHILE_BUSY, BUSY_MAX, self.failures).max(self.announced).max(self.learned)
+            }
             Some(Ended::TooSoon) => interval,
             Some(Ended::LoginRefused | Ended::NeedsHuman) => {
                 doubled(AFTER_REFUSED_LOGIN.max(interval), WAIT_MAX, self.refusals)
@@ -258,6 +278,10 @@ mod tests {
     fn a_delay_that_is_enforced_and_not_announced_is_learned() {
         let soon = || refused(Some(Code::LoginDelay));
         check(&[soon(), well(0, 0), soon(), well(0, 0)], &[120, 120, 240, 240]);
+        let wells = std::iter::repeat_with(|| well(0, 0)).take(20);
+        let forgotten: Vec<_> = [soon()].into_iter().chain(wells).collect();
+        let waits: Vec<u64> = [120; 10].into_iter().chain([60; 10]).chain([50]).collect();
+        check(&forgotten, &waits);
         check(
             &std::iter::repeat_with(soon).take(8).collect::<Vec<_>>()[..],
             &[120, 240, 480, 960, 1920, 3600, 3600, 3600],

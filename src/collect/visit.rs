@@ -3,6 +3,7 @@
 //! QUIT is gated like DELE: Gmail and `EXPIRE 0` servers act on RETR at QUIT. If anything that this session retrieved
 //! is not durable, the connection is dropped without QUIT and the server keeps everything.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,6 +21,7 @@ use super::means::Means;
 use super::means::Memory;
 use super::plan::Delete;
 use super::plan::Plan;
+use super::plan::Take;
 use super::plan::deletable;
 use super::plan::held_back;
 use super::plan::may_delete_equal;
@@ -28,8 +30,9 @@ use super::quirk::quirks;
 use super::retrieve::retrieve;
 use super::tell;
 use crate::clock::Clock;
+use crate::ident::UniqueId;
+use crate::pop3::Code;
 use crate::pop3::Listing;
-use crate::pop3::Pop3Error;
 use crate::pop3::Transaction;
 use crate::spool::Known;
 use crate::spool::Ledger;
@@ -54,6 +57,11 @@ pub(super) async fn visit(
                 Err(VisitError::Oversize) => {
                     tracing::debug!(mailbox = %mailbox.name, "a message was larger than listed");
                     course.report.unreached = 1;
+                }
+                // What the sessions before did is done; this one comes too soon.
+                Err(VisitError::Pop3(error)) if course.goes_on() && error.code().is_some_and(Code::is_transient) => {
+                    tracing::debug!(mailbox = %mailbox.name, %error, "the next session must wait");
+                    return Ok(());
                 }
                 Err(error) => return Err(error),
                 Ok(()) if course.report.unreached == 0 => return Ok(()),
@@ -83,7 +91,7 @@ async fn converse(
     means: Means<'_>,
     course: &mut Course<'_>,
 ) -> Result<(), VisitError> {
-    let listed = list(mailbox, Some(means.spool), means.clock, course.memory).await?;
+    let listed = list(mailbox, Some(means.spool), means.clock, course.memory, course.leaves_nameless()).await?;
     let Listed { mut session, listing, ledger, mut plan } = listed;
     course.narrow(&mut plan);
     let Course { memory, report, .. } = course;
@@ -106,12 +114,14 @@ async fn converse(
         if worth_committing(&plan, &ledger, means.clock.now()) {
             let oversize = u64::try_from(plan.observation.oversize.len()).unwrap_or(u64::MAX);
             means.spool.observe(&mailbox.name, std::mem::take(&mut plan.observation)).await?;
+            course.memory.dates.clear();
             means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc_by(oversize);
         }
         let taken = retrieve(&mut session, plan.retrieve, mailbox, means, course).await?;
         // What the server does not delete anyway is not marked again and again.
         if !plan.findings.not_deleting {
-            delete.extend(equal_ones(&taken, &listing, &ledger, mailbox, means.clock));
+            let read_again: Vec<Taken> = taken.into_iter().filter(|one| !course.took_content(&one.content)).collect();
+            delete.extend(equal_ones(&read_again, &listing, &ledger, mailbox, means.clock));
         }
     }
     delete.retain(|one| !course.took(one.key));
@@ -127,36 +137,49 @@ struct Listed {
     plan: Plan,
 }
 
-/// The part of a visit that changes nothing, here or there. Without a spool, nothing was ever taken.
+/// The part of a visit that changes nothing, here or there. Without a spool, nothing was ever taken. `reread`: messages
+/// without a unique-id are due, whenever they were read last.
 async fn list(
     mailbox: &Mailbox,
     spool: Option<&dyn Reading>,
     clock: &Clock,
     memory: &mut Memory,
+    reread: bool,
 ) -> Result<Listed, VisitError> {
     let mut session = enter(mailbox, memory).await?;
     let listing = session.list().await?;
-    let ledger = match spool {
+    let mut ledger = match spool {
         Some(spool) => known_as(mailbox, spool).await?,
         None => Ledger::default(),
     };
+    if reread {
+        ledger.reread_at = None;
+    }
     if !listing.unique_ids {
         refuse_to_guess(mailbox, &ledger)?;
     }
     let mut plan = plan(&listing, &ledger, mailbox, clock.now());
     for take in std::mem::take(&mut plan.by_date) {
-        let broken = take.unique_id.as_ref().is_some_and(|id| memory.undatable.contains(id));
-        let received = match broken {
-            true => None,
-            // One message that breaks the session must not keep the mailbox from ever being taken.
-            false => {
-                let broke = |_: &Pop3Error| memory.undatable.extend(take.unique_id.clone());
-                session.received_at(take.number).await.inspect_err(broke)?
-            }
-        };
+        let received = received_at(&mut session, &take, &mut memory.dates).await?;
         plan.dated(take, received, mailbox);
     }
     Ok(Listed { session, listing, ledger, plan })
+}
+
+/// When a message was received; asked once, however many visits the whole listing takes.
+async fn received_at(
+    session: &mut Transaction,
+    take: &Take,
+    dates: &mut HashMap<UniqueId, Option<Timestamp>>,
+) -> Result<Option<Timestamp>, VisitError> {
+    let Some(unique_id) = &take.unique_id else { return Ok(session.received_at(take.number).await?) };
+    if let Some(known) = dates.get(unique_id) {
+        return Ok(*known);
+    }
+    // One message that breaks the session must not keep the mailbox from ever being taken.
+    let received = session.received_at(take.number).await;
+    dates.insert(unique_id.clone(), received.as_ref().map_or(None, |received| *received));
+    Ok(received?)
 }
 
 /// The ledger, also of a mailbox whose new name the spool has not heard of yet.
@@ -185,7 +208,8 @@ fn refuse_to_guess(mailbox: &Mailbox, ledger: &Ledger) -> Result<(), VisitError>
 /// As a visit.
 pub async fn look(mailbox: &Mailbox, spool: Option<&dyn Reading>, clock: &Clock) -> Result<Report, VisitError> {
     let looking = async {
-        let Listed { session, listing, ledger, plan } = list(mailbox, spool, clock, &mut Memory::default()).await?;
+        let Listed { session, listing, ledger, plan } =
+            list(mailbox, spool, clock, &mut Memory::default(), false).await?;
         session.quit().await?;
         Ok(Report {
             listed: listing.entries.len(),

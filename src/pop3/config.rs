@@ -93,6 +93,8 @@ pub enum Pipelining {
 pub enum Capa {
     /// It is asked; most that do not know the command just say so.
     Asked,
+    /// It is asked, and has answered before: that the line breaks at the question is a fault like any other.
+    Insisted,
     /// It is not: it closes the session, or falls silent, when it is asked.
     LeftOut,
 }

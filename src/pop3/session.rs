@@ -84,7 +84,7 @@ pub async fn connect(config: &Config) -> Result<Authorization, Pop3Error> {
         Err(
             Pop3Error::Closed { waiting_for: Step::Answer("CAPA") }
             | Pop3Error::Timeout { waiting_for: Step::Answer("CAPA") },
-        ) if config.tls != Tls::StartTls => open(config, Capa::LeftOut).await,
+        ) if config.tls != Tls::StartTls && config.capa == Capa::Asked => open(config, Capa::LeftOut).await,
         done => done,
     }
 }

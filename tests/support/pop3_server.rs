@@ -52,6 +52,8 @@ pub struct Faults {
     pub closes_on_pipelined: bool,
     /// One more line of the answer to CAPA.
     pub capability: Option<&'static str>,
+    /// PASS and AUTH are answered by this.
+    pub login_refused: Option<&'static str>,
     /// DELE is answered -ERR.
     pub dele_refused: bool,
     /// How UIDL is answered.
@@ -366,6 +368,9 @@ impl Session {
     }
 
     fn login(&mut self, welcome: bool) -> io::Result<()> {
+        if let Some(answer) = self.faults.login_refused {
+            return self.say(answer);
+        }
         if !welcome {
             return self.say("-ERR [AUTH] wrong password");
         }

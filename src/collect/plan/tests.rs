@@ -424,6 +424,8 @@ fn a_flood_over_skipped_messages_waits_for_a_human() {
     check_flood("", &ledger_in(Flood::Unresolved), "flood", Flood::Unresolved);
     check_flood("n:9", &ledger_in(Flood::AsSeen), "skip n", Flood::None);
     check_flood("n:9", &ledger_in(Flood::AsNew), "retrieve 1", Flood::None);
+    // Until most of the new ones are taken, each listing looks like a flood again, and is none to wait for.
+    check_flood(NEW, &flooded(Flood::AsNew, skipped()), &format!("retrieve {NUMBERS}, {GONE}, flood"), Flood::AsNew);
     check_flood("n:2000", &ledger_in(Flood::AsNew), "oversize n", Flood::None);
     // What is known goes on meanwhile.
     let known = Ledger { flood: Flood::Unresolved, ..ledger([row("a"), row("s").skipped()]) };
