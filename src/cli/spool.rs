@@ -153,7 +153,7 @@ fn show_rows(rows: &[Row], json: bool) -> anyhow::Result<()> {
             text(if row.id.is_some() { &row.id } else { &row.unique_id }),
             row.mailbox.clone(),
             text(&row.endpoint),
-            row.state.to_owned(),
+            row.kind.iter().map(String::as_str).chain([row.state]).collect::<Vec<_>>().join(" "),
             text(&row.reason),
             row.attempts.to_string(),
             row.last_status.map(|status| status.to_string()).unwrap_or_default(),
