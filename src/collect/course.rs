@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::Report;
 use super::intake::Taken;
 use super::means::Memory;
+use super::oversize::HEADERS_MAX;
 use super::plan::Plan;
 use super::plan::Take;
 use crate::ident::UniqueId;
@@ -19,6 +20,8 @@ use crate::spool::LedgerKey;
 pub(super) struct Course<'a> {
     pub(super) memory: &'a mut Memory,
     pub(super) report: Report,
+    /// How many headers this visit may still ask for, to tell of messages that are too large.
+    pub(super) headers_left: usize,
     rest: Option<Rest>,
     taken: HashSet<LedgerKey>,
 }
@@ -33,7 +36,8 @@ struct Rest {
 
 impl<'a> Course<'a> {
     pub(super) fn new(memory: &'a mut Memory) -> Course<'a> {
-        Course { memory, report: Report::default(), rest: None, taken: HashSet::new() }
+        let (report, taken) = (Report::default(), HashSet::new());
+        Course { memory, report, headers_left: HEADERS_MAX, rest: None, taken }
     }
 
     /// Leaves in `plan` what the sessions before have left, if there were any.

@@ -32,8 +32,8 @@ pub(super) struct Memory {
     pub(super) receiving: Option<UniqueId>,
     /// Messages without a unique-id that turned out too large, by number and LIST size.
     pub(super) too_large: HashSet<(u32, Option<u64>)>,
-    /// Messages on whose TOP a session broke: they are taken without looking at their date.
-    pub(super) undatable: HashSet<UniqueId>,
+    /// Messages on whose TOP a session broke: they are taken, or told of, without a look at their header.
+    pub(super) headerless: HashSet<UniqueId>,
 }
 
 impl Memory {

@@ -19,6 +19,7 @@ use super::intake::Taken;
 use super::login::log_in;
 use super::means::Means;
 use super::means::Memory;
+use super::oversize::prepare_events;
 use super::plan::Delete;
 use super::plan::Plan;
 use super::plan::deletable;
@@ -84,9 +85,15 @@ async fn converse(
     means: Means<'_>,
     course: &mut Course<'_>,
 ) -> Result<(), VisitError> {
-    let listed = list(mailbox, Some(means.spool), means.clock, &mut course.memory.undatable).await?;
+    let listed = list(mailbox, Some(means.spool), means.clock, &mut course.memory.headerless).await?;
     let Listed { mut session, listing, ledger, mut plan } = listed;
     course.narrow(&mut plan);
+    let untold = match purpose {
+        Purpose::Collect => {
+            prepare_events(&mut session, &listing, &mut plan.observation.oversize, mailbox, means, course).await?
+        }
+        Purpose::Delete => 0,
+    };
     let Course { memory, report, .. } = course;
     plan.retrieve.retain(|take| take.unique_id.is_some() || !memory.too_large.contains(&(take.number, take.size)));
     plan.retrieve.sort_by_key(|take| (memory.blame_of(take.unique_id.as_ref()), take.unique_id.is_none()));
@@ -96,7 +103,7 @@ async fn converse(
     report.login_delay = session.capabilities().login_delay();
     report.oversize += plan.observation.oversize.len();
     report.skipped += plan.observation.skipped.len();
-    report.left = plan.findings.held + plan.findings.too_large_without_id + plan.findings.undatable;
+    report.left = plan.findings.held + plan.findings.too_large_without_id + plan.findings.undatable + untold;
     let left_out = memory.leave_out(&mut plan.retrieve);
     if left_out > 0 {
         tracing::warn!(mailbox = %mailbox.name, messages = left_out, "left out for now: they broke the session again and again");
@@ -133,7 +140,7 @@ async fn list(
     mailbox: &Mailbox,
     spool: Option<&dyn Reading>,
     clock: &Clock,
-    undatable: &mut HashSet<UniqueId>,
+    headerless: &mut HashSet<UniqueId>,
 ) -> Result<Listed, VisitError> {
     let mut session = log_in(mailbox).await?;
     let listing = session.list().await?;
@@ -146,12 +153,12 @@ async fn list(
     }
     let mut plan = plan(&listing, &ledger, mailbox, clock.now());
     for take in std::mem::take(&mut plan.by_date) {
-        let broken = take.unique_id.as_ref().is_some_and(|id| undatable.contains(id));
+        let broken = take.unique_id.as_ref().is_some_and(|id| headerless.contains(id));
         let received = match broken {
             true => None,
             // One message that breaks the session must not keep the mailbox from ever being taken.
             false => {
-                session.received_at(take.number).await.inspect_err(|_| undatable.extend(take.unique_id.clone()))?
+                session.received_at(take.number).await.inspect_err(|_| headerless.extend(take.unique_id.clone()))?
             }
         };
         plan.dated(take, received, mailbox);
