@@ -31,7 +31,7 @@ pub(super) enum Spool {
     List(List),
     /// Show one message with its deliveries and attempts
     Show(Show),
-    /// Write one message to standard output, byte for byte
+    /// Write one message to standard output, byte for byte; of an event, the header of its mail
     Raw(Raw),
     /// Try dead letters again; sort unrouted and quarantined messages anew
     ///

@@ -43,17 +43,20 @@ pub(super) async fn prepare_events(
         return Ok(0);
     }
     let room = means.spool.room(&mailbox.name).await?;
-    let waiting = hold_back(oversize, &mut course.headers_left, room);
+    let waiting = hold_back(oversize, course.headers_left, room);
     let numbers = numbers(listing);
     let mut refusals = 0;
     for message in oversize {
+        course.headers_left = course.headers_left.saturating_sub(1);
         let broken = course.memory.headerless.contains(&message.unique_id);
         let number = numbers.get(&message.unique_id).filter(|_| !broken && refusals < REFUSALS_MAX);
         let header = match number {
             Some(&number) => {
-                let answer = session.header(number).await;
-                // One message that breaks the session must not keep the mailbox from ever being visited.
-                let answer = answer.inspect_err(|_| _ = course.memory.headerless.insert(message.unique_id.clone()))?;
+                let answer = session.header(number).await.map_err(|error| {
+                    tracing::warn!(mailbox = %mailbox.name, number, %error, "the session broke on a message's header");
+                    course.memory.headerless.insert(message.unique_id.clone());
+                    VisitError::NoHeader
+                })?;
                 refusals += usize::from(answer.is_none());
                 answer.filter(|header| header.len() <= HEADER_BYTES_MAX).unwrap_or_default()
             }
@@ -73,21 +76,19 @@ pub(super) fn event(mailbox: &Mailbox, message: &Oversize, header: Vec<u8>) -> E
     }
 }
 
-/// Leaves in `oversize` what this visit may tell of; tells how many were taken out. An event fills the spool as mail
-/// does, so it waits for room as mail does.
-fn hold_back(oversize: &mut Vec<Oversize>, left: &mut usize, room: Room) -> usize {
+/// Leaves in `oversize` what this visit may tell of, if it may ask for so many headers more; tells how many were taken
+/// out. An event fills the spool as mail does, so it waits for room as mail does.
+fn hold_back(oversize: &mut Vec<Oversize>, headers_left: usize, room: Room) -> usize {
     let all = oversize.len();
-    let now = match room {
-        Room::Free => all.min(*left),
+    oversize.truncate(match room {
+        Room::Free => headers_left,
         Room::ShareFull | Room::Full => 0,
-    };
-    oversize.truncate(now);
-    *left -= now;
-    all - now
+    });
+    all - oversize.len()
 }
 
-fn numbers(listing: &Listing) -> HashMap<UniqueId, u32> {
-    listing.entries.iter().filter_map(|entry| Some((entry.unique_id.clone()?, entry.number))).collect()
+fn numbers(listing: &Listing) -> HashMap<&UniqueId, u32> {
+    listing.entries.iter().filter_map(|entry| Some((entry.unique_id.as_ref()?, entry.number))).collect()
 }
 
 #[cfg(test)]
@@ -103,20 +104,20 @@ mod tests {
 
     #[test]
     fn a_visit_tells_of_so_many_and_of_none_without_room() {
-        let check = |listed: usize, mut left: usize, room, (told, waiting, left_after)| {
+        let check = |listed: usize, headers_left, room, (told, waiting)| {
             let mut messages: Vec<Oversize> = (0..listed).map(|number| oversize(&number.to_string())).collect();
-            assert_eq!(hold_back(&mut messages, &mut left, room), waiting, "{listed} {left} {room:?}");
-            assert_eq!((messages.len(), left), (told, left_after), "{listed} {room:?}");
+            assert_eq!(hold_back(&mut messages, headers_left, room), waiting, "{listed} {headers_left} {room:?}");
+            assert_eq!(messages.len(), told, "{listed} {headers_left} {room:?}");
             assert!(
                 messages.first().is_none_or(|first| first.unique_id == oversize("0").unique_id),
                 "the oldest first"
             );
         };
-        check(3, 50, Room::Free, (3, 0, 47));
-        check(60, 50, Room::Free, (50, 10, 0));
-        check(10, 0, Room::Free, (0, 10, 0));
-        check(3, 50, Room::Full, (0, 3, 50));
-        check(3, 50, Room::ShareFull, (0, 3, 50));
+        check(3, 50, Room::Free, (3, 0));
+        check(60, 50, Room::Free, (50, 10));
+        check(10, 0, Room::Free, (0, 10));
+        check(3, 50, Room::Full, (0, 3));
+        check(3, 50, Room::ShareFull, (0, 3));
     }
 
     #[test]

@@ -53,8 +53,8 @@ pub(super) async fn visit(
         loop {
             match converse(mailbox, purpose, means, &mut course).await {
                 // It is noted now, so the next session goes on without it.
-                Err(VisitError::Oversize) => {
-                    tracing::debug!(mailbox = %mailbox.name, "a message was larger than listed");
+                Err(error @ (VisitError::Oversize | VisitError::NoHeader)) => {
+                    tracing::debug!(mailbox = %mailbox.name, %error, "going on in another session");
                     course.report.unreached = 1;
                 }
                 Err(error) => return Err(error),

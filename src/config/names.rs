@@ -139,6 +139,7 @@ mod tests {
 
     #[test]
     fn a_slip_is_answered_with_the_nearest_name() {
+        check::<Event>("mail.oversized", r#""mail.oversized" is not known; did you mean mail.oversize?"#);
         check::<Tls>("startls", r#""startls" is not known; did you mean starttls?"#);
         check::<Tls>("yes", r#""yes" is not known; known here: implicit, starttls, none"#);
     }
