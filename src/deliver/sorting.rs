@@ -207,3 +207,15 @@ async fn parse_all(batch: Vec<Unsorted>, stop: CancellationToken) -> Vec<Parsed>
 
 /// The parsing thread ended in order.
 struct InOrder;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_goes_to_all_who_ask_and_is_settled_where_nobody_does() {
+        let desk = EndpointName::parse("desk").unwrap();
+        assert!(matches!(told_to(&[]), Verdict::Settled));
+        assert!(matches!(told_to(std::slice::from_ref(&desk)), Verdict::Routed(to) if to == [desk]));
+    }
+}
