@@ -95,6 +95,13 @@ impl MessageId {
         MessageId::from_hash(Self::hash(mailbox, content).chain_update([0]).chain_update(unique_id.as_bytes()))
     }
 
+    /// The id of the event that tells of a message that is too large: it is known by what the server calls it, and by
+    /// its size, because nobody has read it.
+    pub fn of_oversize(mailbox: &MailboxName, unique_id: &UniqueId, size: u64) -> MessageId {
+        let hash = Sha256::new_with_prefix(b"v1\0").chain_update(mailbox.as_str()).chain_update(b"\0mail.oversize\0");
+        MessageId::from_hash(hash.chain_update(unique_id.as_bytes()).chain_update([0]).chain_update(size.to_string()))
+    }
+
     /// Accepts the text of an id that was given out before.
     pub fn parse(text: &str) -> Option<MessageId> {
         let tail = text.strip_prefix("msg_")?;
@@ -155,6 +162,18 @@ mod tests {
         assert_ne!(MessageId::of(&a, &content), MessageId::of(&b, &content));
         let copy = MessageId::of_copy(&a, &content, &UniqueId::parse(b"1").unwrap());
         assert_ne!(copy, MessageId::of(&a, &content));
+    }
+
+    #[test]
+    fn an_event_has_an_id_of_its_own_for_each_message_and_size() {
+        let check = |mailbox: &str, unique_id: &[u8], size| {
+            MessageId::of_oversize(&MailboxName::parse(mailbox).unwrap(), &UniqueId::parse(unique_id).unwrap(), size)
+        };
+        let id = check("support", b"7", 60_000_000);
+        assert_eq!(id.as_str(), "msg_owr5etbu7myd4ue5zudtiyykki");
+        assert_eq!(MessageId::parse(id.as_str()), Some(id.clone()));
+        let others = [check("sales", b"7", 60_000_000), check("support", b"8", 60_000_000), check("support", b"7", 6)];
+        assert!(others.iter().all(|other| *other != id));
     }
 
     #[test]

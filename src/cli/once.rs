@@ -166,7 +166,7 @@ fn as_json(mailbox: &str, visit: &Result<Report, VisitError>) -> serde_json::Val
 /// Why messages stay on the server.
 fn remark(report: &Report) -> String {
     let reasons = [
-        (report.left, "have no room in the spool or wait for `mailbox reset`"),
+        (report.left, "have no room in the spool, or wait for the next visit or for `mailbox reset`"),
         (report.unreached, "wait for the next visit"),
         (report.refused, "refused by the server"),
         (report.oversize, "too large"),

@@ -31,7 +31,7 @@ pub(super) enum Spool {
     List(List),
     /// Show one message with its deliveries and attempts
     Show(Show),
-    /// Write one message to standard output, byte for byte
+    /// Write one message to standard output, byte for byte; of an event, the header of its mail
     Raw(Raw),
     /// Try dead letters again; sort unrouted and quarantined messages anew
     ///
@@ -153,7 +153,7 @@ fn show_rows(rows: &[Row], json: bool) -> anyhow::Result<()> {
             text(if row.id.is_some() { &row.id } else { &row.unique_id }),
             row.mailbox.clone(),
             text(&row.endpoint),
-            row.state.to_owned(),
+            row.kind.iter().map(String::as_str).chain([row.state]).collect::<Vec<_>>().join(" "),
             text(&row.reason),
             row.attempts.to_string(),
             row.last_status.map(|status| status.to_string()).unwrap_or_default(),

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::Report;
 use super::intake::Taken;
 use super::means::Memory;
+use super::oversize::HEADERS_MAX;
 use super::plan::Plan;
 use super::plan::Take;
 use crate::ident::Content;
@@ -20,6 +21,8 @@ use crate::spool::LedgerKey;
 pub(super) struct Course<'a> {
     pub(super) memory: &'a mut Memory,
     pub(super) report: Report,
+    /// How many headers this visit may still ask for, to tell of messages that are too large.
+    pub(super) headers_left: usize,
     rest: Option<Rest>,
     taken: HashSet<LedgerKey>,
     contents: HashSet<Content>,
@@ -35,7 +38,8 @@ struct Rest {
 
 impl<'a> Course<'a> {
     pub(super) fn new(memory: &'a mut Memory) -> Course<'a> {
-        Course { memory, report: Report::default(), rest: None, taken: HashSet::new(), contents: HashSet::new() }
+        let (report, taken, contents) = (Report::default(), HashSet::new(), HashSet::new());
+        Course { memory, report, headers_left: HEADERS_MAX, rest: None, taken, contents }
     }
 
     /// Leaves in `plan` what the sessions before have left, if there were any.

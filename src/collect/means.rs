@@ -35,6 +35,8 @@ pub(super) struct Memory {
     pub(super) receiving: Option<UniqueId>,
     /// Messages without a unique-id that turned out too large, by number and LIST size.
     pub(super) too_large: HashSet<(u32, Option<u64>)>,
+    /// Messages on whose TOP a session broke: they are told of without a header.
+    pub(super) headerless: HashSet<UniqueId>,
     /// When messages of a first visit were received, as far as that was asked: a maildrop too large for one visit is
     /// judged in several. `None`: it cannot be told, or a session broke on the question; such a message is taken.
     pub(super) dates: HashMap<UniqueId, Option<Timestamp>>,

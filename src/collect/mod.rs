@@ -2,7 +2,7 @@
 //!
 //! `run` visits each mailbox when it is due, under the caps; `visit` is one visit; `plan` decides what it does, `flood`
 //! and `schedule` what concerns them; `retrieve` and `intake` carry messages to the spool in committed groups, `course`
-//! from one session to the next; `expunge` ends a session; `quirk` is what
+//! from one session to the next; `oversize` prepares what is told of messages that are too large; `expunge` ends a session; `quirk` is what
 //! an operator should know of a server, and `tell` says it.
 //!
 //! This half ends when a message is committed. It never waits for an endpoint: servers drop idle sessions, and a
@@ -15,6 +15,7 @@ mod habits;
 mod intake;
 mod login;
 mod means;
+mod oversize;
 mod plan;
 mod quirk;
 mod report;
@@ -72,6 +73,8 @@ pub struct Mailbox {
     pub start_from: StartFrom,
     /// Larger messages stay on the server as *oversize*; bytes.
     pub max_message_size: u64,
+    /// Whether each of them makes an event: an endpoint asks for it.
+    pub oversize_events: bool,
     /// What happens to the server's copies.
     pub retention: retention::Policy,
     /// What makes two messages one.

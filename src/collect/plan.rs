@@ -146,6 +146,7 @@ impl Plan {
                 unique_id: unique_id.clone(),
                 size,
                 limit: mailbox.max_message_size,
+                event: None,
             }),
             _ => self.retrieve.push(take),
         }

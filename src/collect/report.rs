@@ -81,6 +81,9 @@ pub enum VisitError {
     /// A message turned out too large; it is noted, and the next session goes on without it.
     #[error("a message was larger than listed")]
     Oversize,
+    /// The session broke on the header of a message that is too large; the next session goes on without it.
+    #[error("the session broke on a message's header")]
+    NoHeader,
     /// A server that has never given unique-ids cannot tell new mail from old.
     #[error("the server gives no unique-ids, so that only `start_from: all` can be kept; write that")]
     NoUniqueIds,
@@ -107,6 +110,7 @@ impl VisitError {
             VisitError::Spool(_)
             | VisitError::NoToken(_)
             | VisitError::Oversize
+            | VisitError::NoHeader
             | VisitError::NoUniqueIds
             | VisitError::LostUniqueIds
             | VisitError::TooLong(_) => None,
@@ -121,6 +125,7 @@ impl VisitError {
             VisitError::NoToken(_) => "no_token",
             VisitError::Spool(_) => "spool",
             VisitError::Oversize => "too_large",
+            VisitError::NoHeader => "no_header",
             VisitError::NoUniqueIds | VisitError::LostUniqueIds => "no_unique_ids",
             VisitError::TooLong(_) => "visit_timeout",
         }
@@ -132,7 +137,9 @@ impl VisitError {
             VisitError::Spool(_) => "spool",
             VisitError::TooLong(_) => "too_long",
             VisitError::NoToken(_) => "no_token",
-            VisitError::Oversize | VisitError::NoUniqueIds | VisitError::LostUniqueIds => "server",
+            VisitError::Oversize | VisitError::NoHeader | VisitError::NoUniqueIds | VisitError::LostUniqueIds => {
+                "server"
+            }
             VisitError::Pop3(error) if error.is_login_refused() => "login_refused",
             VisitError::Pop3(error) if error.code().is_some_and(Code::is_transient) => "busy",
             VisitError::Pop3(error) => match error {

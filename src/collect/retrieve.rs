@@ -9,6 +9,7 @@ use super::course::Course;
 use super::intake::Intake;
 use super::intake::Taken;
 use super::means::Means;
+use super::oversize::event;
 use super::plan::Take;
 use crate::metrics::CollectMetrics;
 use crate::pop3;
@@ -137,7 +138,11 @@ async fn blame(
     };
     if let Pop3Error::TooLarge { limit, .. } = error {
         let size = limit.saturating_add(1);
-        means.spool.oversize(&mailbox.name, Oversize { unique_id, size, limit }).await?;
+        let mut message = Oversize { unique_id, size, limit, event: None };
+        if mailbox.oversize_events {
+            message.event = Some(event(mailbox, &message, Vec::new()));
+        }
+        means.spool.oversize(&mailbox.name, message).await?;
         means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc();
         course.report.oversize += 1;
         return Ok(VisitError::Oversize);

@@ -3,7 +3,6 @@
 //! QUIT is gated like DELE: Gmail and `EXPIRE 0` servers act on RETR at QUIT. If anything that this session retrieved
 //! is not durable, the connection is dropped without QUIT and the server keeps everything.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,6 +18,7 @@ use super::intake::Taken;
 use super::login::enter;
 use super::means::Means;
 use super::means::Memory;
+use super::oversize::prepare_events;
 use super::plan::Delete;
 use super::plan::Plan;
 use super::plan::Take;
@@ -30,7 +30,6 @@ use super::quirk::quirks;
 use super::retrieve::retrieve;
 use super::tell;
 use crate::clock::Clock;
-use crate::ident::UniqueId;
 use crate::pop3::Code;
 use crate::pop3::Listing;
 use crate::pop3::Transaction;
@@ -54,8 +53,8 @@ pub(super) async fn visit(
         loop {
             match converse(mailbox, purpose, means, &mut course).await {
                 // It is noted now, so the next session goes on without it.
-                Err(VisitError::Oversize) => {
-                    tracing::debug!(mailbox = %mailbox.name, "a message was larger than listed");
+                Err(error @ (VisitError::Oversize | VisitError::NoHeader)) => {
+                    tracing::debug!(mailbox = %mailbox.name, %error, "going on in another session");
                     course.report.unreached = 1;
                 }
                 // What the sessions before did is done; this one comes too soon.
@@ -94,6 +93,12 @@ async fn converse(
     let listed = list(mailbox, Some(means.spool), means.clock, course.memory, course.leaves_nameless()).await?;
     let Listed { mut session, listing, ledger, mut plan } = listed;
     course.narrow(&mut plan);
+    let untold = match purpose {
+        Purpose::Collect => {
+            prepare_events(&mut session, &listing, &mut plan.observation.oversize, mailbox, means, course).await?
+        }
+        Purpose::Delete => 0,
+    };
     let Course { memory, report, .. } = course;
     plan.retrieve.retain(|take| take.unique_id.is_some() || !memory.too_large.contains(&(take.number, take.size)));
     plan.retrieve.sort_by_key(|take| (memory.blame_of(take.unique_id.as_ref()), take.unique_id.is_none()));
@@ -103,7 +108,7 @@ async fn converse(
     report.login_delay = session.capabilities().login_delay();
     report.oversize += plan.observation.oversize.len();
     report.skipped += plan.observation.skipped.len();
-    report.left = plan.findings.held + plan.findings.too_large_without_id + plan.findings.undatable;
+    report.left = plan.findings.held + plan.findings.too_large_without_id + plan.findings.undatable + untold;
     let left_out = memory.leave_out(&mut plan.retrieve);
     if left_out > 0 {
         tracing::warn!(mailbox = %mailbox.name, messages = left_out, "left out for now: they broke the session again and again");
@@ -160,7 +165,7 @@ async fn list(
     }
     let mut plan = plan(&listing, &ledger, mailbox, clock.now());
     for take in std::mem::take(&mut plan.by_date) {
-        let received = received_at(&mut session, &take, &mut memory.dates).await?;
+        let received = received_at(&mut session, &take, memory).await?;
         plan.dated(take, received, mailbox);
     }
     Ok(Listed { session, listing, ledger, plan })
@@ -170,15 +175,18 @@ async fn list(
 async fn received_at(
     session: &mut Transaction,
     take: &Take,
-    dates: &mut HashMap<UniqueId, Option<Timestamp>>,
+    memory: &mut Memory,
 ) -> Result<Option<Timestamp>, VisitError> {
     let Some(unique_id) = &take.unique_id else { return Ok(session.received_at(take.number).await?) };
-    if let Some(known) = dates.get(unique_id) {
+    if let Some(known) = memory.dates.get(unique_id) {
         return Ok(*known);
     }
     // One message that breaks the session must not keep the mailbox from ever being taken.
     let received = session.received_at(take.number).await;
-    dates.insert(unique_id.clone(), received.as_ref().map_or(None, |received| *received));
+    memory.dates.insert(unique_id.clone(), received.as_ref().map_or(None, |received| *received));
+    if received.is_err() {
+        memory.headerless.insert(unique_id.clone());
+    }
     Ok(received?)
 }
 

@@ -45,11 +45,14 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     let known_endpoints = Known::of("endpoint", &file.endpoints, |endpoint| endpoint.name.as_deref());
 
     let (spool, retention) = spool::check(file.spool.as_ref(), report).unzip();
-    let collected = mailbox::check(&file.mailboxes, &known_endpoints, outside, report);
+    let mut collected = mailbox::check(&file.mailboxes, &known_endpoints, outside, report);
     if let Some(written) = &file.spool {
         spool::check_room(written, mailbox::largest_message(&file.mailboxes), report);
     }
     let endpoints = endpoint::check(&file.endpoints, outside, report);
+    let asks = |endpoint: &deliver::Endpoint| endpoint.events.contains(&deliver::Event::MailOversize);
+    let oversize_events = endpoints.iter().any(asks);
+    collected.mailboxes.iter_mut().for_each(|mailbox| mailbox.oversize_events = oversize_events);
     let rules = route::check(&file.routes, &known_mailboxes, &known_endpoints, report);
 
     let collect = file.collect.as_ref();

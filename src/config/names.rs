@@ -9,6 +9,7 @@ use crate::collect::Dedupe;
 use crate::config::nearest::did_you_mean;
 use crate::config::plain::FromText;
 use crate::deliver::Attachments;
+use crate::deliver::Event;
 use crate::deliver::Format;
 use crate::oauth::Provider;
 use crate::pop3::Auth;
@@ -57,6 +58,10 @@ impl Named for Format {
     const NAMES: &'static [(&'static str, Format)] = &[("json", Format::Json)];
     const LATER: &'static [&'static str] =
         &["cloudevents", "raw", "postmark", "cloudmailin", "sendgrid", "mailgun", "template"];
+}
+
+impl Named for Event {
+    const NAMES: &'static [(&'static str, Event)] = &[("mail.oversize", Event::MailOversize)];
 }
 
 impl Named for Attachments {
@@ -134,6 +139,7 @@ mod tests {
 
     #[test]
     fn a_slip_is_answered_with_the_nearest_name() {
+        check::<Event>("mail.oversized", r#""mail.oversized" is not known; did you mean mail.oversize?"#);
         check::<Tls>("startls", r#""startls" is not known; did you mean starttls?"#);
         check::<Tls>("yes", r#""yes" is not known; known here: implicit, starttls, none"#);
     }

@@ -27,6 +27,7 @@ use crate::parse::DefectKind;
 use crate::parse::Mail;
 use crate::spool::Claim;
 use crate::spool::Form;
+use crate::spool::Kind;
 use crate::spool::Record;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
@@ -130,15 +131,15 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
             Form::Parsed => (kept.unwrap_or_else(|| Arc::new(parse::parse(&raw, &parse::Options::default()))), false),
             Form::Unparsed => (Arc::new(unparsed()), true),
         };
-        let body = json::render(
-            &facts(&message, &means.labels),
-            &mail,
-            &raw,
-            &json::Options {
-                attachments: means.endpoint.attachments,
-                include_raw: include_raw || means.endpoint.include_raw,
-            },
-        );
+        let options = json::Options {
+            attachments: means.endpoint.attachments,
+            include_raw: include_raw || means.endpoint.include_raw,
+        };
+        let facts = facts(&message, &means.labels);
+        let body = match message.kind {
+            Kind::Mail => json::render(&facts, &mail, &raw, &options),
+            Kind::Oversize { size, limit } => json::render_oversize(&facts, &mail, json::TooLarge { size, limit }),
+        };
         body.map(|body| means.webhook.sign(message.id.as_str(), at, Bytes::from(body))).map_err(|_| Unready::Render)
     };
     if small {

@@ -36,6 +36,8 @@ pub struct Endpoint {
     pub attachments: Attachments,
     /// Whether the payload carries the whole message in base64 too.
     pub include_raw: bool,
+    /// What it is told beside the mail that routes send it.
+    pub events: Vec<Event>,
     /// The keys that sign each post.
     pub signing: Signing,
     /// PEM certificates that are trusted beside the system's roots.
@@ -57,6 +59,13 @@ pub struct Endpoint {
 pub enum Format {
     /// Our own JSON.
     Json,
+}
+
+/// What an endpoint can ask to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A message is too large and stays on its server.
+    MailOversize,
 }
 
 /// How attachments travel.

@@ -30,6 +30,7 @@ mod webhook;
 pub use config::Attachments;
 pub use config::Config;
 pub use config::Endpoint;
+pub use config::Event;
 pub use config::Format;
 pub use config::Signing;
 pub use failure::Failure;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ClientError;
 use super::Config;
+use super::Event;
 use super::OUTCOMES;
 use super::attempt::Means;
 use super::queue::Queue;
@@ -54,6 +55,8 @@ impl Deliverer {
         for kind in DefectKind::ALL {
             metrics.defects.with_label_values(&[kind.as_str()]);
         }
+        let asks = |endpoint: &&super::Endpoint| endpoint.events.contains(&Event::MailOversize);
+        let oversize_to = config.endpoints.iter().filter(asks).map(|endpoint| endpoint.name.clone()).collect();
         let queue = |endpoint: super::Endpoint| {
             metrics.declare(&endpoint.name, &OUTCOMES, &reasons);
             let means = Means {
@@ -70,6 +73,7 @@ impl Deliverer {
             queues: config.endpoints.into_iter().map(queue).collect::<Result<_, _>>()?,
             sorter: Sorter {
                 routes: config.routes,
+                oversize_to,
                 spool: Arc::clone(spool),
                 recent,
                 clock: clock.clone(),

@@ -49,6 +49,7 @@ mod tests {
     use crate::ident::MessageId;
     use crate::spool::DeliveryKey;
     use crate::spool::Form;
+    use crate::spool::Kind;
     use crate::spool::MessageKey;
     use crate::spool::Spooled;
 
@@ -62,6 +63,7 @@ mod tests {
             format: Format::Json,
             attachments: Attachments::Inline,
             include_raw: false,
+            events: Vec::new(),
             signing: Signing::None,
             ca_pem: None,
             headers: reqwest::header::HeaderMap::new(),
@@ -82,6 +84,7 @@ mod tests {
             sha256: [0; 32],
             size: 0,
             spooled_at: Timestamp::UNIX_EPOCH,
+            kind: Kind::Mail,
         };
         let delivery = DeliveryKey::for_testing(1);
         Claim { delivery, message, attempt: 9, generation: 1, failures, refusals, form: Form::Parsed, tried_for }

@@ -1,4 +1,5 @@
-//! From spooled to routed: parses each new message and commits where it goes.
+//! From spooled to routed: parses each new message and commits where it goes. Mail goes by the routes, an event to those
+//! who ask for it.
 //!
 //! The spool counts a parse before it begins and clears the count when the sorting is committed. So a mail on which the
 //! process dies is parsed alone at the next start, and quarantined after the third time; a drain puts back what it did
@@ -22,6 +23,7 @@ use crate::parse;
 use crate::parse::Mail;
 use crate::route;
 use crate::route::Routes;
+use crate::spool::Kind;
 use crate::spool::Sorted;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
@@ -43,6 +45,8 @@ const AFTER_FAULT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Sorter {
     pub(super) routes: Routes,
+    /// The endpoints that ask to be told of messages that are too large.
+    pub(super) oversize_to: Vec<EndpointName>,
     pub(super) spool: Arc<dyn Spool>,
     pub(super) recent: Arc<Recent>,
     pub(super) clock: Clock,
@@ -89,11 +93,14 @@ impl Sorter {
         for parsed in parse_all(batch, stop.clone()).await {
             match parsed {
                 Parsed::Mail(message, mail) => {
-                    let endpoints = self.route(&message, &mail);
-                    if !endpoints.is_empty() {
+                    let verdict = match message.kind {
+                        Kind::Mail => Verdict::Routed(self.route(&message, &mail)),
+                        Kind::Oversize { .. } => told_to(&self.oversize_to),
+                    };
+                    if matches!(&verdict, Verdict::Routed(endpoints) if !endpoints.is_empty()) {
                         self.recent.put(message.key, mail, message.size, self.clock.uptime());
                     }
-                    sorted.push(Sorted { message: message.key, verdict: Verdict::Routed(endpoints) });
+                    sorted.push(Sorted { message: message.key, verdict });
                 }
                 Parsed::NotBegun(message) => {
                     sorted.push(Sorted { message: message.key, verdict: Verdict::PutBack });
@@ -135,6 +142,14 @@ impl Sorter {
             tracing::warn!(id = %message.id, mailbox = %message.mailbox, "unrouted: no rule matched and the mailbox has no deliver_to");
         }
         endpoints
+    }
+}
+
+/// Where an event goes: to all who ask for it, whatever the routes say of mail.
+fn told_to(asking: &[EndpointName]) -> Verdict {
+    match asking {
+        [] => Verdict::Settled,
+        asking => Verdict::Routed(asking.to_vec()),
     }
 }
 
@@ -192,3 +207,15 @@ async fn parse_all(batch: Vec<Unsorted>, stop: CancellationToken) -> Vec<Parsed>
 
 /// The parsing thread ended in order.
 struct InOrder;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_goes_to_all_who_ask_and_is_settled_where_nobody_does() {
+        let desk = EndpointName::parse("desk").unwrap();
+        assert!(matches!(told_to(&[]), Verdict::Settled));
+        assert!(matches!(told_to(std::slice::from_ref(&desk)), Verdict::Routed(to) if to == [desk]));
+    }
+}

@@ -214,6 +214,7 @@ mod tests {
             format: Format::Json,
             attachments: Attachments::Inline,
             include_raw: false,
+            events: Vec::new(),
             signing: Signing::None,
             ca_pem: None,
             headers: HeaderMap::new(),

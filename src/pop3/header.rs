@@ -1,4 +1,5 @@
-//! The date of a message, as `start_from` needs it: a small reader for the answer to `TOP n 0`.
+//! The date of a message, as `start_from` needs it, and where its header ends: a small reader for the answer to
+//! `TOP n 0`.
 //!
 //! RFC 5322 sections 2.2.3 (folding), 3.3 (dates) and 3.6.7 (trace). The topmost Received field was written by the
 //! server that took the mail, so its date is believed before the sender's Date field. Pure. It reads two fields and is
@@ -18,6 +19,20 @@ pub(super) fn date(header: &[u8]) -> Option<Timestamp> {
     let first = |name: &str| fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     let received = first("Received").and_then(|value| parse(value.rsplit_once(';')?.1));
     received.or_else(|| parse(first("Date")?))
+}
+
+/// Where the header ends: behind the first blank line that follows a field. Some servers answer `TOP n 0` with more.
+pub(super) fn end(top: &[u8]) -> usize {
+    let (mut end, mut fields) = (0, false);
+    for line in top.split_inclusive(|byte| *byte == b'\n') {
+        end += line.len();
+        let blank = matches!(line, b"\n" | b"\r\n");
+        if blank && fields {
+            break;
+        }
+        fields |= !blank;
+    }
+    end
 }
 
 /// The fields of a header, unfolded, up to the first blank line that follows a field.
@@ -98,6 +113,17 @@ mod tests {
         ] {
             check(header, None);
         }
+    }
+
+    #[test]
+    fn a_header_ends_where_the_text_begins() {
+        let check = |top: &str, header: &str| assert_eq!(top.get(..end(top.as_bytes())), Some(header), "{top:?}");
+        check("A: b\r\n\r\n", "A: b\r\n\r\n");
+        check("A: b\r\n\r\ntext\r\n", "A: b\r\n\r\n");
+        check("A: b\n c\n\ntext", "A: b\n c\n\n");
+        check("\r\nA: b\r\n", "\r\nA: b\r\n");
+        check("A: b", "A: b");
+        check("", "");
     }
 
     #[test]

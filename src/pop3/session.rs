@@ -193,8 +193,19 @@ impl Transaction {
     /// # Errors
     /// The connection failed.
     pub async fn received_at(&mut self, number: u32) -> Result<Option<jiff::Timestamp>, Pop3Error> {
+        Ok(self.header(number).await?.and_then(|header| header::date(&header)))
+    }
+
+    /// The message's header as TOP gives it, with nothing behind it; `None` if the server refuses.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub async fn header(&mut self, number: u32) -> Result<Option<Vec<u8>>, Pop3Error> {
         match self.connection.ask_lines("TOP", &format!("{number} 0"), LISTING_MAX).await? {
-            Answer::Body(header) => Ok(header::date(&header)),
+            Answer::Body(mut top) => {
+                top.truncate(header::end(&top));
+                Ok(Some(top))
+            }
             Answer::Refused(_) => Ok(None),
             Answer::TooLong => Err(Pop3Error::TooLarge { number, limit: LISTING_MAX }),
         }

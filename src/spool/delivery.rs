@@ -34,6 +34,31 @@ impl DeliveryKey {
     }
 }
 
+/// What a spooled message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A mail; its bytes are the mail.
+    Mail,
+    /// The event that a mail stays on the server because it is too large; its bytes are the mail's header, as far as
+    /// the server gave it.
+    Oversize {
+        /// The size seen, in bytes.
+        size: u64,
+        /// The limit in force, in bytes.
+        limit: u64,
+    },
+}
+
+impl Kind {
+    /// The name in the spool and in listings; an event's is the `type` of its payload.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Mail => "mail",
+            Kind::Oversize { .. } => "mail.oversize",
+        }
+    }
+}
+
 /// What is known of a spooled message beside its bytes.
 #[derive(Debug, Clone)]
 pub struct Spooled {
@@ -51,6 +76,8 @@ pub struct Spooled {
     pub size: u64,
     /// When it was committed.
     pub spooled_at: Timestamp,
+    /// What it is.
+    pub kind: Kind,
 }
 
 /// A spooled message that nobody has parsed yet, with its bytes.
@@ -76,6 +103,8 @@ pub struct Sorted {
 pub enum Verdict {
     /// To these endpoints; none of them makes it *unrouted*.
     Routed(Vec<EndpointName>),
+    /// Nowhere, and nothing is left to do: an event that no endpoint asks for any more.
+    Settled,
     /// Nowhere yet: it was not parsed, for no fault of its own, and its count is taken back.
     PutBack,
 }

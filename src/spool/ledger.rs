@@ -137,6 +137,19 @@ pub struct Oversize {
     pub size: u64,
     /// The limit in force, in bytes.
     pub limit: u64,
+    /// What endpoints are told of it, if one asks. It is accepted once for each id, however often it is observed.
+    pub event: Option<Event>,
+}
+
+/// An event about a message that was not retrieved.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Our id for the event.
+    pub id: MessageId,
+    /// SHA-256 of the header.
+    pub sha256: [u8; 32],
+    /// The message's header; empty where the server did not give it.
+    pub header: Bytes,
 }
 
 /// A message that was retrieved completely, on its way to the disk.

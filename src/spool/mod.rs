@@ -8,6 +8,9 @@
 //! - A delivered row never becomes undelivered, except by [`Command::Retry`].
 //! - Raw bytes go only by retention, by `drop --erase`, or, delivered ones, when the spool is above its high-water mark.
 //!
+//! A message is a mail, or an event about one: both are sorted, claimed, recorded and released alike. An event is
+//! committed with what it tells of, and never stands for anything that could be deleted on a server.
+//!
 //! What it does not know: POP3, HTTP, or why a message is wanted. [`Spool`] is written for several engines; the
 //! embedded one is [`sqlite`].
 
@@ -40,6 +43,7 @@ pub use delivery::DeliveryKey;
 pub use delivery::End;
 pub use delivery::Form;
 pub use delivery::Hold;
+pub use delivery::Kind;
 pub use delivery::MessageKey;
 pub use delivery::Reason;
 pub use delivery::Record;
@@ -51,6 +55,7 @@ pub use error::SpoolError;
 pub use ledger::Accepted;
 pub use ledger::Enrolment;
 pub use ledger::Entry;
+pub use ledger::Event;
 pub use ledger::Flood;
 pub use ledger::Incoming;
 pub use ledger::Known;
@@ -132,13 +137,13 @@ pub trait Spool: Reading + Tokens {
     /// Makes the configured mailboxes known and carries renames out.
     fn enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()>;
 
-    /// Commits a complete listing's judgement, before anything is retrieved.
+    /// Commits a complete listing's judgement, with the events that tell of it, before anything is retrieved.
     fn observe(&self, mailbox: &MailboxName, observation: Observation) -> Reply<()>;
 
     /// Takes messages over: bytes, ledger rows and all. From the reply on, we answer for them.
     fn accept(&self, mailbox: &MailboxName, messages: Vec<Incoming>) -> Reply<Vec<Accepted>>;
 
-    /// Notes a message that turned out too large while it was retrieved.
+    /// Notes a message that turned out too large while it was retrieved, with the event that tells of it.
     fn oversize(&self, mailbox: &MailboxName, message: Oversize) -> Reply<()>;
 
     /// Commits the intent to delete these on the server. DELE may go out after the reply, never before.

@@ -15,6 +15,9 @@ use crate::ident::EndpointName;
 pub struct Row {
     /// The message's id; `None` for what was never retrieved.
     pub id: Option<String>,
+    /// What it is, where it is not a mail but an event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Whose mail it is.
     pub mailbox: String,
     /// The unique-id in its printed form.

@@ -1,13 +1,17 @@
 //! What is true of a spool that lies in one file: who may open it, and what the next process finds.
 
+use pophook::spool::Filter;
+use pophook::spool::Kind;
 use pophook::spool::Reading;
 use pophook::spool::SpoolError;
 use pophook::spool::sqlite::Readers;
 
+use crate::events::oversize;
 use crate::ground::DAY;
 use crate::ground::Ground;
 use crate::ground::claim;
 use crate::ground::deliver_all;
+use crate::ground::id_of;
 use crate::ground::incoming;
 use crate::ground::key_of;
 use crate::ground::mailbox;
@@ -103,12 +107,28 @@ async fn what_is_no_spool_is_refused_and_not_written_over() {
 async fn a_spool_from_before_it_carried_its_number_is_taken_over() {
     let ground = Ground::new();
     take(&ground.open().await, "1", "hello").await;
-    let file = rusqlite::Connection::open(ground.path()).unwrap();
-    file.execute_batch("DROP TABLE token; PRAGMA application_id = 0; PRAGMA user_version = 1").unwrap();
+    let file = ground.make_old();
     Readers::open(&ground.path()).unwrap();
     assert_eq!(states(&ground.open().await).await, ["spooled"]);
     let number: u32 = file.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap();
     assert_eq!(number, 0x706F_7068);
+}
+
+#[tokio::test]
+async fn a_reader_understands_an_old_spool_before_and_after_it_is_brought_up_to_date() {
+    let ground = Ground::new();
+    take(&ground.open().await, "1", "hello").await;
+    drop(ground.make_old());
+    let readers = Readers::open(&ground.path()).unwrap();
+    let kinds = async || {
+        let rows = readers.list(Filter::default()).await.unwrap();
+        rows.into_iter().map(|row| (row.state, row.kind)).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds().await, [("spooled", None)]);
+    assert_eq!(readers.find(&id_of("hello")).await.unwrap().unwrap().kind, Kind::Mail);
+    let spool = ground.open().await;
+    spool.oversize(&mailbox("a"), oversize("big", 900)).await.unwrap();
+    assert_eq!(kinds().await, [("spooled", None), ("spooled", Some("mail.oversize".to_owned())), ("oversize", None)]);
 }
 
 #[tokio::test]

@@ -75,6 +75,19 @@ impl Ground {
         Ok(Arc::new(Sqlite::open(self.config.clone(), self.clock.clone(), self.metrics.spool.clone())?))
     }
 
+    /// Brings a spool that nobody has open back to the first schema.
+    pub fn make_old(&self) -> rusqlite::Connection {
+        let file = rusqlite::Connection::open(self.path()).unwrap();
+        let newer = "DROP TABLE token;
+            ALTER TABLE message DROP COLUMN kind;
+            ALTER TABLE message DROP COLUMN listed_size;
+            ALTER TABLE message DROP COLUMN size_limit;
+            PRAGMA application_id = 0;
+            PRAGMA user_version = 1";
+        file.execute_batch(newer).unwrap();
+        file
+    }
+
     /// What the disk holds at this instant, somewhere else: a crash, as the next process finds it.
     pub fn after_a_crash(&self) -> Ground {
         let later = Ground { clock: Clock::by_hand(self.clock.now()), ..Ground::new() };

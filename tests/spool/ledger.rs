@@ -162,7 +162,7 @@ async fn a_listing_says_what_is_gone_and_what_is_back() {
 async fn a_listing_is_committed_whole_or_not_at_all() {
     let ground = Ground::new();
     let spool = ground.open().await;
-    let oversize = Oversize { unique_id: unique_id("big"), size: 900, limit: 500 };
+    let oversize = Oversize { unique_id: unique_id("big"), size: 900, limit: 500, event: None };
     let observation = Observation {
         skipped: vec![(unique_id("old"), Some(7))],
         oversize: vec![oversize],
@@ -195,7 +195,8 @@ async fn taking_an_oversize_or_skipped_message_after_all_replaces_its_row() {
     let ground = Ground::new();
     let spool = ground.open().await;
     for limit in [500, 700] {
-        spool.oversize(&mailbox("a"), Oversize { unique_id: unique_id("1"), size: 900, limit }).await.unwrap();
+        let message = Oversize { unique_id: unique_id("1"), size: 900, limit, event: None };
+        spool.oversize(&mailbox("a"), message).await.unwrap();
         let rows = ledger(&spool).await;
         assert_eq!(rows.len(), 1);
         assert!(matches!(rows[0].entry, Entry::Oversize { limit: noted } if noted == limit));

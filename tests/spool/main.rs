@@ -15,6 +15,7 @@
 mod deliver;
 mod disk;
 mod endpoints;
+mod events;
 mod file;
 mod ground;
 mod ledger;

@@ -77,8 +77,7 @@ async fn a_token_reaches_a_running_daemon_and_is_never_printed() {
 async fn a_spool_without_room_for_tokens_gets_it() {
     let ground = Ground::new();
     drop(ground.open().await);
-    let file = rusqlite::Connection::open(ground.path()).unwrap();
-    file.execute_batch("DROP TABLE token; PRAGMA user_version = 1").unwrap();
+    drop(ground.make_old());
     let readers = Readers::open(&ground.path()).unwrap();
     assert_eq!(readers.token(&mailbox("a")).await.unwrap(), None);
     let spool = ground.open().await;

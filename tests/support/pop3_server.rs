@@ -58,6 +58,8 @@ pub struct Faults {
     pub dele_refused: bool,
     /// How UIDL is answered.
     pub uidl: Uidl,
+    /// How TOP is answered.
+    pub top: Top,
     /// RETR of this unique-id is answered -ERR.
     pub retr_refused: Option<&'static str>,
     /// RETR of this unique-id breaks off after so many bytes of the message.
@@ -87,6 +89,19 @@ pub enum Uidl {
     Refused,
     /// Neither announced nor known.
     Unsupported,
+}
+
+/// How TOP is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Top {
+    #[default]
+    Complete,
+    /// With the whole message, whatever was asked for.
+    Everything,
+    /// -ERR.
+    Refused,
+    /// The connection is closed within the header of this unique-id.
+    Broken(&'static str),
 }
 
 /// How QUIT is answered.
@@ -355,7 +370,7 @@ impl Session {
             "LIST" => self.list(argument, |message| message.size.to_string().into_bytes()),
             "UIDL" => return self.uidl(argument),
             "RETR" => return self.retr(argument),
-            "TOP" => self.top(argument),
+            "TOP" => return self.top(argument),
             "DELE" => return self.dele(argument),
             "RSET" => {
                 self.marked.clear();
@@ -456,14 +471,22 @@ impl Session {
         Ok(Next::Command)
     }
 
-    fn top(&mut self, argument: Option<&str>) -> io::Result<()> {
-        let Some((_, message)) = self.find(argument) else { return self.say("-ERR no such message") };
-        let end =
-            message.raw.windows(4).position(|window| window == b"\r\n\r\n").map_or(message.raw.len(), |at| at + 4);
+    fn top(&mut self, argument: Option<&str>) -> io::Result<Next> {
+        let Some((_, message)) = self.find(argument).filter(|_| self.faults.top != Top::Refused) else {
+            self.say("-ERR no such message")?;
+            return Ok(Next::Command);
+        };
+        let header = message.raw.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
+        let end = header.filter(|_| self.faults.top != Top::Everything).unwrap_or(message.raw.len());
         let mut answer = b"+OK\r\n".to_vec();
         answer.extend(stuff(&message.raw[..end]));
+        if matches!(self.faults.top, Top::Broken(id) if id.as_bytes() == message.unique_id) {
+            self.write(&answer[..answer.len() / 2])?;
+            return Ok(Next::Close);
+        }
         answer.extend(b".\r\n");
-        self.write(&answer)
+        self.write(&answer)?;
+        Ok(Next::Command)
     }
 
     fn dele(&mut self, argument: Option<&str>) -> io::Result<Next> {

@@ -111,6 +111,7 @@ pub(in crate::collect) fn mailbox(on_server: OnServer) -> Mailbox {
         poll_interval: Duration::from_secs(60),
         start_from: StartFrom::All,
         max_message_size: 1000,
+        oversize_events: false,
         retention: retention::Policy { on_server, delete_after: Duration::ZERO, keep_latest: 0 },
         dedupe: Dedupe::Content,
         visit_timeout: Duration::from_secs(60),

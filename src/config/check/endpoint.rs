@@ -117,6 +117,7 @@ fn check_one(
         format: or(&endpoint.format, Format::Json),
         attachments: or(&endpoint.attachments, Attachments::Inline),
         include_raw: endpoint.include_raw.unwrap_or(false),
+        events: items(&endpoint.events).map(|(_, Plain(event))| *event).collect(),
         signing: signing?,
         ca_pem,
         headers,

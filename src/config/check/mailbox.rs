@@ -129,6 +129,8 @@ fn check_one(
         poll_interval,
         start_from: mailbox.start_from?.0,
         max_message_size,
+        // Which endpoints ask is known once all are checked.
+        oversize_events: false,
         retention,
         dedupe: or(&mailbox.dedupe, Dedupe::Content),
         visit_timeout,

@@ -14,6 +14,7 @@ use crate::config::plain::Plain;
 use crate::config::secret::Source;
 use crate::config::units::Within;
 use crate::deliver::Attachments;
+use crate::deliver::Event;
 use crate::deliver::Format;
 
 /// One HTTP receiver.
@@ -41,6 +42,8 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) attachments: Option<Plain<Attachments>>,
     /// Whether the payload carries the whole message too. Default: false.
     pub(in crate::config) include_raw: Option<bool>,
+    /// What it is told beside its mail; `mail.oversize`: a message is too large and stays on its server. Default: nothing.
+    pub(in crate::config) events: Option<List<Plain<Event>>>,
     /// The longest wait for the first byte of the answer, after the body is sent. Default: 30s.
     pub(in crate::config) timeout: Option<Plain<Duration>>,
     /// Posts at once. Default: 8.

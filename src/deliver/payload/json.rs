@@ -4,13 +4,15 @@
 //! is its description in the JSON Schema. Rendering the same message twice gives the same bytes.
 
 mod attachment;
+mod oversize;
 mod shape;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use self::shape::Envelope;
 use self::shape::envelope;
 use crate::deliver::Attachments;
 use crate::ident::MailboxName;
@@ -21,6 +23,17 @@ use crate::parse::Mail;
 
 /// The `type` of a payload that carries a mail.
 pub const MAIL_RECEIVED: &str = "mail.received";
+
+/// The `type` of a payload that tells of a mail that is too large.
+pub const MAIL_OVERSIZE: &str = "mail.oversize";
+
+/// What an endpoint gets; `type` says which.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Payload<'a> {
+    Received(&'a shape::Envelope<'a>),
+    Oversize(&'a oversize::Envelope<'a>),
+}
 
 /// What the spool knows of a message.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +54,15 @@ pub struct Facts<'a> {
     pub sha256: [u8; 32],
 }
 
+/// Why a mail was not taken.
+#[derive(Debug, Clone, Copy)]
+pub struct TooLarge {
+    /// The size seen, in bytes.
+    pub size: u64,
+    /// The limit that it exceeds, in bytes.
+    pub limit: u64,
+}
+
 /// What an endpoint may choose about this format.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -57,13 +79,21 @@ pub struct Options {
 /// be posted all the same.
 pub fn render(facts: &Facts<'_>, mail: &Mail, raw: &[u8], options: &Options) -> serde_json::Result<Vec<u8>> {
     let mut body = Vec::with_capacity(estimate(mail, raw, options));
-    serde_json::to_writer(&mut body, &envelope(facts, mail, raw, options))?;
+    serde_json::to_writer(&mut body, &Payload::Received(&envelope(facts, mail, raw, options)))?;
     Ok(body)
+}
+
+/// The body that tells of a mail that is too large; of `mail`, only what its header gives is told.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_oversize(facts: &Facts<'_>, mail: &Mail, why: TooLarge) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Payload::Oversize(&oversize::envelope(facts, mail, why)))
 }
 
 /// The JSON Schema of the body.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Envelope<'_>).to_value()
+    schemars::schema_for!(Payload<'_>).to_value()
 }
 
 /// A little more than the body will take, so that it is not moved while it grows.
@@ -92,6 +122,21 @@ mod tests {
         --b\r\n\r\nhello\r\n--b\r\nContent-Type: application/pdf; name=a.pdf\r\n\r\n%PDF\r\n--b--\r\n";
 
     fn rendered(options: Options) -> serde_json::Value {
+        given(|facts| {
+            let mail = parse::parse(RAW, &parse::Options::default());
+            let body = render(facts, &mail, RAW, &options).unwrap();
+            assert_eq!(body, render(facts, &mail, RAW, &options).unwrap());
+            body
+        })
+    }
+
+    /// The event that tells of a mail with this header.
+    fn oversize(header: &[u8]) -> serde_json::Value {
+        let mail = parse::parse(header, &parse::Options::default());
+        given(|facts| render_oversize(facts, &mail, TooLarge { size: 60_000_000, limit: 50_000_000 }).unwrap())
+    }
+
+    fn given(render: impl Fn(&Facts<'_>) -> Vec<u8>) -> serde_json::Value {
         let id = MessageId::parse("msg_p54ru6mx5sc2wc6slugowgnw2j").unwrap();
         let mailbox = MailboxName::parse("support").unwrap();
         let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
@@ -105,10 +150,7 @@ mod tests {
             size: 3,
             sha256: [0xab; 32],
         };
-        let mail = parse::parse(RAW, &parse::Options::default());
-        let body = render(&facts, &mail, RAW, &options).unwrap();
-        assert_eq!(body, render(&facts, &mail, RAW, &options).unwrap());
-        serde_json::from_slice(&body).unwrap()
+        serde_json::from_slice(&render(&facts)).unwrap()
     }
 
     #[test]
@@ -141,12 +183,49 @@ mod tests {
     }
 
     #[test]
+    fn an_event_tells_what_the_header_gives_and_nothing_of_the_body() {
+        let body = oversize(RAW);
+        assert_eq!((&body["type"], &body["timestamp"]), (&"mail.oversize".into(), &"2025-10-02T08:00:00.000Z".into()));
+        let data = &body["data"];
+        assert_eq!((&data["size"], &data["limit"]), (&60_000_000.into(), &50_000_000.into()));
+        assert_eq!((&data["subject"], &data["unique_id"]), (&"café".into(), &"7%25".into()));
+        assert_eq!((&data["message_id"], &data["thread"]), (&"1@example.org".into(), &"1@example.org".into()));
+        assert_eq!(data["recipients"][0]["tag"], "42");
+        assert_eq!(data["headers"].as_array().map(Vec::len), Some(6));
+        let never = ["text", "html", "attachments", "raw", "sha256", "defects"];
+        assert!(never.iter().all(|field| data.get(field).is_none()), "{data}");
+    }
+
+    #[test]
+    fn an_event_without_a_header_says_as_much_as_is_known() {
+        let data = &oversize(b"")["data"];
+        assert_eq!((&data["size"], &data["mailbox"]), (&60_000_000.into(), &"support".into()));
+        assert_eq!((&data["headers"], &data["from"]), (&serde_json::json!([]), &serde_json::json!([])));
+        assert!(data["subject"].is_null() && data["message_id"].is_null());
+    }
+
+    #[test]
     fn the_schema_names_every_field_of_a_payload() {
         let schema = schema();
-        let body = rendered(Options { attachments: Attachments::Inline, include_raw: true });
-        let data = &schema["$defs"]["Data"]["properties"];
-        for field in body["data"].as_object().unwrap().keys() {
-            assert!(data[field]["description"].is_string(), "{field}: {}", data[field]);
-        }
+        let check = |body: serde_json::Value| {
+            let of_type = |one: &&serde_json::Value| one["properties"]["type"]["const"] == body["type"];
+            let definition = |one: &serde_json::Value| {
+                schema.pointer(one["$ref"].as_str().unwrap().trim_start_matches('#')).cloned()
+            };
+            let shapes: Vec<_> = schema["anyOf"].as_array().unwrap().iter().filter_map(definition).collect();
+            let shape = shapes.iter().find(of_type).unwrap();
+            let data = definition(&shape["properties"]["data"]).unwrap();
+            for field in body["data"].as_object().unwrap().keys() {
+                let told = &data["properties"][field];
+                assert!(told["description"].is_string(), "{field}: {told}");
+            }
+            for field in data["required"].as_array().unwrap() {
+                assert!(body["data"].get(field.as_str().unwrap()).is_some(), "{field}");
+            }
+        };
+        check(rendered(Options { attachments: Attachments::Inline, include_raw: true }));
+        check(rendered(Options { attachments: Attachments::Omit, include_raw: false }));
+        check(oversize(RAW));
+        check(oversize(b""));
     }
 }

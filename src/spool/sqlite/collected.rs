@@ -11,6 +11,7 @@ use super::columns::integer;
 use super::columns::time;
 use super::columns::time_or_none;
 use super::fresh::Fresh;
+use super::oversize;
 use crate::ident::Content;
 use crate::ident::MailboxName;
 use crate::ident::UniqueId;
@@ -24,7 +25,6 @@ use crate::spool::LedgerKey;
 use crate::spool::LedgerRow;
 use crate::spool::Observation;
 use crate::spool::OurCopy;
-use crate::spool::Oversize;
 use crate::spool::SpoolError;
 
 /// The name of a flood state in the database.
@@ -94,9 +94,9 @@ pub(super) fn observe(
     connection: &Connection,
     mailbox: &MailboxName,
     observation: &Observation,
-    now: Timestamp,
+    at: Timestamp,
 ) -> Result<(), SpoolError> {
-    let now = now.as_millisecond();
+    let now = at.as_millisecond();
     let reread = observation.reread.then_some(now);
     connection
         .prepare_cached(
@@ -120,21 +120,7 @@ pub(super) fn observe(
             )?
             .execute(params![mailbox.as_str(), unique_id.as_bytes(), size])?;
     }
-    observation.oversize.iter().try_for_each(|message| oversize(connection, mailbox, message))
-}
-
-/// Notes a message that is too large.
-pub(super) fn oversize(connection: &Connection, mailbox: &MailboxName, message: &Oversize) -> Result<(), SpoolError> {
-    let (name, id) = (mailbox.as_str(), message.unique_id.as_bytes());
-    connection
-        .prepare_cached("DELETE FROM ledger WHERE mailbox = ?1 AND unique_id = ?2 AND state <> 'taken'")?
-        .execute(params![name, id])?;
-    connection
-        .prepare_cached(
-            "INSERT INTO ledger (mailbox, unique_id, state, listed_size, size_limit) VALUES (?1, ?2, 'oversize', ?3, ?4)",
-        )?
-        .execute(params![name, id, message.size, message.limit])?;
-    Ok(())
+    observation.oversize.iter().try_for_each(|message| oversize::note(connection, mailbox, message, at))
 }
 
 /// Takes one message over, or finds that the spool has an equal one.

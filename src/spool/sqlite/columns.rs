@@ -7,12 +7,14 @@ use rusqlite::types::Type;
 use crate::ident::MailboxName;
 use crate::ident::MessageId;
 use crate::ident::UniqueId;
+use crate::spool::Kind;
 use crate::spool::MessageKey;
 use crate::spool::Spooled;
 
 /// The columns that [`spooled`] reads, in its order.
 pub(super) const SPOOLED: &str =
-    "message.seq, message.id, message.mailbox, message.unique_id, message.sha256, message.size, message.spooled_at";
+    "message.seq, message.id, message.mailbox, message.unique_id, message.sha256, message.size, message.spooled_at,
+     message.kind, message.listed_size, message.size_limit";
 
 /// Reads a message from a row that begins with [`SPOOLED`].
 pub(super) fn spooled(row: &Row<'_>) -> Result<Spooled, rusqlite::Error> {
@@ -25,7 +27,17 @@ pub(super) fn spooled(row: &Row<'_>) -> Result<Spooled, rusqlite::Error> {
         sha256: row.get(4)?,
         size: row.get(5)?,
         spooled_at: time(row, 6)?,
+        kind: kind(row, 7)?,
     })
+}
+
+fn kind(row: &Row<'_>, column: usize) -> Result<Kind, rusqlite::Error> {
+    let name: String = row.get(column)?;
+    if name == Kind::Mail.as_str() {
+        return Ok(Kind::Mail);
+    }
+    let event = Kind::Oversize { size: row.get(column + 1)?, limit: row.get(column + 2)? };
+    if name == event.as_str() { Ok(event) } else { Err(illegal(column)) }
 }
 
 /// Reads a mailbox's name.

@@ -2,7 +2,7 @@
 //!
 //! One thread writes and commits in groups, readers stand beside it. One process owns the file, so claims live in
 //! memory. The verbs stand in `verbs`; their
-//! SQL in `collected`, `queue`, `release`, `change` and `reports`.
+//! SQL in `collected`, `oversize`, `queue`, `release`, `change` and `reports`.
 
 mod change;
 mod collected;
@@ -11,6 +11,7 @@ mod endpoint;
 mod enrol;
 mod fresh;
 mod open;
+mod oversize;
 mod queue;
 mod reader;
 mod release;

@@ -85,8 +85,9 @@ pub(super) fn writing(path: &Path) -> Result<Connection, SpoolError> {
 pub(super) fn reading(path: &Path) -> Result<Connection, SpoolError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|e| SpoolError::open(path, e))?;
-    known_schema(path, &connection)?;
+    let found = known_schema(path, &connection)?;
     let set_up = || {
+        schema::read_as_newest(&connection, found)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB / 4)
     };

@@ -94,7 +94,7 @@ fn unsorted(
         }
         let raw = match claimed.fresh.take(seq) {
             Some(raw) => raw,
-            None => row.get::<_, Vec<u8>>(7)?.into(),
+            None => row.get::<_, Vec<u8>>(10)?.into(),
         };
         bytes += raw.len();
         found.push(Unsorted { message: spooled(row)?, raw });
@@ -117,6 +117,7 @@ pub(super) fn sort(connection: &Connection, sorted: &[Sorted], now: Timestamp) -
                 endpoints.iter().try_for_each(|endpoint| enqueue(connection, *message, endpoint, now))?;
                 State::Routed
             }
+            Verdict::Settled => State::Routed,
         };
         connection
             .prepare_cached("UPDATE message SET state = ?2, parses = 0 WHERE seq = ?1 AND state = 'spooled'")?
@@ -169,12 +170,12 @@ pub(super) fn claim(
     let mut claims = Claims::default();
     while claims.claims.len() < wanted.free {
         let Some(row) = rows.next()? else { break };
-        let due = time(row, 14)?;
+        let due = time(row, 17)?;
         if due > now {
             claims.next_due = Some(due);
             break;
         }
-        if claimed.contains(&row.get(7)?) {
+        if claimed.contains(&row.get(10)?) {
             continue;
         }
         claims.claims.push(claim_row(row, standing.budget_ms)?);
@@ -183,16 +184,16 @@ pub(super) fn claim(
 }
 
 fn claim_row(row: &rusqlite::Row<'_>, budget_ms: i64) -> Result<Claim, SpoolError> {
-    let from: Option<i64> = row.get(12)?;
+    let from: Option<i64> = row.get(15)?;
     let tried_ms = from.map_or(0, |from| budget_ms - from);
-    let form: String = row.get(13)?;
+    let form: String = row.get(16)?;
     Ok(Claim {
-        delivery: DeliveryKey(row.get(7)?),
+        delivery: DeliveryKey(row.get(10)?),
         message: spooled(row)?,
-        attempt: row.get::<_, u32>(8)?.saturating_add(1),
-        generation: row.get(9)?,
-        failures: row.get(10)?,
-        refusals: row.get(11)?,
+        attempt: row.get::<_, u32>(11)?.saturating_add(1),
+        generation: row.get(12)?,
+        failures: row.get(13)?,
+        refusals: row.get(14)?,
         form: if form == "unparsed" { Form::Unparsed } else { Form::Parsed },
         tried_for: Duration::from_millis(u64::try_from(tried_ms).unwrap_or(0)),
     })

@@ -28,7 +28,7 @@ use crate::spool::Stats;
 /// Deliveries and messages without one; dead letters first, then what waits for a human, then the rest by age.
 const LIST: &str = "
     SELECT * FROM (
-        SELECT message.id AS id, message.mailbox, message.unique_id, delivery.endpoint AS endpoint,
+        SELECT message.id AS id, nullif(message.kind, 'mail'), message.mailbox, message.unique_id, delivery.endpoint AS endpoint,
                coalesce(delivery.state, message.state) AS state, coalesce(delivery.reason, endpoint.held) AS reason,
                coalesce(delivery.attempts, message.parses), delivery.last_status,
                CASE WHEN delivery.state = 'pending' AND endpoint.held IS NULL THEN delivery.due END,
@@ -37,7 +37,7 @@ const LIST: &str = "
                      LEFT JOIN endpoint ON endpoint.name = delivery.endpoint AND delivery.state = 'pending'
         WHERE message.released_at IS NULL
         UNION ALL
-        SELECT NULL, mailbox, unique_id, NULL, state, CASE state WHEN 'oversize' THEN 'limit ' || size_limit END,
+        SELECT NULL, NULL, mailbox, unique_id, NULL, state, CASE state WHEN 'oversize' THEN 'limit ' || size_limit END,
                0, NULL, NULL, NULL, listed_size
         FROM ledger WHERE state <> 'taken'
     )
@@ -60,20 +60,21 @@ pub(super) fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Row>,
 }
 
 fn list_row(row: &Columns<'_>) -> Result<Row, rusqlite::Error> {
-    let unique_id: Option<Vec<u8>> = row.get(2)?;
-    let state: String = row.get(4)?;
+    let unique_id: Option<Vec<u8>> = row.get(3)?;
+    let state: String = row.get(5)?;
     Ok(Row {
         id: row.get(0)?,
-        mailbox: row.get(1)?,
+        kind: row.get(1)?,
+        mailbox: row.get(2)?,
         unique_id: unique_id.and_then(|bytes| UniqueId::parse(&bytes)).map(|id| id.to_string()),
-        endpoint: row.get(3)?,
-        state: shown(&state).ok_or_else(|| illegal(4))?,
-        reason: row.get(5)?,
-        attempts: row.get(6)?,
-        last_status: row.get(7)?,
-        due: time_or_none(row, 8)?.map(text),
-        spooled_at: time_or_none(row, 9)?.map(text),
-        size: row.get(10)?,
+        endpoint: row.get(4)?,
+        state: shown(&state).ok_or_else(|| illegal(5))?,
+        reason: row.get(6)?,
+        attempts: row.get(7)?,
+        last_status: row.get(8)?,
+        due: time_or_none(row, 9)?.map(text),
+        spooled_at: time_or_none(row, 10)?.map(text),
+        size: row.get(11)?,
     })
 }
 

@@ -107,7 +107,16 @@ pub(super) const MIGRATIONS: &[&str] = &[
         kept_at INTEGER NOT NULL
     ) WITHOUT ROWID;
 ",
+    "
+    -- What is no mail has its kind: an event about a message that was not retrieved, with its size and its limit.
+    ALTER TABLE message ADD COLUMN kind TEXT NOT NULL DEFAULT 'mail';
+    ALTER TABLE message ADD COLUMN listed_size INTEGER;
+    ALTER TABLE message ADD COLUMN size_limit INTEGER;
+",
 ];
+
+/// The first schema whose messages have a kind.
+const KINDS_SINCE: i64 = 4;
 
 /// What SQLite's header says of a file of ours: "poph".
 const APPLICATION_ID: i64 = 0x706F_7068;
@@ -137,6 +146,18 @@ pub(super) fn newest() -> i64 {
 /// The schema of an open file; 0 for a new one.
 pub(super) fn found(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Lets a reader find what it asks for in a file of schema `found`: where messages have no kind, they are mails. Should
+/// the file be migrated beside the reader, its own columns come first.
+pub(super) fn read_as_newest(connection: &Connection, found: i64) -> Result<(), rusqlite::Error> {
+    if found >= KINDS_SINCE {
+        return Ok(());
+    }
+    connection.execute_batch(
+        "CREATE TEMP VIEW message AS
+         SELECT *, 'mail' AS kind, NULL AS listed_size, NULL AS size_limit FROM main.message",
+    )
 }
 
 /// Brings an open file from `found` to the newest schema, each step in a transaction of its own.

@@ -17,6 +17,7 @@ use super::enrol;
 use super::guard;
 use super::note_running;
 use super::open;
+use super::oversize;
 use super::queue;
 use super::release;
 use super::token;
@@ -111,7 +112,7 @@ impl Spool for Sqlite {
 
     fn observe(&self, mailbox: &MailboxName, observation: Observation) -> Reply<()> {
         let (mailbox, now) = (mailbox.clone(), self.clock.now());
-        self.write(Haste::Now, MakesWork::No, move |c| collected::observe(c, &mailbox, &observation, now))
+        self.write(Haste::Now, MakesWork::Yes, move |c| collected::observe(c, &mailbox, &observation, now))
     }
 
     fn accept(&self, mailbox: &MailboxName, messages: Vec<Incoming>) -> Reply<Vec<Accepted>> {
@@ -126,8 +127,8 @@ impl Spool for Sqlite {
     }
 
     fn oversize(&self, mailbox: &MailboxName, message: Oversize) -> Reply<()> {
-        let mailbox = mailbox.clone();
-        self.write(Haste::Now, MakesWork::No, move |c| collected::oversize(c, &mailbox, &message))
+        let (mailbox, now) = (mailbox.clone(), self.clock.now());
+        self.write(Haste::Now, MakesWork::Yes, move |c| oversize::note(c, &mailbox, &message, now))
     }
 
     fn mark(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {

@@ -17,7 +17,6 @@ use crate::parse::Mail;
 
 pub(super) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: &'a [u8], options: &Options) -> Envelope<'a> {
     let spooled_at = format!("{:.3}", facts.spooled_at);
-    let ids = mail.references.first().or_else(|| mail.in_reply_to.first());
     Envelope {
         r#type: MAIL_RECEIVED,
         timestamp: spooled_at.clone(),
@@ -34,7 +33,7 @@ pub(super) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: &'a [u8], opt
             message_id: mail.message_id.as_deref(),
             in_reply_to: &mail.in_reply_to,
             references: &mail.references,
-            thread: ids.map(String::as_str).or(mail.message_id.as_deref()),
+            thread: thread(mail),
             date: mail.date.as_deref(),
             subject: mail.subject.as_deref(),
             from: addresses(&mail.from),
@@ -62,14 +61,21 @@ pub(super) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: &'a [u8], opt
     }
 }
 
-fn addresses(list: &[parse::Address]) -> Vec<Address<'_>> {
+/// What the mail belongs to.
+pub(super) fn thread(mail: &Mail) -> Option<&str> {
+    let ids = mail.references.first().or_else(|| mail.in_reply_to.first());
+    ids.map(String::as_str).or(mail.message_id.as_deref())
+}
+
+pub(super) fn addresses(list: &[parse::Address]) -> Vec<Address<'_>> {
     list.iter().map(Address::of).collect()
 }
 
 /// A mail that was taken from a mailbox.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Envelope<'a> {
-    /// What happened: `mail.received`.
+    /// What happened.
+    #[schemars(extend("const" = MAIL_RECEIVED))]
     r#type: &'static str,
     /// The same as `data.spooled_at`.
     timestamp: String,
@@ -168,7 +174,7 @@ pub(super) struct Address<'a> {
 }
 
 impl Address<'_> {
-    fn of(given: &parse::Address) -> Address<'_> {
+    pub(super) fn of(given: &parse::Address) -> Address<'_> {
         Address { name: given.name.as_deref(), address: &given.address, group: given.group.as_deref() }
     }
 }
@@ -185,7 +191,7 @@ pub(super) struct Recipient<'a> {
 }
 
 impl Recipient<'_> {
-    fn of(given: &parse::Recipient) -> Recipient<'_> {
+    pub(super) fn of(given: &parse::Recipient) -> Recipient<'_> {
         Recipient { address: &given.address, tag: given.tag.as_deref(), source: &given.source }
     }
 }
@@ -219,7 +225,7 @@ pub(super) struct Header<'a> {
 }
 
 impl Header<'_> {
-    fn of(given: &parse::Header) -> Header<'_> {
+    pub(super) fn of(given: &parse::Header) -> Header<'_> {
         Header { name: &given.name, value: &given.value }
     }
 }
