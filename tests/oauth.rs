@@ -93,7 +93,8 @@ impl Ground {
     }
 
     fn refresh(&self, configured: Option<&str>) -> Grant {
-        Grant::Refresh { client: self.client(None), refresh_token: configured.map(Secret::new) }
+        let username = Secret::new("support@example.com");
+        Grant::Refresh { client: self.client(None), username, refresh_token: configured.map(Secret::new) }
     }
 
     fn answers(&self, bodies: impl IntoIterator<Item = Value>) {
@@ -136,7 +137,8 @@ async fn each_grant_asks_in_its_own_words() {
     let ground = Ground::new();
     let tokens = ground.spool();
     let known = ground.client(Some("s3cret&"));
-    let refresh = Grant::Refresh { client: known.clone(), refresh_token: Some(Secret::new("r1")) };
+    let (username, refresh_token) = (Secret::new("support@example.com"), Some(Secret::new("r1")));
+    let refresh = Grant::Refresh { client: known.clone(), username, refresh_token };
     let identity = [("client_id", "pophook"), ("client_secret", "s3cret&"), ("scope", "mail offline_access")];
     for (grant, first) in [
         (refresh, vec![("grant_type", "refresh_token"), ("refresh_token", "r1")]),
@@ -370,6 +372,7 @@ fn begun(expires_in: u64) -> Value {
         "device_code": "d-1",
         "user_code": "ABCD-EFGH",
         "verification_url": "https://login.example/device",
+        "verification_url_complete": "https://login.example/device?code=ABCD-EFGH",
         "expires_in": expires_in,
         "interval": 5,
     })
@@ -404,7 +407,8 @@ async fn a_login_by_device_polls_no_faster_than_it_may() {
     let login = Login::begin(mailbox(), ground.refresh(None), ground.clock.clone()).await.unwrap();
     assert_eq!(login.prompt.user_code.reveal(), "ABCD-EFGH");
     assert_eq!(login.prompt.verification_uri, "https://login.example/device");
-    assert!(!format!("{login:?}").contains("d-1"));
+    let printed = format!("{login:?}");
+    assert!(!printed.contains("d-1") && !printed.contains("ABCD"), "{printed}");
     let token = wait(&ground, login).await.unwrap();
     let gaps: Vec<Duration> = polls.lock().unwrap().windows(2).map(|two| two[1] - two[0]).collect();
     let least = [5, 5, 10, 10, 15, 20].map(Duration::from_secs);
@@ -434,6 +438,31 @@ async fn a_login_takes_the_place_of_the_files_token_until_that_changes() {
     check(&ground.source(ground.refresh(Some("file")), Arc::clone(&tokens)), "t").await;
     check(&ground.source(ground.refresh(Some("newer")), tokens), "t").await;
     assert_eq!(ground.asked("refresh_token")[2..], ["login", "newer"]);
+}
+
+#[tokio::test]
+async fn a_login_is_shown_to_nobody_but_whom_it_was_given_to() {
+    let ground = Ground::new();
+    let tokens = ground.spool();
+    ground.answers([begun(10_000_000), rotating("t", "login")]);
+    let login = Login::begin(mailbox(), ground.refresh(None), ground.clock.clone()).await.unwrap();
+    tokens.keep_token(&mailbox(), wait(&ground, login).await.unwrap()).await.unwrap();
+    let stranger = Receiver::start();
+    let me = || Secret::new("support@example.com");
+    let elsewhere = Client { token_url: stranger.url().parse().unwrap(), ..ground.client(None) };
+    let another = Client { id: "another".to_owned(), ..ground.client(None) };
+    let asked = ground.server.count();
+    for (client, username) in
+        [(elsewhere, me()), (another, me()), (ground.client(None), Secret::new("other@example.com"))]
+    {
+        let grant = Grant::Refresh { client, username, refresh_token: None };
+        let error = ground.source(grant, Arc::clone(&tokens)).token().await.unwrap_err();
+        assert!(error.to_string().ends_with("log in again: run `pophook oauth login support`"), "{error}");
+        assert_eq!((error.is_transient(), error.reason()), (false, "no_login"));
+    }
+    assert_eq!((stranger.count(), ground.server.count()), (0, asked), "nobody was shown anything");
+    ground.answers([hour("t")]);
+    check(&ground.source(ground.refresh(None), tokens), "t").await;
 }
 
 #[tokio::test]

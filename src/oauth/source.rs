@@ -25,6 +25,8 @@ use super::http::Answer;
 use super::http::Http;
 use super::http::host;
 use super::refresh;
+use super::refresh::Missing;
+use super::refresh::Whom;
 use super::request;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
@@ -174,7 +176,9 @@ impl Inner {
         let ready = |access_token| Granted { access_token, lifetime: None, refresh_token: None };
         match &self.grant {
             Grant::Command(words) => command::token(words).await.map(ready),
-            Grant::Refresh { client, refresh_token } => self.refresh(client, refresh_token.as_ref()).await,
+            Grant::Refresh { client, username, refresh_token } => {
+                self.refresh(client, refresh_token.as_ref(), refresh::whom(client, username)).await
+            }
             Grant::ClientCredentials(client) => {
                 let answer = self.means.http.post(&client.token_url, request::client_credentials(client)).await?;
                 self.granted(&client.token_url, &answer)
@@ -188,14 +192,16 @@ impl Inner {
     }
 
     /// Refreshes (RFC 6749 section 6). Returns only once the refresh token that counts from now on is on the disk.
-    async fn refresh(&self, client: &Client, configured: Option<&Secret>) -> Result<Granted, OauthError> {
+    async fn refresh(&self, client: &Client, configured: Option<&Secret>, whom: Whom) -> Result<Granted, OauthError> {
         let unkept = self.state().unkept.clone();
         if let Some(token) = unkept {
             self.keep(token).await?;
         }
         let kept = self.means.tokens.token(&self.mailbox).await?;
-        let used =
-            refresh::current(kept, configured).ok_or_else(|| OauthError::NoLogin { mailbox: self.mailbox.clone() })?;
+        let used = refresh::current(kept, configured, whom).map_err(|missing| match missing {
+            Missing::Never => OauthError::NoLogin { mailbox: self.mailbox.clone() },
+            Missing::Another => OauthError::OthersLogin { mailbox: self.mailbox.clone() },
+        })?;
         let answer = self.means.http.post(&client.token_url, request::refresh(client, used.reveal())).await?;
         let granted = self.granted(&client.token_url, &answer)?;
         if let Some(new) = granted.refresh_token.as_ref().filter(|new| new.reveal() != used.reveal()) {

@@ -107,6 +107,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
         kept_at INTEGER NOT NULL
     ) WITHOUT ROWID;
 ",
+    // The SHA-256 of whom a token was given to. One that was kept without it counts no more.
+    "ALTER TABLE token ADD COLUMN given_to BLOB",
 ];
 
 /// What SQLite's header says of a file of ours: "poph".
