@@ -13,6 +13,8 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::Once;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -27,6 +29,7 @@ use pophook::ident::MailboxName;
 use pophook::metrics::Metrics;
 use pophook::oauth;
 use pophook::oauth::Client;
+use pophook::oauth::Fetches;
 use pophook::oauth::Grant;
 use pophook::oauth::Login;
 use pophook::oauth::Means;
@@ -42,6 +45,7 @@ use pophook::spool::SpoolError;
 use pophook::spool::Token;
 use pophook::spool::Tokens;
 use pophook::spool::sqlite::Sqlite;
+use rustix::process::Signal;
 use serde_json::Value;
 use serde_json::json;
 use support::dovecot::Dovecot;
@@ -77,7 +81,7 @@ impl Ground {
     }
 
     fn source(&self, grant: Grant, tokens: Arc<dyn Tokens>) -> Source {
-        let means = Means::new(tokens, self.clock.clone(), self.metrics.oauth.clone()).unwrap();
+        let means = Means::new(tokens, Fetches::default(), self.clock.clone(), self.metrics.oauth.clone()).unwrap();
         Source::new(mailbox(), grant, means)
     }
 
@@ -278,6 +282,28 @@ async fn an_access_token_is_not_used_before_its_refresh_token_is_kept() {
     assert_eq!(ground.asked("refresh_token"), ["r1", "r2"], "the rotated one was not forgotten");
     assert_eq!(flaky.token(&mailbox()).await.unwrap().unwrap().reveal(), "r2");
     assert_eq!((ground.counted("spool"), ground.counted("ok")), (2, 1));
+}
+
+#[tokio::test]
+async fn a_login_is_never_overwritten_by_an_older_token() {
+    let ground = Ground::new();
+    let login = async |token: &str| {
+        ground.answers([begun(10_000_000), rotating("t", token)]);
+        let login = Login::begin(mailbox(), ground.refresh(None), ground.clock.clone()).await.unwrap();
+        wait(&ground, login).await.unwrap()
+    };
+    let flaky = Arc::new(Flaky { spool: ground.spool(), full: AtomicBool::new(false) });
+    flaky.keep_token(&mailbox(), login("first").await).await.unwrap();
+    let source = ground.source(ground.refresh(None), Arc::<Flaky>::clone(&flaky));
+    flaky.full.store(true, Ordering::SeqCst);
+    ground.answers([rotating("t1", "stale")]);
+    assert!(matches!(source.token().await.unwrap_err(), OauthError::Spool(_)));
+    flaky.full.store(false, Ordering::SeqCst);
+    flaky.keep_token(&mailbox(), login("second").await).await.unwrap();
+    ground.answers([hour("t2")]);
+    check(&source, "t2").await;
+    assert_eq!(ground.asked("refresh_token").pop().unwrap(), "second");
+    assert_eq!(flaky.token(&mailbox()).await.unwrap().unwrap().reveal(), "second");
 }
 
 #[tokio::test]
@@ -522,6 +548,60 @@ fn mail_is_fetched_after_one_refusal_and_not_after_two() {
     let said = pophook.command(&["once", "--dry-run"]).expect(2).said();
     assert!(said.contains("no access token: 127.0.0.1 refused with invalid_grant"), "{said}");
     assert!(said.contains("run `pophook oauth login support`") && !said.contains("s3cret"), "{said}");
+}
+
+#[test]
+fn beside_a_running_pophook_no_refresh_token_is_spent() {
+    let (server, desk) = (Receiver::start(), Receiver::start());
+    let (_introspection, _dovecot, pophook) = journey(&server, &desk, ", refresh_token: r1");
+    server.set(Answer::Body(200, hour("good-token").to_string()));
+    let running = pophook.start(&["run"]);
+    support::wait_for("the daemon has delivered the mail", || desk.count() == 1);
+    assert_eq!(server.count(), 1);
+    let ours = "the pophook that runs on this spool uses its refresh token";
+    let said = pophook.command(&["check", "--online"]).expect(0).said();
+    assert!(said.contains(&format!("note     mailbox support: not logged in: {ours}")), "{said}");
+    let said = pophook.command(&["once", "--dry-run"]).expect(2).said();
+    assert!(said.contains(&format!("support: no access token: {ours}")), "{said}");
+    assert_eq!(server.count(), 1, "nobody else has asked");
+    running.terminate();
+    running.wait().expect(0);
+    pophook.command(&["check", "--online"]).expect(0);
+    assert_eq!(server.count(), 2);
+}
+
+#[test]
+fn an_end_in_the_middle_of_a_fetch_loses_no_token() {
+    let (server, desk) = (Receiver::start(), Receiver::start());
+    let (_introspection, _dovecot, pophook) = journey(&server, &desk, ", refresh_token: t0");
+    server.set(Answer::Close);
+    for (number, (arguments, signal, code)) in [
+        (&["once"][..], Signal::INT, 2),
+        (&["once"], Signal::TERM, 2),
+        (&["once", "--dry-run"], Signal::INT, 2),
+        (&["check", "--online"], Signal::INT, 2),
+        (&["run"], Signal::TERM, 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        server.script([Answer::Body(200, rotating("stale", &format!("t{}", number + 1)).to_string())]);
+        let pid = Arc::new(OnceLock::new());
+        let (told, first) = (Arc::clone(&pid), Once::new());
+        let kill = move || rustix::process::kill_process(*told.wait(), signal).unwrap();
+        server.on_arrival(move |_| first.call_once(&kill));
+        let asked = server.count();
+        let running = pophook.start(arguments);
+        pid.set(running.pid()).unwrap();
+        support::wait_for("a token is asked for", || server.count() > asked);
+        running.wait().expect(code);
+        let used = form(&server.hits()[asked])[1].1.clone();
+        assert_eq!(used, format!("t{number}"), "{arguments:?}");
+    }
+    server.unhook();
+    server.set(Answer::Body(200, hour("good-token").to_string()));
+    pophook.once().expect(0);
+    assert_eq!(form(&server.hits().pop().unwrap())[1].1, "t5");
 }
 
 #[test]
