@@ -36,8 +36,9 @@ const TICK: Duration = Duration::from_millis(200);
 ///
 /// Each delivery that is due is tried once. Then a second, short session deletes what this run delivered and retention
 /// releases; where a server wants a delay between logins, the next run does. Exit code 0: every mailbox was visited and
-/// nothing tried is left pending or dead. 2: something is left, safe in the spool. 1: fault. 64: configuration. What
-/// was not tried (held, not yet due, unrouted, dead before) does not change the code; the last line tells of it.
+/// nothing tried is left pending or dead. 2: something is left, safe in the spool, or SIGTERM or Ctrl-C ended it, which
+/// waits for an access token that is being fetched. 1: fault. 64: configuration. What was not tried (held, not yet due,
+/// unrouted, dead before) does not change the code; the last line tells of it.
 ///
 /// In the table, `known` counts messages that were read and turned out to lie in the spool already, and `left` those
 /// that stay on the server without being taken: no room, too large, skipped, refused by the server, or waiting for
