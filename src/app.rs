@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use tokio::task::JoinError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,7 @@ use crate::deliver::Deliverer;
 use crate::deliver::Mode;
 use crate::deliver::Tally;
 use crate::metrics::Metrics;
+use crate::oauth::Fetches;
 use crate::retention;
 use crate::spool::EndpointRow;
 use crate::spool::Enrolment;
@@ -33,6 +35,7 @@ use crate::spool::Stats;
 use crate::spool::socket;
 use crate::spool::sqlite::Sqlite;
 
+pub use tokens::end_fetches;
 pub use tokens::make_sources;
 
 /// How long the end waits for the spool to be written back into one file.
@@ -46,6 +49,8 @@ pub struct App {
     /// What is counted; a command may show it while it works.
     pub metrics: Metrics,
     spool: Arc<dyn Spool>,
+    /// The access tokens that are being fetched. Whoever ends the process waits for them.
+    pub fetches: Fetches,
 }
 
 /// How a single round ended.
@@ -106,7 +111,7 @@ impl App {
     pub async fn open(mut config: Config, clock: Clock) -> anyhow::Result<App> {
         let metrics = Metrics::new()?;
         let spool = Arc::new(Sqlite::open(config.spool.clone(), clock.clone(), metrics.spool.clone())?);
-        make_sources(&mut config, Arc::<Sqlite>::clone(&spool), &clock, &metrics.oauth)?;
+        let fetches = make_sources(&mut config, Arc::<Sqlite>::clone(&spool), &clock, &metrics.oauth)?;
         let spool: Arc<dyn Spool> = spool;
         let enrolment = |mailbox: &collect::Mailbox| Enrolment {
             mailbox: mailbox.name.clone(),
@@ -120,7 +125,7 @@ impl App {
         for mailbox in &config.collect.mailboxes {
             metrics.collect.declare(&mailbox.name, &collect::RESULTS, &quirks);
         }
-        Ok(App { config, clock, metrics, spool })
+        Ok(App { config, clock, metrics, spool, fetches })
     }
 
     /// The daemon: runs until `asked`, then drains within the grace.
@@ -130,19 +135,25 @@ impl App {
     pub async fn run(self, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stop = CancellationToken::new();
         let mut loops = self.start(&stop).await?;
-        tokio::pin!(asked);
-        tokio::select! {
-            () = &mut asked => {}
-            Some(ended) = loops.join_next() => {
-                let (name, ended) = ended.context("a loop crashed")?;
-                ended.with_context(|| format!("the {name} loop failed"))?;
-                anyhow::bail!("the {name} loop ended by itself");
-            }
-        }
         let grace = self.config.grace;
+        tokio::pin!(asked);
+        let fault = tokio::select! {
+            () = &mut asked => None,
+            Some(ended) = loops.join_next() => Some(fault(ended)),
+        };
+        if let Some(fault) = fault {
+            loops.abort_all();
+            end_fetches(&self.fetches, grace).await;
+            return Err(fault);
+        }
         tracing::info!(?grace, "stopping: nothing new begins, what is under way ends");
         stop.cancel();
-        match tokio::time::timeout(grace, drain(&mut loops)).await {
+        let drained = async {
+            let drained = drain(&mut loops).await;
+            self.fetches.ended().await;
+            drained
+        };
+        match tokio::time::timeout(grace, drained).await {
             Ok(drained) => drained?,
             Err(_) => tracing::warn!("grace is over; what was under way is done again at the next start"),
         }
@@ -248,8 +259,18 @@ impl App {
             }
         }
         let waiting = Waiting::of(&self.spool.stats().await?, &self.spool.endpoints().await?);
+        end_fetches(&self.fetches, Fetches::LONGEST).await;
         self.close().await;
         Ok(Round { visits, attempts, waiting })
+    }
+}
+
+/// What a loop says that ended by itself.
+fn fault(ended: Result<(&'static str, anyhow::Result<()>), JoinError>) -> anyhow::Error {
+    match ended.context("a loop crashed") {
+        Ok((name, Ok(()))) => anyhow::anyhow!("the {name} loop ended by itself"),
+        Ok((name, Err(error))) => error.context(format!("the {name} loop failed")),
+        Err(crashed) => crashed,
     }
 }
 

@@ -13,6 +13,8 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::Once;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -27,6 +29,7 @@ use pophook::ident::MailboxName;
 use pophook::metrics::Metrics;
 use pophook::oauth;
 use pophook::oauth::Client;
+use pophook::oauth::Fetches;
 use pophook::oauth::Grant;
 use pophook::oauth::Login;
 use pophook::oauth::Means;
@@ -42,6 +45,7 @@ use pophook::spool::SpoolError;
 use pophook::spool::Token;
 use pophook::spool::Tokens;
 use pophook::spool::sqlite::Sqlite;
+use rustix::process::Signal;
 use serde_json::Value;
 use serde_json::json;
 use support::dovecot::Dovecot;
@@ -77,7 +81,7 @@ impl Ground {
     }
 
     fn source(&self, grant: Grant, tokens: Arc<dyn Tokens>) -> Source {
-        let means = Means::new(tokens, self.clock.clone(), self.metrics.oauth.clone()).unwrap();
+        let means = Means::new(tokens, Fetches::default(), self.clock.clone(), self.metrics.oauth.clone()).unwrap();
         Source::new(mailbox(), grant, means)
     }
 
@@ -93,7 +97,8 @@ impl Ground {
     }
 
     fn refresh(&self, configured: Option<&str>) -> Grant {
-        Grant::Refresh { client: self.client(None), refresh_token: configured.map(Secret::new) }
+        let username = Secret::new("support@example.com");
+        Grant::Refresh { client: self.client(None), username, refresh_token: configured.map(Secret::new) }
     }
 
     fn answers(&self, bodies: impl IntoIterator<Item = Value>) {
@@ -136,7 +141,8 @@ async fn each_grant_asks_in_its_own_words() {
     let ground = Ground::new();
     let tokens = ground.spool();
     let known = ground.client(Some("s3cret&"));
-    let refresh = Grant::Refresh { client: known.clone(), refresh_token: Some(Secret::new("r1")) };
+    let (username, refresh_token) = (Secret::new("support@example.com"), Some(Secret::new("r1")));
+    let refresh = Grant::Refresh { client: known.clone(), username, refresh_token };
     let identity = [("client_id", "pophook"), ("client_secret", "s3cret&"), ("scope", "mail offline_access")];
     for (grant, first) in [
         (refresh, vec![("grant_type", "refresh_token"), ("refresh_token", "r1")]),
@@ -279,6 +285,28 @@ async fn an_access_token_is_not_used_before_its_refresh_token_is_kept() {
 }
 
 #[tokio::test]
+async fn a_login_is_never_overwritten_by_an_older_token() {
+    let ground = Ground::new();
+    let login = async |token: &str| {
+        ground.answers([begun(10_000_000), rotating("t", token)]);
+        let login = Login::begin(mailbox(), ground.refresh(None), ground.clock.clone()).await.unwrap();
+        wait(&ground, login).await.unwrap()
+    };
+    let flaky = Arc::new(Flaky { spool: ground.spool(), full: AtomicBool::new(false) });
+    flaky.keep_token(&mailbox(), login("first").await).await.unwrap();
+    let source = ground.source(ground.refresh(None), Arc::<Flaky>::clone(&flaky));
+    flaky.full.store(true, Ordering::SeqCst);
+    ground.answers([rotating("t1", "stale")]);
+    assert!(matches!(source.token().await.unwrap_err(), OauthError::Spool(_)));
+    flaky.full.store(false, Ordering::SeqCst);
+    flaky.keep_token(&mailbox(), login("second").await).await.unwrap();
+    ground.answers([hour("t2")]);
+    check(&source, "t2").await;
+    assert_eq!(ground.asked("refresh_token").pop().unwrap(), "second");
+    assert_eq!(flaky.token(&mailbox()).await.unwrap().unwrap().reveal(), "second");
+}
+
+#[tokio::test]
 async fn a_refused_token_is_refreshed_once() {
     let ground = Ground::new();
     let source = ground.source(ground.refresh(Some("r")), ground.spool());
@@ -370,6 +398,7 @@ fn begun(expires_in: u64) -> Value {
         "device_code": "d-1",
         "user_code": "ABCD-EFGH",
         "verification_url": "https://login.example/device",
+        "verification_url_complete": "https://login.example/device?code=ABCD-EFGH",
         "expires_in": expires_in,
         "interval": 5,
     })
@@ -404,7 +433,8 @@ async fn a_login_by_device_polls_no_faster_than_it_may() {
     let login = Login::begin(mailbox(), ground.refresh(None), ground.clock.clone()).await.unwrap();
     assert_eq!(login.prompt.user_code.reveal(), "ABCD-EFGH");
     assert_eq!(login.prompt.verification_uri, "https://login.example/device");
-    assert!(!format!("{login:?}").contains("d-1"));
+    let printed = format!("{login:?}");
+    assert!(!printed.contains("d-1") && !printed.contains("ABCD"), "{printed}");
     let token = wait(&ground, login).await.unwrap();
     let gaps: Vec<Duration> = polls.lock().unwrap().windows(2).map(|two| two[1] - two[0]).collect();
     let least = [5, 5, 10, 10, 15, 20].map(Duration::from_secs);
@@ -434,6 +464,31 @@ async fn a_login_takes_the_place_of_the_files_token_until_that_changes() {
     check(&ground.source(ground.refresh(Some("file")), Arc::clone(&tokens)), "t").await;
     check(&ground.source(ground.refresh(Some("newer")), tokens), "t").await;
     assert_eq!(ground.asked("refresh_token")[2..], ["login", "newer"]);
+}
+
+#[tokio::test]
+async fn a_login_is_shown_to_nobody_but_whom_it_was_given_to() {
+    let ground = Ground::new();
+    let tokens = ground.spool();
+    ground.answers([begun(10_000_000), rotating("t", "login")]);
+    let login = Login::begin(mailbox(), ground.refresh(None), ground.clock.clone()).await.unwrap();
+    tokens.keep_token(&mailbox(), wait(&ground, login).await.unwrap()).await.unwrap();
+    let stranger = Receiver::start();
+    let me = || Secret::new("support@example.com");
+    let elsewhere = Client { token_url: stranger.url().parse().unwrap(), ..ground.client(None) };
+    let another = Client { id: "another".to_owned(), ..ground.client(None) };
+    let asked = ground.server.count();
+    for (client, username) in
+        [(elsewhere, me()), (another, me()), (ground.client(None), Secret::new("other@example.com"))]
+    {
+        let grant = Grant::Refresh { client, username, refresh_token: None };
+        let error = ground.source(grant, Arc::clone(&tokens)).token().await.unwrap_err();
+        assert!(error.to_string().ends_with("log in again: run `pophook oauth login support`"), "{error}");
+        assert_eq!((error.is_transient(), error.reason()), (false, "no_login"));
+    }
+    assert_eq!((stranger.count(), ground.server.count()), (0, asked), "nobody was shown anything");
+    ground.answers([hour("t")]);
+    check(&ground.source(ground.refresh(None), tokens), "t").await;
 }
 
 #[tokio::test]
@@ -493,6 +548,60 @@ fn mail_is_fetched_after_one_refusal_and_not_after_two() {
     let said = pophook.command(&["once", "--dry-run"]).expect(2).said();
     assert!(said.contains("no access token: 127.0.0.1 refused with invalid_grant"), "{said}");
     assert!(said.contains("run `pophook oauth login support`") && !said.contains("s3cret"), "{said}");
+}
+
+#[test]
+fn beside_a_running_pophook_no_refresh_token_is_spent() {
+    let (server, desk) = (Receiver::start(), Receiver::start());
+    let (_introspection, _dovecot, pophook) = journey(&server, &desk, ", refresh_token: r1");
+    server.set(Answer::Body(200, hour("good-token").to_string()));
+    let running = pophook.start(&["run"]);
+    support::wait_for("the daemon has delivered the mail", || desk.count() == 1);
+    assert_eq!(server.count(), 1);
+    let ours = "the pophook that runs on this spool uses its refresh token";
+    let said = pophook.command(&["check", "--online"]).expect(0).said();
+    assert!(said.contains(&format!("note     mailbox support: not logged in: {ours}")), "{said}");
+    let said = pophook.command(&["once", "--dry-run"]).expect(2).said();
+    assert!(said.contains(&format!("support: no access token: {ours}")), "{said}");
+    assert_eq!(server.count(), 1, "nobody else has asked");
+    running.terminate();
+    running.wait().expect(0);
+    pophook.command(&["check", "--online"]).expect(0);
+    assert_eq!(server.count(), 2);
+}
+
+#[test]
+fn an_end_in_the_middle_of_a_fetch_loses_no_token() {
+    let (server, desk) = (Receiver::start(), Receiver::start());
+    let (_introspection, _dovecot, pophook) = journey(&server, &desk, ", refresh_token: t0");
+    server.set(Answer::Close);
+    for (number, (arguments, signal, code)) in [
+        (&["once"][..], Signal::INT, 2),
+        (&["once"], Signal::TERM, 2),
+        (&["once", "--dry-run"], Signal::INT, 2),
+        (&["check", "--online"], Signal::INT, 2),
+        (&["run"], Signal::TERM, 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        server.script([Answer::Body(200, rotating("stale", &format!("t{}", number + 1)).to_string())]);
+        let pid = Arc::new(OnceLock::new());
+        let (told, first) = (Arc::clone(&pid), Once::new());
+        let kill = move || rustix::process::kill_process(*told.wait(), signal).unwrap();
+        server.on_arrival(move |_| first.call_once(&kill));
+        let asked = server.count();
+        let running = pophook.start(arguments);
+        pid.set(running.pid()).unwrap();
+        support::wait_for("a token is asked for", || server.count() > asked);
+        running.wait().expect(code);
+        let used = form(&server.hits()[asked])[1].1.clone();
+        assert_eq!(used, format!("t{number}"), "{arguments:?}");
+    }
+    server.unhook();
+    server.set(Answer::Body(200, hour("good-token").to_string()));
+    pophook.once().expect(0);
+    assert_eq!(form(&server.hits().pop().unwrap())[1].1, "t5");
 }
 
 #[test]

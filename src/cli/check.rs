@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::ConfigFile;
 use super::LEFT;
 use super::block_on;
+use super::interrupt::unless_interrupted;
 use super::log;
 use super::out;
 use super::store;
@@ -21,6 +22,7 @@ use crate::collect::VisitError;
 use crate::collect::quirks;
 use crate::config::Config;
 use crate::deliver;
+use crate::secret::Unavailable;
 use crate::spool::EndpointRow;
 use crate::spool::Reading as _;
 use crate::spool::SpoolError;
@@ -33,8 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// Tells all problems of the configuration at once, and with --online what the servers say
 ///
 /// --online looks at the spool's folder, logs in to each mailbox and counts its messages (nothing is retrieved or
-/// deleted), and looks whether each endpoint can be reached; nothing is posted. Exit code 0: fine. 64: the file.
-/// 2: findings online.
+/// deleted), and looks whether each endpoint can be reached; nothing is posted. A mailbox whose refresh token a running
+/// pophook uses is not logged in to, which is a note and no finding. Exit code 0: fine. 64: the file. 2: findings online.
 #[derive(Debug, Args)]
 pub(super) struct Check {
     #[command(flatten)]
@@ -47,8 +49,22 @@ pub(super) struct Check {
 /// What one server said.
 struct Answer {
     name: String,
-    said: Result<String, String>,
+    said: Said,
     warnings: Vec<String>,
+}
+
+/// What it comes to.
+enum Said {
+    Fine(String),
+    /// It was not asked, and that is no fault.
+    Note(String),
+    Finding(String),
+}
+
+impl From<Result<String, String>> for Said {
+    fn from(said: Result<String, String>) -> Said {
+        said.map_or_else(Said::Finding, Said::Fine)
+    }
 }
 
 impl Check {
@@ -63,29 +79,32 @@ impl Check {
 }
 
 async fn online(mut config: Config) -> anyhow::Result<ExitCode> {
-    store::make_sources(&mut config, &Clock::system())?;
+    let sources = store::make_sources(&mut config, &Clock::system())?;
     let mut asked = JoinSet::new();
     for (index, mailbox) in config.collect.mailboxes.iter().cloned().enumerate() {
-        asked.spawn(async move { (1, index, ask_mailbox(&mailbox).await) });
+        let ours = sources.are_ours(&mailbox.name);
+        asked.spawn(async move { (1, index, ask_mailbox(&mailbox, ours).await) });
     }
     for (index, endpoint) in config.deliver.endpoints.iter().cloned().enumerate() {
         asked.spawn(async move { (2, index, ask_endpoint(&endpoint).await) });
     }
     let spool = config.spool.path.clone();
     asked.spawn(async move { (0, 0, look_at_spool(&spool).await) });
-    let mut answers = asked.join_all().await;
+    let answers = unless_interrupted(&sources.fetches, "pophook: interrupted", asked.join_all()).await?;
+    let Some(mut answers) = answers else { return Ok(ExitCode::from(LEFT)) };
     answers.sort_by_key(|(kind, index, _)| (*kind, *index));
     let mut fine = true;
     for (_, _, answer) in answers {
         let line = match &answer.said {
-            Ok(said) => format!("ok       {}: {said}", answer.name),
-            Err(why) => format!("FINDING  {}: {why}", answer.name),
+            Said::Fine(said) => format!("ok       {}: {said}", answer.name),
+            Said::Note(why) => format!("note     {}: {why}", answer.name),
+            Said::Finding(why) => format!("FINDING  {}: {why}", answer.name),
         };
         out::line(line.as_bytes())?;
         for warning in &answer.warnings {
             out::line(format!("warning  {}: {warning}", answer.name).as_bytes())?;
         }
-        fine &= answer.said.is_ok();
+        fine &= !matches!(answer.said, Said::Finding(_));
     }
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
 }
@@ -96,15 +115,15 @@ async fn look_at_spool(path: &Path) -> Answer {
     if let Err(error) = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
         let why =
             format!("cannot write in {}: {error}; make the folder, or give it to pophook's user", folder.display());
-        return Answer { name, said: Err(why), warnings: Vec::new() };
+        return Answer { name, said: Said::Finding(why), warnings: Vec::new() };
     }
     if !path.exists() {
         let said = format!("{} is made by the first `pophook run` or `pophook once`", path.display());
-        return Answer { name, said: Ok(said), warnings: Vec::new() };
+        return Answer { name, said: Said::Fine(said), warnings: Vec::new() };
     }
     match held_endpoints(path).await {
-        Ok(warnings) => Answer { name, said: Ok(path.display().to_string()), warnings },
-        Err(error) => Answer { name, said: Err(error.to_string()), warnings: Vec::new() },
+        Ok(warnings) => Answer { name, said: Said::Fine(path.display().to_string()), warnings },
+        Err(error) => Answer { name, said: Said::Finding(error.to_string()), warnings: Vec::new() },
     }
 }
 
@@ -118,15 +137,18 @@ async fn held_endpoints(path: &Path) -> Result<Vec<String>, SpoolError> {
     Ok(rows.into_iter().filter_map(tell).collect())
 }
 
-async fn ask_mailbox(mailbox: &Mailbox) -> Answer {
+async fn ask_mailbox(mailbox: &Mailbox, ours: Result<(), Unavailable>) -> Answer {
     let name = format!("mailbox {}", mailbox.name);
+    if let Err(why) = ours {
+        return Answer { name, said: Said::Note(format!("not logged in: {why}")), warnings: Vec::new() };
+    }
     let asked = tokio::time::timeout(PATIENCE, log_in(mailbox)).await;
     let (said, warnings) = match asked {
         Ok(Ok((said, warnings))) => (Ok(said), warnings),
         Ok(Err(error)) => (Err(error.explain()), Vec::new()),
         Err(_) => (Err(format!("no answer within {PATIENCE:?}")), Vec::new()),
     };
-    Answer { name, said, warnings }
+    Answer { name, said: said.into(), warnings }
 }
 
 async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), VisitError> {
@@ -143,5 +165,5 @@ async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), VisitError> 
 async fn ask_endpoint(endpoint: &deliver::Endpoint) -> Answer {
     let name = format!("endpoint {}", endpoint.name);
     let said = deliver::reach(endpoint).await.map(|status| format!("reachable (HTTP {status} to a HEAD request)"));
-    Answer { name, said, warnings: Vec::new() }
+    Answer { name, said: said.into(), warnings: Vec::new() }
 }

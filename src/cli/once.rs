@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::ConfigFile;
 use super::LEFT;
 use super::block_on;
+use super::interrupt::unless_interrupted;
 use super::log;
 use super::out;
 use super::store;
@@ -35,8 +36,9 @@ const TICK: Duration = Duration::from_millis(200);
 ///
 /// Each delivery that is due is tried once. Then a second, short session deletes what this run delivered and retention
 /// releases; where a server wants a delay between logins, the next run does. Exit code 0: every mailbox was visited and
-/// nothing tried is left pending or dead. 2: something is left, safe in the spool. 1: fault. 64: configuration. What
-/// was not tried (held, not yet due, unrouted, dead before) does not change the code; the last line tells of it.
+/// nothing tried is left pending or dead. 2: something is left, safe in the spool, or SIGTERM or Ctrl-C ended it, which
+/// waits for an access token that is being fetched. 1: fault. 64: configuration. What was not tried (held, not yet due,
+/// unrouted, dead before) does not change the code; the last line tells of it.
 ///
 /// In the table, `known` counts messages that were read and turned out to lie in the spool already, and `left` those
 /// that stay on the server without being taken: no room, too large, skipped, refused by the server, or waiting for
@@ -46,6 +48,9 @@ pub(super) struct Once {
     #[command(flatten)]
     config: ConfigFile,
     /// Tell what would be retrieved, and at most deleted if every endpoint took it; change nothing
+    ///
+    /// Nothing but a refresh token: one that the authorization server puts in the place of another is kept in the spool.
+    /// A mailbox whose refresh token a running pophook uses is not looked at.
     #[arg(long)]
     dry_run: bool,
     /// One JSON object a line
@@ -66,14 +71,17 @@ impl Once {
         block_on(async {
             let app = App::open(config, Clock::system()).await?;
             let stop = CancellationToken::new();
-            let round = tokio::select! {
-                round = app.once(stop.clone()) => round?,
-                never = show_progress(&app.metrics) => match never {},
-                _ = tokio::signal::ctrl_c() => {
-                    out::note("pophook: interrupted; what was taken is safe in the spool")?;
-                    return Ok(ExitCode::from(LEFT));
+            let going = async {
+                tokio::select! {
+                    round = app.once(stop) => round,
+                    never = show_progress(&app.metrics) => match never {},
                 }
             };
+            let note = "pophook: interrupted; what was taken is safe in the spool";
+            let Some(round) = unless_interrupted(&app.fetches, note, going).await? else {
+                return Ok(ExitCode::from(LEFT));
+            };
+            let round = round?;
             self.show(&round)?;
             Ok(if round.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
         })
@@ -81,16 +89,26 @@ impl Once {
 
     async fn look(&self, mut config: Config) -> anyhow::Result<ExitCode> {
         let clock = Clock::system();
-        store::make_sources(&mut config, &clock)?;
+        let sources = store::make_sources(&mut config, &clock)?;
         let spool = match config.spool.path.exists() {
             true => Some(Readers::open(&config.spool.path)?),
             false => None,
         };
-        let mut visits = Visits::new();
-        for mailbox in &config.collect.mailboxes {
-            let spool = spool.as_ref().map(|readers| -> &dyn Reading { readers });
-            visits.push((mailbox.name.clone(), collect::look(mailbox, spool, &clock).await));
-        }
+        let looking = async {
+            let mut visits = Visits::new();
+            for mailbox in &config.collect.mailboxes {
+                let spool = spool.as_ref().map(|readers| -> &dyn Reading { readers });
+                let visit = match sources.are_ours(&mailbox.name) {
+                    Ok(()) => collect::look(mailbox, spool, &clock).await,
+                    Err(unavailable) => Err(unavailable.into()),
+                };
+                visits.push((mailbox.name.clone(), visit));
+            }
+            visits
+        };
+        let Some(visits) = unless_interrupted(&sources.fetches, "pophook: interrupted", looking).await? else {
+            return Ok(ExitCode::from(LEFT));
+        };
         self.show_visits(&visits, ["would take", "may delete"])?;
         let visited = visits.iter().all(|(_, visit)| visit.is_ok());
         Ok(if visited { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })

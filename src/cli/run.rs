@@ -2,17 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
-use tokio::signal::unix::Signal;
-use tokio::signal::unix::SignalKind;
-use tokio::signal::unix::signal;
-
 use super::ConfigFile;
 use super::FAULT;
 use super::block_on;
+use super::interrupt::Signals;
 use super::log;
 use crate::app::App;
 use crate::clock::Clock;
+use clap::Args;
 
 /// Runs until SIGTERM or Ctrl-C: visits mailboxes when they are due and delivers their mail
 ///
@@ -32,16 +29,15 @@ impl Run {
         log::start(self.log_format, "info");
         let config = self.config.load()?;
         block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut asked_by = Signals::listen()?;
             let app = App::open(config, Clock::system()).await?;
             let (asked, at_once) = tokio::sync::oneshot::channel();
             let running = app.run(async { at_once.await.unwrap_or_default() });
             let signals = async {
-                any(&mut terminate, &mut interrupt).await;
+                asked_by.any().await;
                 // Nobody listens only if the daemon has ended already.
                 asked.send(()).unwrap_or_default();
-                any(&mut terminate, &mut interrupt).await;
+                asked_by.any().await;
             };
             tokio::select! {
                 ended = running => ended.map(|()| ExitCode::SUCCESS),
@@ -51,12 +47,5 @@ impl Run {
                 }
             }
         })
-    }
-}
-
-async fn any(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }

@@ -1,5 +1,8 @@
 //! How a command reaches the spool: readers open the file, changes go to the daemon or take the lock themselves.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +14,9 @@ use crate::config::Outline;
 use crate::ident::MailboxName;
 use crate::metrics::Metrics;
 use crate::metrics::SpoolMetrics;
+use crate::oauth::Fetches;
+use crate::oauth::Grant;
+use crate::secret::Unavailable;
 use crate::spool;
 use crate::spool::Changed;
 use crate::spool::Command;
@@ -20,10 +26,11 @@ use crate::spool::SpoolError;
 use crate::spool::Token;
 use crate::spool::Tokens;
 use crate::spool::socket;
+use crate::spool::sqlite;
 use crate::spool::sqlite::Readers;
 use crate::spool::sqlite::Sqlite;
 
-/// How often a spool that another command uses is tried again, and how long the pause is. Such commands are short, and
+/// How often a spool that another command or a draining daemon uses is tried, and how long the pause is. Such commands are short, and
 /// a refresh token cannot be had a second time.
 const TRIES: u32 = 60;
 const PAUSE: Duration = Duration::from_secs(1);
@@ -48,21 +55,46 @@ pub(super) async fn change(config: &ConfigFile, command: Command) -> anyhow::Res
     spool.enrol(mailboxes).await?;
     spool.keep_endpoints(endpoints).await?;
     let changed = spool.change(command).await?;
-    if let Err(error) = spool.close().await {
-        tracing::warn!(%error, "the spool's newest changes stay in its -wal file");
-    }
+    close(&spool).await;
     Ok(changed)
 }
 
+/// The sources of a command that does not own the spool.
+pub(super) struct Sources {
+    /// The access tokens that are being fetched.
+    pub(super) fetches: Fetches,
+    spool: PathBuf,
+    /// The mailboxes that log in with refresh tokens.
+    refreshing: BTreeSet<MailboxName>,
+}
+
 /// Gives each mailbox of `config` its source of access tokens, for a command that does not own the spool.
-pub(super) fn make_sources(config: &mut Config, clock: &Clock) -> anyhow::Result<()> {
+pub(super) fn make_sources(config: &mut Config, clock: &Clock) -> anyhow::Result<Sources> {
     let metrics = Metrics::new()?;
     let kept = Kept { config: config.spool.clone(), clock: clock.clone(), metrics: metrics.spool };
-    Ok(app::make_sources(config, Arc::new(kept), clock, &metrics.oauth)?)
+    let fetches = app::make_sources(config, Arc::new(kept), clock, &metrics.oauth)?;
+    let refreshing = config.oauth.grants.iter().filter(|(_, grant)| matches!(grant, Grant::Refresh { .. }));
+    let refreshing = refreshing.map(|(mailbox, _)| mailbox.clone()).collect();
+    Ok(Sources { fetches, spool: config.spool.path.clone(), refreshing })
+}
+
+impl Sources {
+    /// Whether the tokens of `mailbox` are for us to fetch. A server that sees one refresh token twice may take both
+    /// for stolen, and end the login.
+    ///
+    /// # Errors
+    /// A running pophook refreshes them.
+    pub(super) fn are_ours(&self, mailbox: &MailboxName) -> Result<(), Unavailable> {
+        if self.refreshing.contains(mailbox) && sqlite::in_use(&self.spool) {
+            let why = "the pophook that runs on this spool uses its refresh token, which two must not do at once";
+            return Err(Unavailable::ForNow(why.to_owned()));
+        }
+        Ok(())
+    }
 }
 
 /// The refresh tokens, for a command that does not own the spool: reads beside a daemon, and has it write.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) config: spool::Config,
     pub(super) clock: Clock,
@@ -76,25 +108,100 @@ impl Tokens for Kept {
     }
 
     fn keep_token(&self, mailbox: &MailboxName, token: Token) -> Reply<()> {
-        let (config, clock, metrics) = (self.config.clone(), self.clock.clone(), self.metrics.clone());
-        let mailbox = mailbox.clone();
+        let (kept, mailbox) = (self.clone(), mailbox.clone());
         Box::pin(async move {
-            let command = Command::KeepToken { mailbox: mailbox.to_string(), token: token.clone() };
-            for left in (0..TRIES).rev() {
-                if socket::ask(&config.path, &command).await?.is_some() {
-                    return Ok(());
+            for _ in 1..TRIES {
+                if let ControlFlow::Break(ended) = kept.keep_once(&mailbox, &token).await {
+                    return ended;
                 }
-                let spool = match Sqlite::open(config.clone(), clock.clone(), metrics.clone()) {
-                    Err(SpoolError::InUse { .. }) if left > 0 => {
-                        clock.wait(PAUSE).await;
-                        continue;
-                    }
-                    opened => opened?,
-                };
-                spool.keep_token(&mailbox, token).await?;
-                return spool.close().await;
+                kept.clock.wait(PAUSE).await;
             }
-            Err(SpoolError::Closed)
+            match kept.keep_once(&mailbox, &token).await {
+                ControlFlow::Break(ended) => ended,
+                ControlFlow::Continue(error) => Err(error),
+            }
         })
+    }
+}
+
+impl Kept {
+    /// One try, by the daemon or without one; `Continue` where the next may succeed.
+    async fn keep_once(&self, mailbox: &MailboxName, token: &Token) -> ControlFlow<Result<(), SpoolError>, SpoolError> {
+        let command = Command::KeepToken { mailbox: mailbox.to_string(), token: token.clone() };
+        match socket::ask(&self.config.path, &command).await {
+            Ok(Some(_)) => return ControlFlow::Break(Ok(())),
+            Ok(None) => {}
+            // A daemon that drains goes away in the middle, and leaves the spool to us.
+            Err(error) => return ControlFlow::Continue(error),
+        }
+        let spool = match Sqlite::open(self.config.clone(), self.clock.clone(), self.metrics.clone()) {
+            Ok(spool) => spool,
+            Err(error @ SpoolError::InUse { .. }) => return ControlFlow::Continue(error),
+            Err(error) => return ControlFlow::Break(Err(error)),
+        };
+        let kept = spool.keep_token(mailbox, token.clone()).await;
+        if kept.is_ok() {
+            close(&spool).await;
+        }
+        ControlFlow::Break(kept)
+    }
+}
+
+/// Leaves the spool in one file. What was committed stays committed if that cannot be done.
+async fn close(spool: &Sqlite) {
+    if let Err(error) = spool.close().await {
+        tracing::warn!(%error, "the spool's newest changes stay in its -wal file");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_token_outlives_a_daemon_that_goes_away_in_the_middle() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool.db");
+        let config = spool::Config { path: path.clone(), max_size: 1 << 30, max_share: 25, ledger_keep: PAUSE };
+        let clock = Clock::by_hand("2026-01-31T12:00:00Z".parse().unwrap());
+        let kept = Kept { config, clock: clock.clone(), metrics: Metrics::new().unwrap().spool };
+        let (mailbox, token) = (MailboxName::parse("support").unwrap(), Token::new("one", None));
+        let daemon = UnixListener::bind(socket::path(&path)).unwrap();
+        let keeping = kept.keep_token(&mailbox, token.clone());
+        tokio::pin!(keeping);
+        tokio::select! {
+            biased;
+            ended = &mut keeping => panic!("it cannot be kept yet: {ended:?}"),
+            accepted = daemon.accept() => drop(accepted.unwrap()),
+        }
+        drop(daemon);
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut keeping => break ended.unwrap(),
+                () = tokio::task::yield_now() => clock.advance(PAUSE),
+            }
+        }
+        assert_eq!(kept.token(&mailbox).await.unwrap(), Some(token));
+    }
+
+    #[test]
+    fn only_refresh_tokens_that_a_running_pophook_uses_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path().join("spool.db");
+        let config = spool::Config { path: spool.clone(), max_size: 1 << 30, max_share: 25, ledger_keep: PAUSE };
+        let name = |name: &str| MailboxName::parse(name).unwrap();
+        let refreshing = BTreeSet::from([name("refreshing")]);
+        let sources = Sources { fetches: Fetches::default(), spool, refreshing };
+        let check = |mailbox: &str, ours: bool| assert_eq!(sources.are_ours(&name(mailbox)).is_ok(), ours, "{mailbox}");
+        check("refreshing", true);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no file is made for a look");
+        let running = Sqlite::open(config, Clock::system(), Metrics::new().unwrap().spool).unwrap();
+        check("refreshing", false);
+        check("other", true);
+        drop(running);
+        check("refreshing", true);
     }
 }

@@ -22,7 +22,10 @@ use crate::config::shape;
 const LISTS: [&str; 3] = ["mailboxes", "endpoints", "routes"];
 const DEFAULTS: &str = "defaults";
 /// Sections of an entry that are filled up key by key; every other value is taken whole.
-const SECTIONS: [&str; 4] = ["retention", "labels", "headers", "oauth2"];
+const SECTIONS: [&str; 4] = ["retention", "labels", "headers", OAUTH2];
+/// One that names its authorization server by one of these keys is taken whole, too: secrets are for one server.
+const OAUTH2: &str = "oauth2";
+const SERVER: [&str; 2] = ["provider", "token_url"];
 /// Nobody reads more problems than these at once.
 const PROBLEMS_MAX: usize = 200;
 
@@ -185,7 +188,14 @@ impl Sources {
         if let Some(line) = exact(home, &own) {
             return found(home, own, Some(line));
         }
-        if let Some(default) = as_default(path) {
+        let whole = match own.steps() {
+            [list, at, section @ Step::Key(key), ..] => is_whole(key, |name| {
+                let steps = [list, at, section].into_iter().cloned().chain([Step::Key(name.to_owned())]);
+                exact(home, &steps.collect()).is_some()
+            }),
+            _ => false,
+        };
+        if let Some(default) = as_default(path).filter(|_| !whole) {
             for source in [home, main] {
                 if let Some(line) = exact(source, &default) {
                     return found(source, default, Some(line));
@@ -249,6 +259,9 @@ fn fill_up(tree: &mut Value, defaults: &Map<String, Value>) {
                 match (entry.get_mut(key), filling) {
                     (None, _) => _ = entry.insert(key.clone(), filling.clone()),
                     (Some(Value::Object(section)), Value::Object(filling)) if SECTIONS.contains(&key.as_str()) => {
+                        if is_whole(key, |name| section.contains_key(name)) {
+                            continue;
+                        }
                         for (key, filling) in filling {
                             section.entry(key).or_insert_with(|| filling.clone());
                         }
@@ -258,6 +271,11 @@ fn fill_up(tree: &mut Value, defaults: &Map<String, Value>) {
             }
         }
     }
+}
+
+/// Whether a section that has certain keys takes nothing from the defaults.
+fn is_whole(section: &str, has: impl Fn(&str) -> bool) -> bool {
+    section == OAUTH2 && SERVER.iter().any(|key| has(key))
 }
 
 /// Appends one of an included file's lists.

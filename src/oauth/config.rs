@@ -1,6 +1,7 @@
 //! What the room is told: by which grant each mailbox gets its access tokens.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use reqwest::Url;
 
@@ -15,8 +16,8 @@ pub struct Config {
     pub grants: BTreeMap<MailboxName, Grant>,
 }
 
-/// By what a mailbox gets its access tokens.
-#[derive(Debug, Clone)]
+/// By what a mailbox gets its access tokens. `Debug` prints no argument of a command.
+#[derive(Clone)]
 pub enum Grant {
     /// A program that prints one, and its arguments.
     Command(Vec<String>),
@@ -24,6 +25,8 @@ pub enum Grant {
     Refresh {
         /// Who asks.
         client: Client,
+        /// The mailbox's user, who hands the token out.
+        username: Secret,
         /// The configuration's; [`Login`](super::Login) gives another.
         refresh_token: Option<Secret>,
     },
@@ -31,6 +34,20 @@ pub enum Grant {
     ClientCredentials(Client),
     /// A signed assertion (RFC 7523 section 2.1).
     ServiceAccount(ServiceAccount),
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Grant::Command(words) => {
+                let program = words.first().map(String::as_str).unwrap_or_default();
+                f.debug_tuple("Command").field(&program).field(&"[secret]").finish()
+            }
+            Grant::Refresh { client, .. } => f.debug_tuple("Refresh").field(client).finish(),
+            Grant::ClientCredentials(client) => f.debug_tuple("ClientCredentials").field(client).finish(),
+            Grant::ServiceAccount(account) => f.debug_tuple("ServiceAccount").field(account).finish(),
+        }
+    }
 }
 
 /// A client that the authorization server knows (RFC 6749 section 2).
@@ -59,4 +76,15 @@ pub struct ServiceAccount {
     pub key: ServiceKey,
     /// The mailbox's user, who is acted for.
     pub subject: Secret,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_a_command_are_never_printed() {
+        let words = ["get-token", "--key=hunter2"].map(str::to_owned).to_vec();
+        assert_eq!(format!("{:?}", Grant::Command(words)), r#"Command("get-token", "[secret]")"#);
+    }
 }

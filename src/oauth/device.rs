@@ -3,6 +3,7 @@
 //! What comes of it is a refresh token, to be kept in the spool by whoever asked. The promise: the server is polled
 //! no faster than it allows, and the codes are told to nobody but the caller.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -19,6 +20,7 @@ use super::error::remedy;
 use super::http::Http;
 use super::http::host;
 use super::refresh;
+use super::refresh::Whom;
 use super::request;
 use super::source::explain;
 use crate::clock::Clock;
@@ -37,8 +39,8 @@ const INTERVAL_MAX: Duration = Duration::from_secs(60);
 const NOT_BY_DEVICE: &str = "Google does not let most clients ask for mail by device: write a refresh_token that was \
     got elsewhere, or use service_account; elsewhere, look at scope";
 
-/// What the human has to be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the human has to be told. `Debug` prints `[secret]`: the address may hold the code.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// The address to open.
     pub verification_uri: String,
@@ -50,6 +52,12 @@ pub struct Prompt {
     pub expires_in: Duration,
 }
 
+impl fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
 /// A login that waits for its human.
 #[derive(Debug)]
 pub struct Login {
@@ -58,6 +66,9 @@ pub struct Login {
     mailbox: MailboxName,
     grant: Grant,
     client: Client,
+    /// The configuration's refresh token, whose place the new one takes.
+    configured: Option<Secret>,
+    whom: Whom,
     http: Http,
     clock: Clock,
     device_code: Secret,
@@ -85,7 +96,7 @@ impl Login {
     /// # Errors
     /// A grant that needs no login, and whatever the server says.
     pub async fn begin(mailbox: MailboxName, grant: Grant, clock: Clock) -> Result<Login, OauthError> {
-        let Grant::Refresh { client, .. } = &grant else {
+        let Grant::Refresh { client, username, refresh_token } = &grant else {
             let why = "gets its tokens without a login; `pophook check --online` tells whether they come";
             return Err(OauthError::NoDevice { mailbox, why });
         };
@@ -111,6 +122,8 @@ impl Login {
                 expires_in,
             },
             client: client.clone(),
+            configured: refresh_token.clone(),
+            whom: refresh::whom(client, username),
             mailbox,
             grant,
             http,
@@ -148,8 +161,7 @@ impl Login {
     }
 
     fn token(&self, new: &Secret) -> Token {
-        let Grant::Refresh { refresh_token, .. } = &self.grant else { return refresh::logged_in(new, None) };
-        refresh::logged_in(new, refresh_token.as_ref())
+        refresh::logged_in(new, self.configured.as_ref(), self.whom)
     }
 
     fn explain(&self, bad: Bad) -> OauthError {

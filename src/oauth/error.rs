@@ -30,6 +30,12 @@ pub enum OauthError {
     /// There is no refresh token yet.
     #[error("nobody has logged in yet; run `pophook oauth login {mailbox}`")]
     NoLogin { mailbox: MailboxName },
+    /// There is one, which was given to another client, by another server, or for another user.
+    #[error(
+        "the refresh token that is kept was not given for this token_url, client_id and username; \
+         log in again: run `pophook oauth login {mailbox}`"
+    )]
+    OthersLogin { mailbox: MailboxName },
     /// The mailbox's grant needs no login, or has no address for one.
     #[error("mailbox {mailbox} {why}")]
     NoDevice { mailbox: MailboxName, why: &'static str },
@@ -159,7 +165,10 @@ impl OauthError {
             | OauthError::Spool(_)
             | OauthError::Client(_)
             | OauthError::Crashed => true,
-            OauthError::NoLogin { .. } | OauthError::NoDevice { .. } | OauthError::Unsigned(_) => false,
+            OauthError::NoLogin { .. }
+            | OauthError::OthersLogin { .. }
+            | OauthError::NoDevice { .. }
+            | OauthError::Unsigned(_) => false,
         }
     }
 
@@ -180,7 +189,7 @@ impl OauthError {
             OauthError::Refused { code: Code::InvalidClient, .. } => "invalid_client",
             OauthError::Refused { .. } => "refused",
             OauthError::Nonsense { .. } => "nonsense",
-            OauthError::NoLogin { .. } | OauthError::NoDevice { .. } => "no_login",
+            OauthError::NoLogin { .. } | OauthError::OthersLogin { .. } | OauthError::NoDevice { .. } => "no_login",
             OauthError::Command { .. } => "command",
             OauthError::Spool(_) => "spool",
             OauthError::Unsigned(_) | OauthError::Client(_) | OauthError::Crashed => "fault",
@@ -220,6 +229,7 @@ pub(super) fn remedy(code: Code, grant: &Grant, mailbox: &MailboxName) -> String
 mod tests {
     use super::*;
     use crate::oauth::config::Client;
+    use crate::secret::Secret;
 
     fn refresh(device_url: Option<&str>) -> Grant {
         let client = Client {
@@ -229,7 +239,7 @@ mod tests {
             id: "id".to_owned(),
             secret: None,
         };
-        Grant::Refresh { client, refresh_token: None }
+        Grant::Refresh { client, username: Secret::new("ann"), refresh_token: None }
     }
 
     fn check(code: &str, grant: &Grant, transient: bool, reason: &str, text: &str) {

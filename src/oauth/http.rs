@@ -12,7 +12,7 @@ use super::error::OauthError;
 use super::request::Form;
 
 /// The whole exchange. A visit waits for it, and the server's own limits are of this size.
-const WHOLE: Duration = Duration::from_secs(30);
+pub(super) const WHOLE: Duration = Duration::from_secs(30);
 /// TCP and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);
 /// What is read of an answer: tokens have a few kilobytes.

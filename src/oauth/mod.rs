@@ -5,7 +5,8 @@
 //! the first refresh token, from any browser (RFC 8628).
 //!
 //! The promise: a refresh token that takes the place of another is on the disk before the access token that came with
-//! it is used, and no token, address or word of a server ever stands in a log or an error.
+//! it is used, a kept one is shown to nobody but whom it was given to, and no token, address or word of a server ever
+//! stands in a log or an error. [`Fetches`] lets the end of the process wait for what is under way.
 //!
 //! What it does not know: POP3, and when a mailbox is visited. There is no authorization code flow (RFC 6749
 //! section 4.1): it needs a web server that the browser can reach.
@@ -17,6 +18,7 @@ mod command;
 mod config;
 mod device;
 mod error;
+mod fetches;
 mod http;
 mod provider;
 mod refresh;
@@ -32,6 +34,7 @@ pub use device::Login;
 pub use device::Prompt;
 pub use error::Code;
 pub use error::OauthError;
+pub use fetches::Fetches;
 pub use provider::Provider;
 pub use source::Means;
 pub use source::Source;

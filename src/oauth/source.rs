@@ -21,10 +21,13 @@ use super::config::Grant;
 use super::error::Code;
 use super::error::OauthError;
 use super::error::remedy;
+use super::fetches::Fetches;
 use super::http::Answer;
 use super::http::Http;
 use super::http::host;
 use super::refresh;
+use super::refresh::Missing;
+use super::refresh::Whom;
 use super::request;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
@@ -40,17 +43,24 @@ use crate::spool::Tokens;
 pub struct Means {
     pub(super) http: Http,
     tokens: Arc<dyn Tokens>,
+    fetches: Fetches,
     clock: Clock,
     metrics: OauthMetrics,
 }
 
 impl Means {
-    /// Makes the HTTP client that they share. `tokens` is where refresh tokens are kept.
+    /// Makes the HTTP client that they share. `tokens` is where refresh tokens are kept; whoever ends the process waits
+    /// for `fetches` first.
     ///
     /// # Errors
     /// TLS that cannot be set up.
-    pub fn new(tokens: Arc<dyn Tokens>, clock: Clock, metrics: OauthMetrics) -> Result<Means, OauthError> {
-        Ok(Means { http: Http::new()?, tokens, clock, metrics })
+    pub fn new(
+        tokens: Arc<dyn Tokens>,
+        fetches: Fetches,
+        clock: Clock,
+        metrics: OauthMetrics,
+    ) -> Result<Means, OauthError> {
+        Ok(Means { http: Http::new()?, tokens, fetches, clock, metrics })
     }
 }
 
@@ -71,7 +81,14 @@ struct State {
     held: Option<Held>,
     fetching: Option<watch::Receiver<Option<Fetched>>>,
     /// A rotated refresh token that the spool could not take. The one before may be worth nothing.
-    unkept: Option<Token>,
+    unkept: Option<Rotated>,
+}
+
+/// A refresh token that came with an access token, and the kept one whose place it takes.
+#[derive(Debug, Clone)]
+struct Rotated {
+    token: Token,
+    instead_of: Option<Token>,
 }
 
 type Fetched = Result<Secret, OauthError>;
@@ -114,10 +131,11 @@ impl Source {
         let (ended, fetching) = watch::channel(None);
         state.fetching = Some(fetching.clone());
         // A task of its own: a visit that gives up in the middle must not lose the refresh token that is on its way.
-        let inner = Arc::clone(&self.0);
+        let (inner, fetch) = (Arc::clone(&self.0), self.0.means.fetches.begin());
         tokio::spawn(async move {
             let fetched = inner.fetch_and_hold().await;
             ended.send_replace(Some(fetched));
+            drop(fetch);
         });
         Now::Fetching(fetching)
     }
@@ -174,7 +192,9 @@ impl Inner {
         let ready = |access_token| Granted { access_token, lifetime: None, refresh_token: None };
         match &self.grant {
             Grant::Command(words) => command::token(words).await.map(ready),
-            Grant::Refresh { client, refresh_token } => self.refresh(client, refresh_token.as_ref()).await,
+            Grant::Refresh { client, username, refresh_token } => {
+                self.refresh(client, refresh_token.as_ref(), refresh::whom(client, username)).await
+            }
             Grant::ClientCredentials(client) => {
                 let answer = self.means.http.post(&client.token_url, request::client_credentials(client)).await?;
                 self.granted(&client.token_url, &answer)
@@ -188,25 +208,30 @@ impl Inner {
     }
 
     /// Refreshes (RFC 6749 section 6). Returns only once the refresh token that counts from now on is on the disk.
-    async fn refresh(&self, client: &Client, configured: Option<&Secret>) -> Result<Granted, OauthError> {
+    async fn refresh(&self, client: &Client, configured: Option<&Secret>, whom: Whom) -> Result<Granted, OauthError> {
         let unkept = self.state().unkept.clone();
-        if let Some(token) = unkept {
-            self.keep(token).await?;
+        if let Some(rotated) = unkept {
+            self.keep(rotated).await?;
         }
         let kept = self.means.tokens.token(&self.mailbox).await?;
-        let used =
-            refresh::current(kept, configured).ok_or_else(|| OauthError::NoLogin { mailbox: self.mailbox.clone() })?;
+        let used = refresh::current(kept.clone(), configured, whom).map_err(|missing| match missing {
+            Missing::Never => OauthError::NoLogin { mailbox: self.mailbox.clone() },
+            Missing::Another => OauthError::OthersLogin { mailbox: self.mailbox.clone() },
+        })?;
         let answer = self.means.http.post(&client.token_url, request::refresh(client, used.reveal())).await?;
         let granted = self.granted(&client.token_url, &answer)?;
         if let Some(new) = granted.refresh_token.as_ref().filter(|new| new.reveal() != used.reveal()) {
-            self.keep(refresh::rotated(new, &used)).await?;
+            self.keep(Rotated { token: refresh::rotated(new, &used), instead_of: kept }).await?;
         }
         Ok(granted)
     }
 
-    async fn keep(&self, token: Token) -> Result<(), OauthError> {
-        self.state().unkept = Some(token.clone());
-        self.means.tokens.keep_token(&self.mailbox, token).await?;
+    async fn keep(&self, rotated: Rotated) -> Result<(), OauthError> {
+        self.state().unkept = Some(rotated.clone());
+        // What was kept meanwhile comes of a login, and is newer.
+        if self.means.tokens.token(&self.mailbox).await? == rotated.instead_of {
+            self.means.tokens.keep_token(&self.mailbox, rotated.token).await?;
+        }
         self.state().unkept = None;
         Ok(())
     }

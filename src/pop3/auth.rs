@@ -166,9 +166,11 @@ async fn bear(
 
 /// Proves that we know the password, and has the server prove it too.
 async fn scram(connection: &mut Connection, sasl: Sasl, hash: Hash, login: Login<'_>) -> Result<(), Pop3Error> {
-    let client = Scram::new(hash, &login.config.username, login.credential.reveal(), login.nonce);
+    let client = Scram::new(hash, &login.config.username, login.credential.secret().clone(), login.nonce);
     let challenge = challenged(connection, sasl, &client.first()).await?;
-    let Some(proof) = decode(&challenge).and_then(|challenge| client.prove(&challenge)) else {
+    // On a thread of its own: the rounds would hold up all other visits and deliveries.
+    let proving = tokio::task::spawn_blocking(move || client.prove(&decode(&challenge)?));
+    let Ok(Some(proof)) = proving.await else {
         return Err(cancelled(connection, sasl).await);
     };
     let last = challenged(connection, sasl, &proof.message).await?;

@@ -52,8 +52,13 @@ pub enum Credential {
 impl Credential {
     /// The password or token itself. Call it only where the wire needs it.
     pub(super) fn reveal(&self) -> &str {
+        self.secret().reveal()
+    }
+
+    /// The password or token, still hidden.
+    pub(super) fn secret(&self) -> &Secret {
         match self {
-            Credential::Password(secret) | Credential::Token(secret) => secret.reveal(),
+            Credential::Password(secret) | Credential::Token(secret) => secret,
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process;
 
+use pophook::spool::Command;
 use pophook::spool::End;
 use pophook::spool::SpoolError;
+use pophook::spool::Token;
 
 use crate::ground::Ground;
 use crate::ground::claim;
@@ -30,7 +32,7 @@ fn small_disk(name: &str, megabytes: u32) -> Option<PathBuf> {
     let place = tempfile::tempdir().unwrap();
     let script = r#"mount -t tmpfs -o "size=$1m" none "$2" || exit 77; exec "$3" --exact "$4" --nocapture"#;
     let test = std::env::current_exe().unwrap();
-    let ran = Command::new("unshare")
+    let ran = process::Command::new("unshare")
         .args(["--map-root-user", "--mount", "sh", "-c", script, "sh", &megabytes.to_string()])
         .args([place.path(), &test, Path::new(name)])
         .env(SMALL_DISK, place.path())
@@ -105,6 +107,30 @@ async fn a_full_disk_takes_nothing_and_loses_nothing_and_goes_on_when_there_is_s
     assert_eq!(ground.metrics.spool.writable.get(), 1);
     assert_eq!(sort_all(&spool, &["desk"]).await, number + 1);
     assert_eq!(claim(&spool, "desk").await.len(), number + 1);
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_kept_on_a_full_disk() {
+    let Some(place) = small_disk("disk::a_refresh_token_is_kept_on_a_full_disk", 64) else { return };
+    let ground = ground_at(&place);
+    let spool = ground.open().await;
+    let reserve = place.join("spool.db.reserve");
+    let token = Token::new("x".repeat(200_000), None);
+    for name in ["by the verb", "by a command"] {
+        spool.prune().await.unwrap();
+        assert!(reserve.exists());
+        fill(&place);
+        if name == "by the verb" {
+            spool.keep_token(&mailbox("a"), token.clone()).await.unwrap();
+        } else {
+            spool.change(Command::KeepToken { mailbox: "b".to_owned(), token: token.clone() }).await.unwrap();
+        }
+        assert!(!reserve.exists(), "{name}");
+        std::fs::remove_file(place.join("filler")).unwrap();
+    }
+    for name in ["a", "b"] {
+        assert_eq!(spool.token(&mailbox(name)).await.unwrap().as_ref(), Some(&token), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn the_token_that_was_kept_last_is_there_after_every_kind_of_end() {
     let ground = Ground::new();
     let spool = ground.open().await;
     check(&spool, "a", None).await;
-    let (first, second) = (Token::new("one", None), Token::new("two", Some([7; 32])));
+    let (first, second) = (Token::new("one", None), Token::new("two", Some([7; 32])).given_to(Some([8; 32])));
     for token in [&first, &second] {
         spool.keep_token(&mailbox("a"), token.clone()).await.unwrap();
         check(&spool, "a", Some(token)).await;
@@ -65,7 +65,7 @@ async fn a_token_reaches_a_running_daemon_and_is_never_printed() {
     let listener = socket::Listener::bind(&ground.path()).unwrap();
     let serving = Arc::clone(&spool);
     let daemon = tokio::spawn(async move { listener.serve(serving).await });
-    let token = Token::new("hunter2", Some([1; 32]));
+    let token = Token::new("hunter2", Some([1; 32])).given_to(Some([2; 32]));
     let command = Command::KeepToken { mailbox: "a".to_owned(), token: token.clone() };
     assert!(!format!("{command:?}").contains("hunter2"));
     assert_eq!(socket::ask(&ground.path(), &command).await.unwrap().unwrap().changed, 1);
@@ -84,4 +84,20 @@ async fn a_spool_without_room_for_tokens_gets_it() {
     let token = Token::new("one", None);
     spool.keep_token(&mailbox("a"), token.clone()).await.unwrap();
     assert_eq!(readers.token(&mailbox("a")).await.unwrap(), Some(token));
+}
+
+#[tokio::test]
+async fn a_token_of_an_earlier_build_is_there_without_whom_it_was_given_to() {
+    let ground = Ground::new();
+    drop(ground.open().await);
+    let file = rusqlite::Connection::open(ground.path()).unwrap();
+    file.execute_batch(
+        "ALTER TABLE token DROP COLUMN given_to; PRAGMA user_version = 3;
+         INSERT INTO token VALUES ('a', 'one', NULL, 0)",
+    )
+    .unwrap();
+    let readers = Readers::open(&ground.path()).unwrap();
+    assert_eq!(readers.token(&mailbox("a")).await.unwrap(), None, "it counts no more");
+    let token = ground.open().await.token(&mailbox("a")).await.unwrap().unwrap();
+    assert_eq!((token.reveal(), token.whose()), ("one", None));
 }

@@ -14,6 +14,7 @@ use crate::config::problem::Report;
 use crate::config::secret::resolve;
 use crate::oauth::Grant;
 use crate::pop3::Auth;
+use crate::pop3::Tls;
 use crate::secret::Unavailable;
 
 const FORMS: &str = "write { file: PATH }, { env: NAME }, { command: [PROGRAM] } or a text";
@@ -28,6 +29,10 @@ pub(super) fn check(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, repor
         .oauth2
         .as_ref()
         .and_then(|oauth2| oauth2::check(oauth2, mailbox.username.as_deref(), &oauth2_path, outside, report));
+    if mailbox.oauth2.is_some() && or(&mailbox.tls, Tls::Implicit) == Tls::None && !is_here(mailbox.host.as_deref()) {
+        let remedy = "would send the access token in clear, for anybody to log in with; write implicit or starttls";
+        report.add(&path.key("tls"), remedy);
+    }
     let password = mailbox.password.as_ref().and_then(|source| noted(resolve(source, outside), &password_path, report));
 
     let wants_token = match auth {
@@ -60,4 +65,9 @@ pub(super) fn check(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, repor
         }
         (Some(_), Some(_)) | (None, None) => None,
     }
+}
+
+/// Whether what is sent to `host` stays on this machine; a host that is missing is reported as such.
+fn is_here(host: Option<&str>) -> bool {
+    matches!(host, None | Some("localhost" | "127.0.0.1" | "::1"))
 }

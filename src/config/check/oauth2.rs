@@ -126,7 +126,7 @@ pub(super) fn check(
         Way::Command => block.command().map(|words| granted(Grant::Command(words))),
         Way::ServiceAccount => block.service_account(username).map(granted),
         Way::ClientCredentials => block.client_credentials().map(granted),
-        Way::Refresh => block.refresh().map(granted),
+        Way::Refresh => block.refresh(username).map(granted),
     }
 }
 
@@ -203,7 +203,7 @@ impl Block<'_> {
         client.map(Grant::ClientCredentials)
     }
 
-    fn refresh(&mut self) -> Option<Grant> {
+    fn refresh(&mut self, username: Option<&str>) -> Option<Grant> {
         let provider = self.provider();
         let device_url = self.device_url();
         let client = self.client(provider.map(Provider::scope), device_url);
@@ -214,7 +214,7 @@ impl Block<'_> {
             self.report.missing(&token_path, "write it, or device_url, where `pophook oauth login` can get one");
         }
         let refresh_token = self.secret(&self.oauth2.refresh_token, "refresh_token");
-        Some(Grant::Refresh { client: client?, refresh_token })
+        Some(Grant::Refresh { client: client?, username: Secret::new(username?), refresh_token })
     }
 
     fn client(&mut self, preset_scope: Option<&str>, device_url: Option<Url>) -> Option<Client> {

@@ -239,6 +239,21 @@ fn a_mailbox_has_a_password_or_a_token() {
     );
 }
 
+#[test]
+fn a_token_is_not_sent_in_clear() {
+    let check = |host: &str, credential: &str, expected: &str| {
+        let mailboxes = MAILBOXES.replace("host: h", &format!("host: {host}, tls: none"));
+        check(&format!("{SPOOL}{ENDPOINTS}{}", mailboxes.replace("password: p", credential)), expected);
+    };
+    let clear = "F:3: mailboxes[0].tls: would send the access token in clear, for anybody to log in with; write implicit or starttls";
+    check("pop.example.com", "oauth2: { token: t }", clear);
+    check("192.0.2.1", "oauth2: { command: [get-token] }", clear);
+    check("pop.example.com", "password: p", "no problem");
+    for host in ["localhost", "127.0.0.1", "'::1'"] {
+        check(host, "oauth2: { token: t }", "no problem");
+    }
+}
+
 /// What is said about the only mailbox's `oauth2`, one problem a line.
 #[track_caller]
 fn check_oauth2(oauth2: &str, expected: &[(&str, &str)]) {

@@ -8,7 +8,9 @@ use super::Map;
 use crate::config::Config;
 use crate::config::Problems;
 use crate::config::from_text;
+use crate::oauth::Grant;
 use crate::retention::OnServer;
+use crate::secret::Secret;
 
 const MAIN: &str = "
 spool: { url: 'sqlite:s.db' }
@@ -72,6 +74,41 @@ fn what_an_entry_says_itself_wins_and_sections_are_filled_up_key_by_key() {
     assert_eq!(policies.iter().map(|policy| policy.delete_after.as_secs()).collect::<Vec<_>>(), [0, 3600]);
     let intervals: Vec<u64> = config.collect.mailboxes.iter().map(|m| m.poll_interval.as_secs()).collect();
     assert_eq!(intervals, [60, 540]);
+}
+
+/// Mailboxes with this `oauth2` in the defaults, and this one of their own.
+fn with_oauth2(default: &str, own: &str) -> Result<Config, String> {
+    let text = format!(
+        "spool: {{ url: 'sqlite:s.db' }}\n\
+         endpoints: [{{ name: desk, url: 'http://localhost/', signing: none }}]\n\
+         defaults:\n  mailboxes:\n    oauth2: {{ {default} }}\n\
+         mailboxes:\n  - {{ name: a, username: a, host: h, start_from: all, deliver_to: [desk], oauth2: {{ {own} }} }}\n"
+    );
+    read(&text, &[])
+}
+
+#[test]
+fn secrets_of_the_defaults_go_to_no_other_authorization_server() {
+    let check = |own: &str, secret: Option<&str>, refresh: Option<&str>| {
+        let default = "provider: google, client_id: c, client_secret: s, refresh_token: r";
+        let config = with_oauth2(default, own).unwrap();
+        let Grant::Refresh { client, refresh_token, .. } = &config.oauth.grants[&config.collect.mailboxes[0].name]
+        else {
+            panic!("another grant")
+        };
+        assert_eq!(client.secret.as_ref().map(Secret::reveal), secret, "{own}");
+        assert_eq!(refresh_token.as_ref().map(Secret::reveal), refresh, "{own}");
+    };
+    check("scope: mail", Some("s"), Some("r"));
+    check("client_id: d, refresh_token: own", Some("s"), Some("own"));
+    check("provider: microsoft, client_id: d", None, None);
+    check("token_url: 'https://other.example/t', client_id: d, refresh_token: own", None, Some("own"));
+}
+
+#[test]
+fn what_a_whole_section_lacks_is_told_where_it_stands() {
+    let said = with_oauth2("client_id: c", "provider: google").unwrap_err();
+    assert_eq!(said, "/etc/F:7: mailboxes[0].oauth2.client_id: is missing; write the client's identifier");
 }
 
 #[test]

@@ -12,8 +12,10 @@ use sha1::Sha1;
 use sha2::Digest as _;
 use sha2::Sha256;
 
+use crate::secret::Secret;
+
 /// How often a server may have the password hashed. Fewer rounds (RFC 7677 section 4) make guessing cheap for whoever
-/// listens; more would keep us busy for longer than a fraction of a second.
+/// listens; more would keep a processor busy for longer than a fraction of a second.
 const ROUNDS: std::ops::RangeInclusive<u32> = 4096..=600_000;
 
 /// The hash that a SCRAM is made with.
@@ -24,10 +26,10 @@ pub(super) enum Hash {
 }
 
 /// An exchange whose first message is known.
-pub(super) struct Scram<'a> {
+pub(super) struct Scram {
     hash: Hash,
-    password: &'a str,
-    nonce: &'a str,
+    password: Secret,
+    nonce: String,
     /// The first message without its header.
     bare: String,
 }
@@ -53,11 +55,11 @@ pub(super) enum Verdict {
     Forged,
 }
 
-impl<'a> Scram<'a> {
+impl Scram {
     /// `nonce` is random, printable and without a comma.
-    pub(super) fn new(hash: Hash, username: &str, password: &'a str, nonce: &'a str) -> Scram<'a> {
+    pub(super) fn new(hash: Hash, username: &str, password: Secret, nonce: &str) -> Scram {
         let username = prepared(username).replace('=', "=3D").replace(',', "=2C");
-        Scram { hash, password, nonce, bare: format!("n={username},r={nonce}") }
+        Scram { hash, password, nonce: nonce.to_owned(), bare: format!("n={username},r={nonce}") }
     }
 
     /// The first message.
@@ -65,7 +67,8 @@ impl<'a> Scram<'a> {
         format!("n,,{}", self.bare)
     }
 
-    /// Answers the server's first message; `None` if it makes no sense or is not for this exchange.
+    /// Answers the server's first message; `None` if it makes no sense or is not for this exchange. It takes the time of
+    /// as many rounds as the server asks for.
     pub(super) fn prove(&self, challenge: &[u8]) -> Option<Proof> {
         let challenge = std::str::from_utf8(challenge).ok()?;
         let mut fields = challenge.split(',');
@@ -73,12 +76,12 @@ impl<'a> Scram<'a> {
         let nonce = fields.next()?.strip_prefix("r=")?;
         let salt = base64_simd::STANDARD.decode_to_vec(fields.next()?.strip_prefix("s=")?).ok()?;
         let rounds: u32 = fields.next()?.strip_prefix("i=")?.parse().ok()?;
-        let fresh = nonce.strip_prefix(self.nonce).is_some_and(|theirs| !theirs.is_empty());
+        let fresh = nonce.strip_prefix(&self.nonce).is_some_and(|theirs| !theirs.is_empty());
         if !fresh || !ROUNDS.contains(&rounds) {
             return None;
         }
         let hash = self.hash;
-        let salted = hash.salted(&prepared(self.password), &salt, rounds);
+        let salted = hash.salted(&prepared(self.password.reveal()), &salt, rounds);
         let client_key = hash.mac(&salted, b"Client Key")?;
         // biws is base64 of the header n,,
         let without_proof = format!("c=biws,r={nonce}");
@@ -179,8 +182,8 @@ mod tests {
         signature: "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
     };
 
-    fn scram(example: &Example) -> Scram<'static> {
-        Scram::new(example.hash, "user", "pencil", example.nonce)
+    fn scram(example: &Example) -> Scram {
+        Scram::new(example.hash, "user", Secret::new("pencil"), example.nonce)
     }
 
     #[test]
@@ -229,7 +232,7 @@ mod tests {
 
     #[test]
     fn names_are_escaped_and_texts_normalised() {
-        let first = |username: &str| Scram::new(Hash::Sha1, username, "p", "n").first();
+        let first = |username: &str| Scram::new(Hash::Sha1, username, Secret::new("p"), "n").first();
         assert_eq!(first("a,b=c"), "n,,n=a=2Cb=3Dc,r=n");
         assert_eq!(first("I\u{ad}X"), "n,,n=IX,r=n");
         assert_eq!(first("e\u{301}"), "n,,n=\u{e9},r=n");

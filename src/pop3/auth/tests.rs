@@ -232,6 +232,23 @@ async fn a_scram_server_that_proves_nothing_is_refused() {
 }
 
 #[tokio::test]
+async fn others_go_on_while_the_rounds_of_scram_are_counted() {
+    let (stream, _server) = serve(4096, &[&[APOP_GREETING], &SCRAM_SHA_256]);
+    let (config, credential) = (config(Auth::Scram), password());
+    let logging_in = run(stream, &config, &credential, announced(&SCRAM_SHA_256));
+    tokio::pin!(logging_in);
+    let mut turns = 0;
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut logging_in => break ended.unwrap(),
+            () = tokio::task::yield_now() => turns += 1,
+        }
+    }
+    assert!(turns > 200, "4096 rounds leave time for more than {turns} turns of others");
+}
+
+#[tokio::test]
 async fn whatever_follows_the_first_plus_is_fine() {
     for plus in [&b"+\r\n"[..], b"+ \r\n", b"+OK go on\r\n", b"+junk\r\n", b"+\n"] {
         for (auth, script) in &ALL[2..] {

@@ -42,6 +42,7 @@ use super::SpoolError;
 use crate::clock::Clock;
 use crate::metrics::SpoolMetrics;
 
+pub use self::open::in_use;
 pub use self::reader::Readers;
 
 pub(super) use self::open::beside;
@@ -129,6 +130,25 @@ impl Sqlite {
                 wake.send_modify(|count| *count = count.wrapping_add(1));
             }
             value
+        })
+    }
+
+    /// Sends `work`; where it finds no space, the reserve is spent for it.
+    fn write_by_all_means<T: Send + 'static>(
+        &self,
+        haste: Haste,
+        work: impl Fn(&Connection) -> Result<T, SpoolError> + Clone + Send + 'static,
+    ) -> Reply<T> {
+        let first = self.writer.write(haste, work.clone());
+        let (writer, reserve) = (self.writer.clone(), self.reserve.clone());
+        Box::pin(async move {
+            match first.await {
+                Err(SpoolError::NoSpace(_)) => {
+                    reserve.spend();
+                    writer.write(Haste::Now, work).await
+                }
+                ended => ended,
+            }
         })
     }
 }

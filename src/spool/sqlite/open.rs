@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::fs::OpenOptions;
+use std::fs::TryLockError;
 use std::io::Read as _;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -49,6 +50,13 @@ pub(super) fn lock(path: &Path) -> Result<Lock, SpoolError> {
     let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     written.map_err(|e| SpoolError::open(&name, e))?;
     Ok(Lock { _file: file })
+}
+
+/// Whether a process has the spool at `path` open for writing. Makes no file for it.
+pub fn in_use(path: &Path) -> bool {
+    // Shared and given back at once, so that those who only look are not in each other's way.
+    let looked = File::open(beside(path, "lock")).map(|file| file.try_lock_shared());
+    matches!(looked, Ok(Err(TryLockError::WouldBlock)))
 }
 
 /// Opens or makes a file that only its owner can read: what is in it are letters.

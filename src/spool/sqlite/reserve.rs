@@ -1,9 +1,9 @@
 //! Space held back for the day on which the disk is full.
 //!
 //! A success that cannot be written down is posted again for ever. So a file beside the spool holds 16 MiB of nothing.
-//! When a record finds no space, that file goes, and what it held is the disk's to give: free pages inside the
-//! database would not help, because it is the log that must grow. New mail waits until the space is held back again, so
-//! that it never eats what was freed for records.
+//! When a record, or a refresh token, finds no space, that file goes, and what it held is the disk's to give: free pages
+//! inside the database would not help, because it is the log that must grow. New mail waits until the space is held back
+//! again, so that it never eats what was freed for records.
 
 use std::fs::OpenOptions;
 use std::io;

@@ -113,6 +113,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE message ADD COLUMN listed_size INTEGER;
     ALTER TABLE message ADD COLUMN size_limit INTEGER;
 ",
+    // The SHA-256 of whom a token was given to. One that was kept without it counts no more.
+    "ALTER TABLE token ADD COLUMN given_to BLOB",
 ];
 
 /// The first schema whose messages have a kind.

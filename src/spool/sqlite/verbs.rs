@@ -101,7 +101,8 @@ impl Tokens for Sqlite {
 
     fn keep_token(&self, mailbox: &MailboxName, token: Token) -> Reply<()> {
         let (mailbox, now) = (mailbox.clone(), self.clock.now());
-        self.write(Haste::Now, MakesWork::No, move |c| token::keep(c, mailbox.as_str(), &token, now))
+        // The one before may be worth nothing any more.
+        self.write_by_all_means(Haste::Now, move |c| token::keep(c, mailbox.as_str(), &token, now))
     }
 }
 
@@ -211,16 +212,10 @@ impl Spool for Sqlite {
             records.iter().try_for_each(|record| queue::record(c, record, times))?;
             note_running(c, times.1)
         };
-        let first = self.writer.write(Haste::Soon, write.clone());
-        let (writer, reserve, wake) = (self.writer.clone(), self.reserve.clone(), self.work.clone());
+        // A full disk must not make a success forgotten: the reserve is for this.
+        let (written, wake) = (self.write_by_all_means(Haste::Soon, write), self.work.clone());
         Box::pin(async move {
-            let mut done = first.await;
-            if let Err(SpoolError::NoSpace(_)) = done {
-                // A full disk must not make a success forgotten: the reserve is for this.
-                reserve.spend();
-                done = writer.write(Haste::Now, write).await;
-            }
-            done?;
+            written.await?;
             // Only now: an attempt that is not on the disk keeps its claim, so that it is not made again.
             deliveries.iter().for_each(|delivery| _ = guard(&claimed).deliveries.remove(delivery));
             wake.send_modify(|count| *count = count.wrapping_add(1));
@@ -273,8 +268,13 @@ impl Spool for Sqlite {
     }
 
     fn change(&self, command: Command) -> Reply<Changed> {
-        let times = self.times();
-        self.write(Haste::Now, MakesWork::Yes, move |c| Ok(Changed { changed: change::change(c, &command, times)? }))
+        let (times, command) = (self.times(), Arc::new(command));
+        let is_token = matches!(*command, Command::KeepToken { .. });
+        let work = move |c: &Connection| Ok(Changed { changed: change::change(c, &command, times)? });
+        match is_token {
+            true => self.write_by_all_means(Haste::Now, work),
+            false => self.write(Haste::Now, MakesWork::Yes, work),
+        }
     }
 
     fn close(&self) -> Reply<()> {
