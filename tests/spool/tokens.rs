@@ -92,7 +92,7 @@ async fn a_token_of_an_earlier_build_is_there_without_whom_it_was_given_to() {
     drop(ground.open().await);
     let file = rusqlite::Connection::open(ground.path()).unwrap();
     file.execute_batch(
-        "ALTER TABLE token DROP COLUMN given_to; PRAGMA user_version = 3;
+        "ALTER TABLE token DROP COLUMN given_to; PRAGMA user_version = 4;
          INSERT INTO token VALUES ('a', 'one', NULL, 0)",
     )
     .unwrap();
