@@ -171,6 +171,8 @@ fn recognise(error: &(dyn Error + 'static)) -> Option<Failure> {
     match text.as_str() {
         "dns error" => Some(Failure::UnknownHost),
         "connection closed before message completed" => Some(Failure::ConnectionClosed),
+        // It spoke before it was asked.
+        "received unexpected message from connection" => Some(Failure::NoHttp),
         text if text.starts_with("invalid HTTP") => Some(Failure::NoHttp),
         _ => None,
     }
@@ -237,6 +239,8 @@ mod tests {
         check(link("connection error", io::Error::other(io(Kind::BrokenPipe))), Connected, Failure::ConnectionClosed);
         check(Link("connection closed before message completed", None), Connected, Failure::ConnectionClosed);
         check(Link("invalid HTTP version parsed", None), Connected, Failure::NoHttp);
+        let unasked = Link("received unexpected message from connection", None);
+        check(link("operation was canceled", unasked), Connected, Failure::NoHttp);
         check(Link("a novelty", None), Connecting, Failure::Connect);
         check(Link("a novelty", None), Connected, Failure::Exchange);
     }
