@@ -8,13 +8,15 @@ use std::collections::HashSet;
 use super::Report;
 use super::intake::Taken;
 use super::means::Memory;
-use super::oversize::HEADERS_MAX;
 use super::plan::Plan;
 use super::plan::Take;
 use crate::ident::Content;
 use crate::ident::UniqueId;
 use crate::spool::Known;
 use crate::spool::LedgerKey;
+
+/// Headers that one visit asks for: each costs a round trip, while the mail that fits is waiting.
+const HEADERS_MAX: usize = 50;
 
 /// One visit, as far as it has come.
 #[derive(Debug)]

@@ -22,8 +22,6 @@ use crate::spool::Event;
 use crate::spool::Oversize;
 use crate::spool::Room;
 
-/// Headers that one visit asks for: each costs a round trip, while the mail that fits is waiting.
-pub(super) const HEADERS_MAX: usize = 50;
 /// A longer header is left out of its event; those of real mails have a few KiB.
 const HEADER_BYTES_MAX: usize = 1 << 20;
 /// After so many refusals in a session no more headers are asked for: some servers close the line on one who goes on.

@@ -17,8 +17,6 @@ mod tests;
 
 use tracing::debug;
 
-pub use self::choose::NoMechanism;
-
 use self::choose::Choice;
 use self::choose::Mechanism;
 use self::choose::Sasl;

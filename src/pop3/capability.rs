@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::connection::LINE_MAX;
 use super::reply::escape;
 use super::wire;
+use super::wire::LINE_MAX;
 
 /// How long the server keeps mail that was left on it (RFC 2449 section 6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,11 +22,9 @@ use super::stream::Stream;
 use super::stream::within;
 use super::transcript;
 use super::wire;
+use super::wire::LINE_MAX;
 use super::wire::LineEnd;
 use super::wire::Unstuffer;
-
-/// The longest status line and listing line, in bytes; RFC 2449 allows 512.
-pub(super) const LINE_MAX: usize = 8 * 1024;
 
 /// A session's line, and how many answers are due on it.
 #[derive(Debug)]

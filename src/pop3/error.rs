@@ -7,9 +7,8 @@
 use std::fmt;
 use std::io;
 
-use super::auth::NoMechanism;
+use super::code::Code;
 use super::handshake::HandshakeError;
-use super::reply::Code;
 
 /// What the session was waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +40,20 @@ impl fmt::Display for Step {
             Step::Rest(command) => write!(f, "the rest of the answer to {command}"),
         }
     }
+}
+
+/// Why no mechanism fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoMechanism {
+    /// APOP needs one.
+    #[error("the greeting has no timestamp, so that the server cannot do APOP")]
+    NoTimestamp,
+    /// There is a password.
+    #[error("the configured mechanism takes an access token, and there is a password")]
+    NeedsToken,
+    /// There is a token.
+    #[error("the configured mechanism takes a password, and there is an access token")]
+    NeedsPassword,
 }
 
 /// Why a session failed.

@@ -15,6 +15,7 @@
 mod auth;
 mod buffered;
 mod capability;
+mod code;
 mod config;
 mod connection;
 mod error;
@@ -37,9 +38,9 @@ mod scripted;
 #[doc(hidden)]
 pub mod properties;
 
-pub use auth::NoMechanism;
 pub use capability::Capabilities;
 pub use capability::Expire;
+pub use code::Code;
 pub use config::Auth;
 pub use config::Capa;
 pub use config::Config;
@@ -47,13 +48,13 @@ pub use config::Credential;
 pub use config::Pipelining;
 pub use config::Timeouts;
 pub use config::Tls;
+pub use error::NoMechanism;
 pub use error::Pop3Error;
 pub use error::Step;
 pub use handshake::HandshakeError;
 pub use listing::Entry;
 pub use listing::Listing;
 pub use pipeline::Wanted;
-pub use reply::Code;
 pub use retrieve::Retrieval;
 pub use retrieve::Retrieved;
 pub use session::Authorization;

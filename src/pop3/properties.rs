@@ -6,11 +6,11 @@
 use std::collections::HashSet;
 
 use super::capability::Capabilities;
-use super::connection::LINE_MAX;
 use super::header;
 use super::listing;
 use super::reply::Reply;
 use super::wire;
+use super::wire::LINE_MAX;
 use super::wire::LineEnd;
 use super::wire::Unstuffer;
 use crate::ident::UniqueId;

@@ -8,6 +8,7 @@
 use super::auth;
 use super::auth::Login;
 use super::capability::Capabilities;
+use super::code::Code;
 use super::config::Capa;
 use super::config::Config;
 use super::config::Credential;
@@ -15,7 +16,6 @@ use super::config::Pipelining;
 use super::config::Tls;
 use super::connection::Answer;
 use super::connection::Connection;
-use super::connection::LINE_MAX;
 use super::error::Pop3Error;
 use super::error::Step;
 use super::header;
@@ -23,13 +23,13 @@ use super::listing;
 use super::listing::Listing;
 use super::pipeline::Pipeline;
 use super::pipeline::Wanted;
-use super::reply::Code;
 use super::reply::Reply;
 use super::reply::Status;
 use super::retrieve::Retrieval;
 use super::stream;
 use super::stream::Stream;
 use super::wire;
+use super::wire::LINE_MAX;
 
 /// The most lines of a listing: ten times the largest maildrop that we heard of.
 const LISTING_LINES_MAX: usize = 1_000_000;

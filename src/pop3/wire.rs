@@ -8,6 +8,9 @@
 use memchr::memchr;
 use memchr::memmem::Finder;
 
+/// The longest status line and listing line, in bytes; RFC 2449 allows 512.
+pub(super) const LINE_MAX: usize = 8 * 1024;
+
 /// What ends the server's own lines, as its greeting showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineEnd {

@@ -11,6 +11,7 @@ use crate::pop3::config::Auth;
 use crate::pop3::config::Config;
 use crate::pop3::config::Credential;
 use crate::pop3::config::Tls;
+use crate::pop3::error::NoMechanism;
 
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,20 +59,6 @@ pub(super) struct Choice<'a> {
     pub(super) first: Mechanism<'a>,
     /// For a server that turns out not to know what it announced, the strongest first.
     pub(super) others: Vec<Mechanism<'a>>,
-}
-
-/// Why no mechanism fits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoMechanism {
-    /// APOP needs one.
-    #[error("the greeting has no timestamp, so that the server cannot do APOP")]
-    NoTimestamp,
-    /// There is a password.
-    #[error("the configured mechanism takes an access token, and there is a password")]
-    NeedsToken,
-    /// There is a token.
-    #[error("the configured mechanism takes a password, and there is an access token")]
-    NeedsPassword,
 }
 
 /// Chooses by what is configured, what there is to prove, and what the server announced.
