@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::deliver;
 use crate::secret::Unavailable;
 use crate::spool::EndpointRow;
+use crate::spool::Ledger;
 use crate::spool::Reading as _;
 use crate::spool::SpoolError;
 use crate::spool::sqlite::Readers;
@@ -83,7 +84,8 @@ async fn online(mut config: Config) -> anyhow::Result<ExitCode> {
     let mut asked = JoinSet::new();
     for (index, mailbox) in config.collect.mailboxes.iter().cloned().enumerate() {
         let ours = sources.are_ours(&mailbox.name);
-        asked.spawn(async move { (1, index, ask_mailbox(&mailbox, ours).await) });
+        let spool = config.spool.path.clone();
+        asked.spawn(async move { (1, index, ask_mailbox(&mailbox, ours, &spool).await) });
     }
     for (index, endpoint) in config.deliver.endpoints.iter().cloned().enumerate() {
         asked.spawn(async move { (2, index, ask_endpoint(&endpoint).await) });
@@ -137,12 +139,12 @@ async fn held_endpoints(path: &Path) -> Result<Vec<String>, SpoolError> {
     Ok(rows.into_iter().filter_map(tell).collect())
 }
 
-async fn ask_mailbox(mailbox: &Mailbox, ours: Result<(), Unavailable>) -> Answer {
+async fn ask_mailbox(mailbox: &Mailbox, ours: Result<(), Unavailable>, spool: &Path) -> Answer {
     let name = format!("mailbox {}", mailbox.name);
     if let Err(why) = ours {
         return Answer { name, said: Said::Note(format!("not logged in: {why}")), warnings: Vec::new() };
     }
-    let asked = tokio::time::timeout(PATIENCE, log_in(mailbox)).await;
+    let asked = tokio::time::timeout(PATIENCE, log_in(mailbox, spool)).await;
     let (said, warnings) = match asked {
         Ok(Ok((said, warnings))) => (Ok(said), warnings),
         Ok(Err(error)) => (Err(error.explain()), Vec::new()),
@@ -151,11 +153,15 @@ async fn ask_mailbox(mailbox: &Mailbox, ours: Result<(), Unavailable>) -> Answer
     Answer { name, said: said.into(), warnings }
 }
 
-async fn log_in(mailbox: &Mailbox) -> Result<(String, Vec<String>), VisitError> {
+async fn log_in(mailbox: &Mailbox, spool: &Path) -> Result<(String, Vec<String>), VisitError> {
     let mut session = collect::log_in(mailbox).await?;
     let listing = session.list().await?;
     let capabilities = session.capabilities();
-    let warnings = quirks(mailbox, capabilities, &listing).iter().map(ToString::to_string).collect();
+    let ledger = match spool.exists() {
+        true => Readers::open(spool)?.ledger(&mailbox.name).await?,
+        false => Ledger::default(),
+    };
+    let warnings = quirks(mailbox, capabilities, &listing, &ledger).iter().map(ToString::to_string).collect();
     let pipelining = if capabilities.has("PIPELINING") { ", PIPELINING" } else { "" };
     let said = format!("logged in, {} messages{pipelining}", listing.entries.len());
     session.quit().await?;

@@ -86,9 +86,7 @@ pub(super) fn plan(listing: &Listing, ledger: &Ledger, mailbox: &Mailbox, now: T
     let listed: HashSet<&UniqueId> = listing.entries.iter().filter_map(|entry| entry.unique_id.as_ref()).collect();
     let without_unique_id = listing.entries.iter().filter(|entry| entry.unique_id.is_none()).count();
     let flood = flood::judge(ledger, &latest, &listed, unknown.count(), now);
-    let not_deleting = latest
-        .iter()
-        .any(|(id, row)| row.expunges >= EXPUNGES_MAX && listed.contains(*id) && row.absent_since.is_none());
+    let not_deleting = does_not_delete(&latest, &listed);
     let reread = without_unique_id > 0 && may_reread(ledger, mailbox, now);
     let mut plan = Plan {
         observation: Observation { flood: flood.becomes, reread, ..Observation::default() },
@@ -256,6 +254,11 @@ pub(super) fn held_back(listing: &Listing, keep_latest: usize) -> HashSet<u32> {
 
 fn holds(row: &LedgerRow, wanted: &Content) -> bool {
     matches!(&row.entry, Entry::Taken { content, .. } if content == wanted)
+}
+
+/// Whether a message is listed, and never was not, that the server was told to delete again and again.
+pub(super) fn does_not_delete(latest: &HashMap<&UniqueId, &LedgerRow>, listed: &HashSet<&UniqueId>) -> bool {
+    latest.iter().any(|(id, row)| row.expunges >= EXPUNGES_MAX && listed.contains(*id) && row.absent_since.is_none())
 }
 
 /// The row that says what each unique-id meant last.

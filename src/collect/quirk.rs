@@ -1,12 +1,17 @@
 //! What an operator should know of a server: where it and the mailbox's rules do not fit. Pure.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::Mailbox;
+use super::plan::does_not_delete;
+use super::plan::latest_rows;
+use crate::ident::UniqueId;
 use crate::pop3::Capabilities;
 use crate::pop3::Expire;
 use crate::pop3::Listing;
 use crate::retention::OnServer;
+use crate::spool::Ledger;
 
 /// A trait of a server that its mailbox's rules should reckon with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +61,16 @@ impl fmt::Display for Quirk {
     }
 }
 
-/// The quirks that a session shows. That a server does not delete only the ledger can tell.
-pub fn quirks(mailbox: &Mailbox, capabilities: &Capabilities, listing: &Listing) -> Vec<Quirk> {
+/// The quirks that a session shows, beside what the ledger knows of the sessions before.
+pub fn quirks(mailbox: &Mailbox, capabilities: &Capabilities, listing: &Listing, ledger: &Ledger) -> Vec<Quirk> {
+    let listed: HashSet<&UniqueId> = listing.entries.iter().filter_map(|entry| entry.unique_id.as_ref()).collect();
     let keeps = mailbox.retention.on_server == OnServer::Keep;
     let nameless = listing.entries.iter().any(|entry| entry.unique_id.is_none());
     let delayed = capabilities.login_delay().is_some_and(|delay| delay > mailbox.poll_interval);
     [
         (keeps && capabilities.expire() == Some(Expire::Days(0)), Quirk::ExpiresAtOnce),
         (keeps && nameless, Quirk::NoUniqueIds),
+        (does_not_delete(&latest_rows(ledger), &listed), Quirk::DoesNotDelete),
         (capabilities.has("X-GOOGLE-RICO"), Quirk::Window),
         (delayed, Quirk::LoginDelay),
     ]
@@ -81,9 +88,9 @@ mod tests {
     /// What this answer to CAPA shows, with one message of this unique-id in the maildrop.
     fn check(on_server: OnServer, capa: &str, unique_id: &str, expected: &[Quirk]) {
         let capabilities = Capabilities::parse(capa.as_bytes());
-        let unique_id = crate::ident::UniqueId::parse(unique_id.as_bytes());
+        let unique_id = UniqueId::parse(unique_id.as_bytes());
         let listing = Listing { entries: vec![Entry { number: 1, size: None, unique_id }], unique_ids: true };
-        assert_eq!(quirks(&mailbox(on_server), &capabilities, &listing), expected, "{capa:?}");
+        assert_eq!(quirks(&mailbox(on_server), &capabilities, &listing, &Ledger::default()), expected, "{capa:?}");
     }
 
     #[test]

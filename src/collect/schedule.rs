@@ -47,7 +47,7 @@ pub(super) enum Ended {
     TooSoon,
     /// The credentials were refused.
     LoginRefused,
-    /// `[SYS/PERM]`: somebody must do something about the account.
+    /// `[SYS/PERM]`, `[UTF8]`: somebody must do something about the account.
     NeedsHuman,
     /// Anything else.
     Failed,
@@ -63,7 +63,7 @@ impl Ended {
                 Some(Code::InUse) => Ended::InUse,
                 Some(Code::SysTemp) => Ended::Busy,
                 Some(Code::LoginDelay) => Ended::TooSoon,
-                Some(Code::SysPerm) => Ended::NeedsHuman,
+                Some(Code::SysPerm | Code::Utf8) => Ended::NeedsHuman,
                 Some(Code::Auth) | None => Ended::Failed,
             },
             Err(_) => Ended::Failed,

@@ -35,8 +35,7 @@ pub(super) fn listing(mailbox: &Mailbox, metrics: &CollectMetrics, findings: &Fi
         );
     }
     for quirk in Quirk::ALL {
-        let shown = quirks.contains(&quirk) || (quirk == Quirk::DoesNotDelete && findings.not_deleting);
-        if is_news(&metrics.quirks.with_label_values(&[name, quirk.as_str()]), shown) {
+        if is_news(&metrics.quirks.with_label_values(&[name, quirk.as_str()]), quirks.contains(&quirk)) {
             match quirk {
                 Quirk::ExpiresAtOnce | Quirk::NoUniqueIds | Quirk::DoesNotDelete => {
                     tracing::warn!(mailbox = name, quirk = quirk.as_str(), "{quirk}");

@@ -102,7 +102,7 @@ async fn converse(
     let Course { memory, report, .. } = course;
     plan.retrieve.retain(|take| take.unique_id.is_some() || !memory.too_large.contains(&(take.number, take.size)));
     plan.retrieve.sort_by_key(|take| (memory.blame_of(take.unique_id.as_ref()), take.unique_id.is_none()));
-    let quirks = quirks(mailbox, session.capabilities(), &listing);
+    let quirks = quirks(mailbox, session.capabilities(), &listing, &ledger);
     tell::listing(mailbox, means.metrics, &plan.findings, &quirks);
     report.listed = listing.entries.len();
     report.login_delay = session.capabilities().login_delay();

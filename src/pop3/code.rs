@@ -15,6 +15,8 @@ pub enum Code {
     SysTemp,
     /// `[SYS/PERM]`: the server has a problem that needs a human.
     SysPerm,
+    /// `[UTF8]` (RFC 6856 section 5): it takes or hands this out only in a mode that pophook does not ask for.
+    Utf8,
 }
 
 impl Code {
@@ -22,7 +24,7 @@ impl Code {
     pub fn is_transient(self) -> bool {
         match self {
             Code::InUse | Code::LoginDelay | Code::SysTemp => true,
-            Code::Auth | Code::SysPerm => false,
+            Code::Auth | Code::SysPerm | Code::Utf8 => false,
         }
     }
 
@@ -34,6 +36,7 @@ impl Code {
             b"IN-USE" => Some(Code::InUse),
             b"LOGIN-DELAY" => Some(Code::LoginDelay),
             b"SYS/PERM" => Some(Code::SysPerm),
+            b"UTF8" => Some(Code::Utf8),
             code if code == b"SYS" || code.starts_with(b"SYS/") => Some(Code::SysTemp),
             _ => None,
         }

@@ -230,6 +230,7 @@ mod tests {
         check(&login(None), false, true, "login_refused");
         check(&login(Some(Code::Auth)), false, true, "login_refused");
         check(&login(Some(Code::SysPerm)), false, false, "login_refused");
+        check(&login(Some(Code::Utf8)), false, false, "login_refused");
         for code in [Code::InUse, Code::LoginDelay, Code::SysTemp] {
             check(&login(Some(code)), true, false, "login_deferred");
         }

@@ -1,5 +1,6 @@
 //! What an operator can do about a failed session. Pure.
 
+use super::code::Code;
 use super::error::Pop3Error;
 use super::error::Step;
 use super::handshake::HandshakeError;
@@ -21,6 +22,9 @@ impl Pop3Error {
             }
             Pop3Error::Desync { waiting_for: Step::Greeting | Step::ClearGreeting, .. } => {
                 Some("that is no POP3 server: look at host and port")
+            }
+            Pop3Error::LoginRefused { code: Some(Code::Utf8), .. } => {
+                Some("the server takes only ASCII here: give the account such a name and password")
             }
             Pop3Error::LoginRefused { .. } => {
                 Some("look at username and password or token; many providers want POP3 switched on and an app password")

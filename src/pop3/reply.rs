@@ -129,8 +129,9 @@ mod tests {
             (b"-ERR [LOGIN-DELAY 300] wait", Some(Code::LoginDelay)),
             (b"-ERR [SYS/TEMP] later", Some(Code::SysTemp)),
             (b"-ERR [SYS/PERM] call us", Some(Code::SysPerm)),
+            (b"-ERR [UTF8] international message", Some(Code::Utf8)),
             (b"-ERR [SYS/WEIRD] hm", Some(Code::SysTemp)),
-            (b"-ERR [UTF8] hm", None),
+            (b"-ERR [WEIRD] hm", None),
             (b"-ERR no [AUTH] in front", None),
         ] {
             assert_eq!(Reply::parse(line).unwrap().code(), code, "{:?}", line.escape_ascii());
