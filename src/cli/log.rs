@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use clap::ValueEnum;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 /// How a log line looks.
@@ -14,10 +15,18 @@ pub(super) enum Format {
     Json,
 }
 
+/// The environment variable that says which lines are wanted.
+const FILTER_ENV: &str = "POPHOOK_LOG";
+
 /// Sends log lines of `level` and above to standard error. `POPHOOK_LOG` says otherwise where it is set, such as
-/// `debug` or `pophook::collect=debug,info`.
+/// `debug` or `pophook::collect=debug,info`. A slip in it silences nothing: it is told, and `level` holds.
 pub(super) fn start(format: Format, level: &str) {
-    let filter = EnvFilter::try_from_env("POPHOOK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let wanted = std::env::var(FILTER_ENV).ok().filter(|wanted| !wanted.trim().is_empty());
+    let read = wanted.as_deref().map(filter).unwrap_or_else(|| Ok(EnvFilter::new(level)));
+    let (filter, slip) = match read {
+        Ok(filter) => (filter, None),
+        Err(slip) => (EnvFilter::new(level), Some(slip)),
+    };
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Fails only where a test has set one up before: then that one is as good.
     let started = match format {
@@ -25,4 +34,34 @@ pub(super) fn start(format: Format, level: &str) {
         Format::Json => lines.json().flatten_event(true).try_init(),
     };
     drop(started);
+    if let Some(slip) = slip {
+        tracing::error!("{FILTER_ENV}: {slip}; write error, warn, info or debug, or pophook::collect=debug,info");
+    }
+}
+
+/// Reads what is wanted; a word that is no level would be taken for the name of somebody's code, and all else be silent.
+fn filter(wanted: &str) -> Result<EnvFilter, String> {
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let directives: Vec<&str> = wanted.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    for directive in &directives {
+        if !is_level(directive) && !directive.starts_with("pophook") && !directive.contains('=') {
+            return Err(format!("{directive:?} is no level"));
+        }
+    }
+    EnvFilter::try_new(directives.join(",")).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_in_the_wanted_level_is_told() {
+        for fine in ["debug", "WARN", "off", "pophook::collect=debug,info", "hyper=warn , debug"] {
+            assert!(filter(fine).is_ok(), "{fine}");
+        }
+        for slip in ["verbose", "debug,verbos", "pophook=loud"] {
+            assert!(filter(slip).is_err(), "{slip}");
+        }
+    }
 }

@@ -41,8 +41,8 @@ const TICK: Duration = Duration::from_millis(200);
 /// unrouted, dead before) does not change the code; the last line tells of it.
 ///
 /// In the table, `known` counts messages that were read and turned out to lie in the spool already, and `left` those
-/// that stay on the server without being taken: no room, too large, skipped, refused by the server, or waiting for
-/// `mailbox reset`.
+/// that this visit left on the server: no room, refused by the server, waiting for `mailbox reset` or the next visit,
+/// or noted now as too large or skipped (`spool list` and `mailbox list` show those of earlier visits).
 #[derive(Debug, Args)]
 pub(super) struct Once {
     #[command(flatten)]

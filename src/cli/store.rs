@@ -39,6 +39,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) fn read(config: &ConfigFile) -> anyhow::Result<Readers> {
     let path = config.load_spool()?.path;
     if !path.exists() {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            anyhow::bail!("the spool's folder {} does not exist; make it, or mount its volume", folder.display());
+        }
         anyhow::bail!("there is no spool at {} yet; `pophook run` or `pophook once` makes it", path.display());
     }
     Ok(Readers::open(&path)?)

@@ -132,7 +132,7 @@ impl Collector {
             let (index, _, result) = joined(ended)?;
             let Some(mailbox) = self.config.mailboxes.get(index) else { continue };
             board.slots.free(&host(mailbox));
-            tell::visit(mailbox, &self.metrics, &self.clock, &result);
+            tell::visit(mailbox, &self.metrics, &self.clock, &result, None);
             if let Err(VisitError::Spool(error)) = &result
                 && error.is_fatal()
             {
@@ -201,10 +201,10 @@ impl Collector {
     ) -> Result<(), SpoolError> {
         let Some(mailbox) = self.config.mailboxes.get(index) else { return Ok(()) };
         board.slots.free(&host(mailbox));
-        tell::visit(mailbox, &self.metrics, &self.clock, result);
         if let Err(VisitError::Spool(error)) = result
             && error.is_fatal()
         {
+            tell::visit(mailbox, &self.metrics, &self.clock, result, None);
             return Err(error.clone());
         }
         board.habits.learn(mailbox, result, &standing.memory);
@@ -214,6 +214,7 @@ impl Collector {
         standing.pace.note(mailbox.poll_interval, standing.memory.login_delay, result);
         standing.memory.learned_delay = standing.pace.learned();
         let wait = standing.pace.wait(mailbox.poll_interval, standing.took, fastrand::f64());
+        tell::visit(mailbox, &self.metrics, &self.clock, result, Some(wait));
         tell::stopped(mailbox, &self.metrics, standing.pace.is_stopped(), wait);
         board.due.push(Reverse((self.after(wait), index)));
         if let Some(place) = board.standing.get_mut(index) {

@@ -59,8 +59,14 @@ pub(super) fn stopped(mailbox: &Mailbox, metrics: &CollectMetrics, stopped: bool
     }
 }
 
-/// How a visit ended.
-pub(super) fn visit(mailbox: &Mailbox, metrics: &CollectMetrics, clock: &Clock, result: &Result<Report, VisitError>) {
+/// How a visit ended, and when the next one is due.
+pub(super) fn visit(
+    mailbox: &Mailbox,
+    metrics: &CollectMetrics,
+    clock: &Clock,
+    result: &Result<Report, VisitError>,
+    next_in: Option<Duration>,
+) {
     let name = mailbox.name.as_str();
     let label = result.as_ref().map_or_else(VisitError::result, |_| RESULT_OK);
     metrics.visits.with_label_values(&[name, label]).inc();
@@ -70,7 +76,7 @@ pub(super) fn visit(mailbox: &Mailbox, metrics: &CollectMetrics, clock: &Clock, 
             if report.is_quiet() {
                 tracing::debug!(mailbox = name, listed = report.listed, "visit done, nothing new");
             } else {
-                let Report { listed, taken, known, expunged, oversize, skipped, left, unreached, .. } = report;
+                let Report { listed, taken, known, expunged, oversize, skipped, left, refused, unreached, .. } = report;
                 tracing::info!(
                     mailbox = name,
                     listed,
@@ -80,6 +86,7 @@ pub(super) fn visit(mailbox: &Mailbox, metrics: &CollectMetrics, clock: &Clock, 
                     oversize,
                     skipped,
                     left,
+                    refused,
                     unreached,
                     "visit done"
                 );
@@ -89,7 +96,9 @@ pub(super) fn visit(mailbox: &Mailbox, metrics: &CollectMetrics, clock: &Clock, 
             if let VisitError::Spool(_) = error {
                 metrics.quit_withheld.with_label_values(&[name]).inc();
             }
-            tracing::warn!(mailbox = name, reason = error.reason(), error = %error.explain(), "visit failed");
+            let next_in =
+                next_in.map(|wait| humantime::format_duration(Duration::from_secs(wait.as_secs())).to_string());
+            tracing::warn!(mailbox = name, reason = error.reason(), error = %error.explain(), next_in, "visit failed");
         }
     }
 }

@@ -111,7 +111,7 @@ async fn converse(
     report.left = plan.findings.held + plan.findings.too_large_without_id + plan.findings.undatable + untold;
     let left_out = memory.leave_out(&mut plan.retrieve);
     if left_out > 0 {
-        tracing::warn!(mailbox = %mailbox.name, messages = left_out, "left out for now: they broke the session again and again");
+        tracing::warn!(mailbox = %mailbox.name, messages = left_out, "left out for now: the server refused them, or they broke the session, again and again; tried at every tenth visit");
     }
     report.refused += left_out;
     let mut delete = std::mem::take(&mut plan.delete);

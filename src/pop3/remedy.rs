@@ -26,6 +26,10 @@ impl Pop3Error {
             Pop3Error::LoginRefused { code: Some(Code::Utf8), .. } => {
                 Some("the server takes only ASCII here: give the account such a name and password")
             }
+            Pop3Error::LoginRefused { code: Some(Code::InUse), .. } => {
+                Some("another session holds the maildrop; it goes on when that one ends")
+            }
+            Pop3Error::LoginRefused { code: Some(Code::LoginDelay | Code::SysTemp), .. } => None,
             Pop3Error::LoginRefused { .. } => {
                 Some("look at username and password or token; many providers want POP3 switched on and an app password")
             }
