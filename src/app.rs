@@ -39,6 +39,17 @@ pub use tokens::make_sources;
 /// How long the end waits for the spool to be written back into one file.
 const CLOSE: Duration = Duration::from_secs(5);
 
+/// What the spool is told of the configured mailboxes.
+pub fn enrolments(config: &Config) -> Vec<Enrolment> {
+    let enrolment = |mailbox: &collect::Mailbox| Enrolment {
+        mailbox: mailbox.name.clone(),
+        former_name: Some(mailbox.identity.clone()).filter(|former| *former != mailbox.name),
+        host: mailbox.server.host.clone(),
+        username: mailbox.server.username.clone(),
+    };
+    config.collect.mailboxes.iter().map(enrolment).collect()
+}
+
 /// Every room, built.
 #[derive(Debug)]
 pub struct App {
@@ -61,13 +72,7 @@ impl App {
         let spool = Arc::new(Sqlite::open(config.spool.clone(), clock.clone(), metrics.spool.clone())?);
         let fetches = make_sources(&mut config, Arc::<Sqlite>::clone(&spool), &clock, &metrics.oauth)?;
         let spool: Arc<dyn Spool> = spool;
-        let enrolment = |mailbox: &collect::Mailbox| Enrolment {
-            mailbox: mailbox.name.clone(),
-            former_name: Some(mailbox.identity.clone()).filter(|former| *former != mailbox.name),
-            host: mailbox.server.host.clone(),
-            username: mailbox.server.username.clone(),
-        };
-        spool.enrol(config.collect.mailboxes.iter().map(enrolment).collect()).await?;
+        spool.enrol(enrolments(&config)).await?;
         spool.keep_endpoints(config.deliver.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect()).await?;
         let quirks = collect::Quirk::ALL.map(collect::Quirk::as_str);
         for mailbox in &config.collect.mailboxes {

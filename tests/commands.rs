@@ -114,6 +114,8 @@ fn a_problem_of_the_configuration_has_its_exit_code_in_every_command() {
     for command in [&["once"][..], &["run"], &["endpoint", "resume", "desk"]] {
         check(&pophook, command, 64, &["former_name: support"]);
     }
+    check(&pophook, &["once", "--dry-run"], 64, &["former_name: support"]);
+    check(&pophook, &["check", "--online"], 2, &["former_name: support"]);
     pophook.write_config("spool: { url: nonsense }\ncolour: red\n");
     for command in [
         &["check"][..],

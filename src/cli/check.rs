@@ -15,6 +15,7 @@ use super::interrupt::unless_interrupted;
 use super::log;
 use super::out;
 use super::store;
+use crate::app::enrolments;
 use crate::clock::Clock;
 use crate::collect;
 use crate::collect::Mailbox;
@@ -24,6 +25,7 @@ use crate::config::Config;
 use crate::deliver;
 use crate::secret::Unavailable;
 use crate::spool::EndpointRow;
+use crate::spool::Enrolment;
 use crate::spool::Ledger;
 use crate::spool::Reading as _;
 use crate::spool::SpoolError;
@@ -90,8 +92,8 @@ async fn online(mut config: Config) -> anyhow::Result<ExitCode> {
     for (index, endpoint) in config.deliver.endpoints.iter().cloned().enumerate() {
         asked.spawn(async move { (2, index, ask_endpoint(&endpoint).await) });
     }
-    let spool = config.spool.path.clone();
-    asked.spawn(async move { (0, 0, look_at_spool(&spool).await) });
+    let (spool, mailboxes) = (config.spool.path.clone(), enrolments(&config));
+    asked.spawn(async move { (0, 0, look_at_spool(&spool, mailboxes).await) });
     let answers = unless_interrupted(&sources.fetches, "pophook: interrupted", asked.join_all()).await?;
     let Some(mut answers) = answers else { return Ok(ExitCode::from(LEFT)) };
     answers.sort_by_key(|(kind, index, _)| (*kind, *index));
@@ -111,7 +113,7 @@ async fn online(mut config: Config) -> anyhow::Result<ExitCode> {
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
 }
 
-async fn look_at_spool(path: &Path) -> Answer {
+async fn look_at_spool(path: &Path, mailboxes: Vec<Enrolment>) -> Answer {
     let name = "spool".to_owned();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if let Err(error) = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
@@ -123,14 +125,17 @@ async fn look_at_spool(path: &Path) -> Answer {
         let said = format!("{} is made by the first `pophook run` or `pophook once`", path.display());
         return Answer { name, said: Said::Fine(said), warnings: Vec::new() };
     }
-    match held_endpoints(path).await {
+    match look_into_spool(path, mailboxes).await {
         Ok(warnings) => Answer { name, said: Said::Fine(path.display().to_string()), warnings },
         Err(error) => Answer { name, said: Said::Finding(error.to_string()), warnings: Vec::new() },
     }
 }
 
-async fn held_endpoints(path: &Path) -> Result<Vec<String>, SpoolError> {
-    let rows = Readers::open(path)?.endpoints().await?;
+/// Tells which endpoints are held.
+async fn look_into_spool(path: &Path, mailboxes: Vec<Enrolment>) -> Result<Vec<String>, SpoolError> {
+    let spool = Readers::open(path)?;
+    spool.may_enrol(mailboxes).await?;
+    let rows = spool.endpoints().await?;
     let tell = |row: EndpointRow| {
         let why = row.held?.as_str();
         let (endpoint, pending) = (row.endpoint, row.pending);

@@ -19,6 +19,7 @@ use super::store;
 use crate::app::App;
 use crate::app::Round;
 use crate::app::Waiting;
+use crate::app::enrolments;
 use crate::clock::Clock;
 use crate::collect;
 use crate::collect::Report;
@@ -94,6 +95,9 @@ impl Once {
             true => Some(Readers::open(&config.spool.path)?),
             false => None,
         };
+        if let Some(readers) = &spool {
+            readers.may_enrol(enrolments(&config)).await?;
+        }
         let looking = async {
             let mut visits = Visits::new();
             for mailbox in &config.collect.mailboxes {

@@ -7,6 +7,7 @@ use rusqlite::params;
 use super::endpoint;
 use super::token;
 use crate::ident::EndpointName;
+use crate::ident::MailboxName;
 use crate::spool::Enrolment;
 use crate::spool::Hold;
 use crate::spool::SpoolError;
@@ -21,8 +22,8 @@ pub(super) fn mailboxes(connection: &Connection, mailboxes: &[Enrolment]) -> Res
             rename(connection, former.as_str(), mailbox.mailbox.as_str())?;
         }
     }
+    refuse_silent_renames(connection, mailboxes)?;
     for mailbox in mailboxes {
-        refuse_silent_rename(connection, mailbox, mailboxes)?;
         connection
             .prepare_cached(
                 "INSERT INTO mailbox (name, host, username) VALUES (?1, ?2, ?3)
@@ -46,6 +47,11 @@ fn rename(connection: &Connection, former: &str, name: &str) -> Result<(), Spool
     token::rename(connection, former, name)
 }
 
+/// Whether a maildrop has a new name that nothing is said of.
+pub(super) fn refuse_silent_renames(connection: &Connection, mailboxes: &[Enrolment]) -> Result<(), SpoolError> {
+    mailboxes.iter().try_for_each(|mailbox| refuse_silent_rename(connection, mailbox, mailboxes))
+}
+
 /// The same maildrop under a new name would be taken twice, under new ids.
 fn refuse_silent_rename(connection: &Connection, new: &Enrolment, all: &[Enrolment]) -> Result<(), SpoolError> {
     let mut known = connection
@@ -55,7 +61,10 @@ fn refuse_silent_rename(connection: &Connection, new: &Enrolment, all: &[Enrolme
         .collect::<Result<Vec<_>, _>>()?;
     let known_itself =
         connection.prepare_cached("SELECT 1 FROM mailbox WHERE name = ?1")?.exists([new.mailbox.as_str()])?;
-    let lost = known.into_iter().find(|old| all.iter().all(|mailbox| mailbox.mailbox.as_str() != old));
+    let is_named = |name: &MailboxName, old: &String| name.as_str() == old;
+    let lost = known.into_iter().find(|old| {
+        all.iter().all(|one| !is_named(&one.mailbox, old) && !one.former_name.iter().any(|name| is_named(name, old)))
+    });
     match lost {
         Some(old) if !known_itself => Err(SpoolError::Renamed { old, new: new.mailbox.as_str().to_owned() }),
         _ => Ok(()),

@@ -13,11 +13,13 @@ use rusqlite::OptionalExtension as _;
 use tokio::sync::oneshot;
 
 use super::collected;
+use super::enrol;
 use super::reports;
 use super::token;
 use crate::ident::MailboxName;
 use crate::spool::AttemptRow;
 use crate::spool::EndpointRow;
+use crate::spool::Enrolment;
 use crate::spool::Filter;
 use crate::spool::Ledger;
 use crate::spool::MailboxRow;
@@ -122,6 +124,10 @@ impl Reading for Readers {
 
     fn attempts(&self, message: MessageKey) -> Reply<Vec<AttemptRow>> {
         self.read(move |c| reports::attempts(c, message.0))
+    }
+
+    fn may_enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()> {
+        self.read(move |c| enrol::refuse_silent_renames(c, &mailboxes))
     }
 
     fn mailboxes(&self) -> Reply<Vec<MailboxRow>> {

@@ -81,6 +81,10 @@ impl Reading for Sqlite {
         self.readers.attempts(message)
     }
 
+    fn may_enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()> {
+        self.readers.may_enrol(mailboxes)
+    }
+
     fn mailboxes(&self) -> Reply<Vec<MailboxRow>> {
         self.readers.mailboxes()
     }
