@@ -37,7 +37,7 @@ fn delivered_mail_is_erased_and_show_says_so() {
     pophook.once().expect(0);
     let id = desk.hits()[0].id();
     check(&pophook, &["spool", "drop", &id], 1, &["--erase"]);
-    check(&pophook, &["spool", "drop", "--erase", &id], 0, &["1 dropped or erased"]);
+    check(&pophook, &["spool", "drop", "--erase", &id], 0, &["1 erased"]);
     check(&pophook, &["spool", "show", &id], 0, &["was erased at 20", "delivered"]);
     check(&pophook, &["spool", "show", "--json", &id], 0, &["\"released_at\":\"20"]);
     check(&pophook, &["spool", "raw", &id], 1, &["released"]);

@@ -18,6 +18,7 @@ use super::selection::Selection;
 use super::selection::expect_endpoint;
 use super::selection::unknown;
 use super::store;
+use crate::spool::Changed;
 use crate::spool::Command;
 use crate::spool::Filter;
 use crate::spool::Reading as _;
@@ -237,9 +238,14 @@ impl Drop {
         let spool = store::read(&self.config)?;
         let filter = self.selection.filter(self.ids, &self.config, &spool).await?;
         expect_copies(&filter.ids, &spool).await?;
-        let changed = store::change(&self.config, Command::Drop { filter, erase: self.erase }).await?.changed;
+        let command = Command::Drop { filter, erase: self.erase };
+        let Changed { changed, erased } = store::change(&self.config, command).await?;
         if self.erase {
-            return told(changed, "dropped or erased", "nothing that is selected can be dropped or erased");
+            let done = match erased == changed {
+                true => "erased".to_owned(),
+                false => format!("dropped, {erased} of them erased: the others are still needed by another endpoint"),
+            };
+            return told(changed, &done, "nothing that is selected can be dropped or erased");
         }
         told(changed, "dropped", "nothing that is selected waits or is dead; --erase erases our copy of delivered mail")
     }

@@ -227,6 +227,9 @@ pub enum Listed {
 pub struct Changed {
     /// Deliveries, messages or ledger rows that changed.
     pub changed: u64,
+    /// Of these, messages whose copy is gone now.
+    #[serde(default)]
+    pub erased: u64,
 }
 
 #[cfg(test)]

@@ -128,6 +128,18 @@ async fn what_is_dropped_is_settled_and_kept_until_it_is_erased() {
 }
 
 #[tokio::test]
+async fn a_copy_that_another_endpoint_waits_for_is_not_erased_and_that_is_told() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let key = routed(&spool, "one", &["desk", "erp"]).await;
+    for (endpoint, erased) in [("desk", 0), ("erp", 1)] {
+        let done = spool.change(Command::Drop { filter: of_endpoint(endpoint), erase: true }).await.unwrap();
+        assert_eq!((done.changed, done.erased), (1, erased), "{endpoint}");
+    }
+    assert_eq!(spool.raw(key).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn an_erased_unrouted_message_is_gone() {
     let ground = Ground::new();
     let spool = ground.open().await;

@@ -11,6 +11,7 @@ use super::release;
 use super::reports;
 use super::token;
 use crate::ident::UniqueId;
+use crate::spool::Changed;
 use crate::spool::Command;
 use crate::spool::Filter;
 use crate::spool::Flood;
@@ -24,15 +25,16 @@ pub(super) fn change(
     connection: &Connection,
     command: &Command,
     (now, ran_ms): (Timestamp, i64),
-) -> Result<u64, SpoolError> {
-    match command {
+) -> Result<Changed, SpoolError> {
+    let changed = match command {
+        Command::Drop { filter, erase } => return drop_rows(connection, filter, *erase, now),
         Command::Retry { filter, to, raw } => retry(connection, filter, to.as_deref(), *raw, now),
-        Command::Drop { filter, erase } => drop_rows(connection, filter, *erase, now),
         Command::Take { mailbox, unique_ids } => take(connection, mailbox, unique_ids),
         Command::Reset { mailbox, listed } => reset(connection, mailbox, *listed),
         Command::Resume { endpoint } => resume(connection, endpoint, ran_ms),
         Command::KeepToken { mailbox, token } => token::keep(connection, mailbox, token, now).map(|()| 1),
-    }
+    }?;
+    Ok(Changed { changed, erased: 0 })
 }
 
 fn retry(
@@ -150,8 +152,8 @@ fn sort_anew(connection: &Connection, seq: i64) -> Result<(), SpoolError> {
     Ok(())
 }
 
-fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timestamp) -> Result<u64, SpoolError> {
-    let mut changed = 0;
+fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timestamp) -> Result<Changed, SpoolError> {
+    let mut done = Changed { changed: 0, erased: 0 };
     for row in reports::list(connection, filter)? {
         let Some((id, seq)) = message(connection, &row)? else { continue };
         let dropped = match (&row.endpoint, row.state) {
@@ -175,11 +177,12 @@ fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timesta
         };
         let erased = erase && (dropped || erasable(&row, filter)) && erase_if_settled(connection, seq, now)?;
         if dropped || erased {
-            changed += 1;
+            done.changed += 1;
+            done.erased += u64::from(erased);
             tracing::warn!(id, endpoint = row.endpoint.as_deref(), dropped, erased, "dropped by command");
         }
     }
-    Ok(changed)
+    Ok(done)
 }
 
 /// What was settled before and is asked for: a filter that is meant for dead letters must not take delivered mail along.
@@ -198,7 +201,16 @@ fn erase_if_settled(connection: &Connection, seq: i64, now: Timestamp) -> Result
              AND (state = 'pending' OR (state = 'dead' AND reason <> 'dropped'))",
         )?
         .exists([seq])?;
-    if needed { Ok(false) } else { release::erase(connection, seq, now) }
+    if needed {
+        return Ok(false);
+    }
+    // What an endpoint answered may quote the letter.
+    connection
+        .prepare_cached(
+            "UPDATE attempt SET answer = NULL WHERE delivery IN (SELECT key FROM delivery WHERE message = ?1)",
+        )?
+        .execute([seq])?;
+    release::erase(connection, seq, now)
 }
 
 fn take(connection: &Connection, mailbox: &str, unique_ids: &[String]) -> Result<u64, SpoolError> {

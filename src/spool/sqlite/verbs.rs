@@ -274,7 +274,7 @@ impl Spool for Sqlite {
     fn change(&self, command: Command) -> Reply<Changed> {
         let (times, command) = (self.times(), Arc::new(command));
         let is_token = matches!(*command, Command::KeepToken { .. });
-        let work = move |c: &Connection| Ok(Changed { changed: change::change(c, &command, times)? });
+        let work = move |c: &Connection| change::change(c, &command, times);
         match is_token {
             true => self.write_by_all_means(Haste::Now, work),
             false => self.write(Haste::Now, MakesWork::Yes, work),
