@@ -130,3 +130,19 @@ fn unique_ids_of_another_format_deliver_nothing_twice_and_raise_the_alarm() {
     daemon.wait().expect(0);
     assert_eq!(desk.count(), subjects.len() + 1);
 }
+
+#[test]
+fn a_server_that_lets_wrong_passwords_wait_is_waited_for_and_the_other_mailbox_is_served() {
+    let dovecot = Dovecot::start_with(&["alice", "bob"], &[("AUTH_FAILURE_DELAY", "3s")]);
+    let desk = Receiver::start();
+    dovecot.put("bob", &mails::plain("one"));
+    let wrong = Mailbox::implicit(&dovecot, "alice").password("s3cret");
+    let pophook = Pophook::new([wrong, Mailbox::implicit(&dovecot, "bob")], [Endpoint::desk(&desk)]);
+    let daemon = pophook.start(&["run"]);
+    wait_for("the other mailbox is served", || desk.count() == 1);
+    let refused = r#"pophook_visits_total{mailbox="alice",result="login_refused"}"#;
+    wait_for("the refusal", || pophook.metrics().contains(&format!("{refused} 1")));
+    daemon.terminate();
+    let said = daemon.wait().expect(0).said();
+    assert!(said.contains("next_in=\"5m") && !said.contains("s3cret"), "{said}");
+}

@@ -5,7 +5,8 @@
 #   dovecot.sh DIR USER...     each USER gets an empty maildrop and the password "pw"
 #
 # AUTH_MECHANISMS names the mechanisms that it offers, by default "plain login". With INTROSPECTION_URL it takes access
-# tokens too (xoauth2, oauthbearer), and asks there (RFC 7662) whose they are.
+# tokens too (xoauth2, oauthbearer), and asks there (RFC 7662) whose they are. AUTH_FAILURE_DELAY, such as 2s, is how
+# long a wrong password waits for its answer.
 #
 # Prints where everything is, as KEY=VALUE lines that end with DOVECOT=1, and then *becomes* Dovecot: stop it by
 # this process's id. It also stops when its parent dies. Exit 89 means that a port was taken in between: try again.
@@ -90,7 +91,7 @@ listen = 127.0.0.1
 ssl = yes
 auth_mechanisms = $mechanisms${INTROSPECTION_URL:+ xoauth2 oauthbearer}
 # No punishment for wrong passwords: the tests send them on purpose.
-auth_failure_delay = 0
+auth_failure_delay = ${AUTH_FAILURE_DELAY:-0}
 mail_uid = $owner
 mail_gid = $group
 first_valid_uid = 1
