@@ -4,6 +4,7 @@
 //! is its description in the JSON Schema. Rendering the same message twice gives the same bytes.
 
 mod attachment;
+mod letter;
 mod oversize;
 mod shape;
 

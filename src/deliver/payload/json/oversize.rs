@@ -8,11 +8,8 @@ use serde::Serialize;
 use super::Facts;
 use super::MAIL_OVERSIZE;
 use super::TooLarge;
-use super::shape::Address;
+use super::letter::Letter;
 use super::shape::Header;
-use super::shape::Recipient;
-use super::shape::addresses;
-use super::shape::thread;
 use crate::ident::UniqueId;
 use crate::parse::Mail;
 
@@ -29,20 +26,7 @@ pub(super) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, why: TooLarge) -> 
             spooled_at,
             size: why.size,
             limit: why.limit,
-            message_id: mail.message_id.as_deref(),
-            in_reply_to: &mail.in_reply_to,
-            references: &mail.references,
-            thread: thread(mail),
-            date: mail.date.as_deref(),
-            subject: mail.subject.as_deref(),
-            from: addresses(&mail.from),
-            reply_to: addresses(&mail.reply_to),
-            to: addresses(&mail.to),
-            cc: addresses(&mail.cc),
-            bcc: addresses(&mail.bcc),
-            sender: mail.sender.as_ref().map(Address::of),
-            return_path: mail.return_path.as_deref(),
-            recipients: mail.recipients.iter().map(Recipient::of).collect(),
+            letter: Letter::of(mail),
             headers: mail.headers.iter().map(Header::of).collect(),
         },
     }
@@ -79,34 +63,8 @@ pub(super) struct Data<'a> {
     size: u64,
     /// The mailbox's `max_message_size` in bytes.
     limit: u64,
-    /// Message-ID without angle brackets.
-    message_id: Option<&'a str>,
-    /// The ids in In-Reply-To, without angle brackets, in order.
-    in_reply_to: &'a [String],
-    /// The ids in References, without angle brackets, in order.
-    references: &'a [String],
-    /// The first of `references`, else of `in_reply_to`, else `message_id`.
-    thread: Option<&'a str>,
-    /// The Date field, RFC 3339 with its own offset.
-    date: Option<&'a str>,
-    /// Decoded.
-    subject: Option<&'a str>,
-    /// From.
-    from: Vec<Address<'a>>,
-    /// Reply-To.
-    reply_to: Vec<Address<'a>>,
-    /// To.
-    to: Vec<Address<'a>>,
-    /// Cc.
-    cc: Vec<Address<'a>>,
-    /// Bcc.
-    bcc: Vec<Address<'a>>,
-    /// Sender.
-    sender: Option<Address<'a>>,
-    /// The envelope sender as the server recorded it; empty for `<>`.
-    return_path: Option<&'a str>,
-    /// Who the mail is really for.
-    recipients: Vec<Recipient<'a>>,
+    #[serde(flatten)]
+    letter: Letter<'a>,
     /// Every header field in the order received, values decoded and unfolded.
     headers: Vec<Header<'a>>,
 }

@@ -11,6 +11,7 @@ use super::Options;
 use super::attachment::Attachment;
 use super::attachment::Base64;
 use super::attachment::hex;
+use super::letter::Letter;
 use crate::ident::UniqueId;
 use crate::parse;
 use crate::parse::Mail;
@@ -30,20 +31,7 @@ pub(super) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: &'a [u8], opt
             sha256: hex(&facts.sha256),
             kind: None,
             kind_reason: None,
-            message_id: mail.message_id.as_deref(),
-            in_reply_to: &mail.in_reply_to,
-            references: &mail.references,
-            thread: thread(mail),
-            date: mail.date.as_deref(),
-            subject: mail.subject.as_deref(),
-            from: addresses(&mail.from),
-            reply_to: addresses(&mail.reply_to),
-            to: addresses(&mail.to),
-            cc: addresses(&mail.cc),
-            bcc: addresses(&mail.bcc),
-            sender: mail.sender.as_ref().map(Address::of),
-            return_path: mail.return_path.as_deref(),
-            recipients: mail.recipients.iter().map(Recipient::of).collect(),
+            letter: Letter::of(mail),
             text: mail.text.as_deref(),
             text_source: mail.text_source.map(TextSource::of),
             html: mail.html.as_deref(),
@@ -59,16 +47,6 @@ pub(super) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: &'a [u8], opt
             raw: options.include_raw.then_some(Base64(raw)),
         },
     }
-}
-
-/// What the mail belongs to.
-pub(super) fn thread(mail: &Mail) -> Option<&str> {
-    let ids = mail.references.first().or_else(|| mail.in_reply_to.first());
-    ids.map(String::as_str).or(mail.message_id.as_deref())
-}
-
-pub(super) fn addresses(list: &[parse::Address]) -> Vec<Address<'_>> {
-    list.iter().map(Address::of).collect()
 }
 
 /// A mail that was taken from a mailbox.
@@ -104,34 +82,8 @@ pub(super) struct Data<'a> {
     kind: Option<&'a str>,
     /// The evidence for `kind`.
     kind_reason: Option<&'a str>,
-    /// Message-ID without angle brackets.
-    message_id: Option<&'a str>,
-    /// The ids in In-Reply-To, without angle brackets, in order.
-    in_reply_to: &'a [String],
-    /// The ids in References, without angle brackets, in order.
-    references: &'a [String],
-    /// The first of `references`, else of `in_reply_to`, else `message_id`.
-    thread: Option<&'a str>,
-    /// The Date field, RFC 3339 with its own offset.
-    date: Option<&'a str>,
-    /// Decoded.
-    subject: Option<&'a str>,
-    /// From.
-    from: Vec<Address<'a>>,
-    /// Reply-To.
-    reply_to: Vec<Address<'a>>,
-    /// To.
-    to: Vec<Address<'a>>,
-    /// Cc.
-    cc: Vec<Address<'a>>,
-    /// Bcc.
-    bcc: Vec<Address<'a>>,
-    /// Sender.
-    sender: Option<Address<'a>>,
-    /// The envelope sender as the server recorded it; empty for `<>`.
-    return_path: Option<&'a str>,
-    /// Who the mail was really for.
-    recipients: Vec<Recipient<'a>>,
+    #[serde(flatten)]
+    letter: Letter<'a>,
     /// What a human would read; made from HTML where no plain part exists.
     text: Option<&'a str>,
     /// Where `text` comes from.
@@ -159,41 +111,6 @@ pub(super) struct Data<'a> {
     /// The whole message in base64, where the endpoint asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<Base64<'a>>,
-}
-
-/// A name and an address.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Address<'a> {
-    /// The display name.
-    name: Option<&'a str>,
-    /// `local@domain` in its own case, or whatever stood there.
-    address: &'a str,
-    /// The group that it was listed in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    group: Option<&'a str>,
-}
-
-impl Address<'_> {
-    pub(super) fn of(given: &parse::Address) -> Address<'_> {
-        Address { name: given.name.as_deref(), address: &given.address, group: given.group.as_deref() }
-    }
-}
-
-/// Who the mail was really for.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Recipient<'a> {
-    /// The address.
-    address: &'a str,
-    /// The text after `+` in its local part.
-    tag: Option<&'a str>,
-    /// The header field that named it.
-    source: &'a str,
-}
-
-impl Recipient<'_> {
-    pub(super) fn of(given: &parse::Recipient) -> Recipient<'_> {
-        Recipient { address: &given.address, tag: given.tag.as_deref(), source: &given.source }
-    }
 }
 
 /// Where the text comes from.
