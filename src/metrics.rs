@@ -4,6 +4,10 @@
 //! or error texts. Every label pair is created at start, so that zero is reported as zero. Nothing here is global:
 //! `app` makes the page once and hands each room its own part.
 
+mod declare;
+#[macro_use]
+mod room;
+
 use prometheus::Histogram;
 use prometheus::HistogramOpts;
 use prometheus::HistogramVec;
@@ -13,10 +17,6 @@ use prometheus::IntGauge;
 use prometheus::IntGaugeVec;
 use prometheus::Opts;
 use prometheus::Registry;
-use prometheus::core::Collector;
-
-use crate::ident::EndpointName;
-use crate::ident::MailboxName;
 
 /// Buckets for the disk, in seconds: half a millisecond to a quarter of a minute.
 const COMMIT_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 15.0];
@@ -24,47 +24,6 @@ const COMMIT_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.
 const EXCHANGE_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 120.0];
 /// Buckets for the whole way of a message, in seconds: up to the five days of the longest retry.
 const LATENCY_BUCKETS: [f64; 11] = [0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0, 21600.0, 86400.0, 432000.0];
-
-/// Declares a room's struct: each field's doc comment is what `/metrics` shows as its help.
-macro_rules! metrics {
-    ($(#[$doc:meta])* $room:ident {
-        $(#[doc = $help:literal] $field:ident: $type:ident [$($label:literal),*] $name:literal $(buckets $buckets:ident)?;)*
-    }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone)]
-        pub struct $room {
-            $(#[doc = $help] pub $field: $type,)*
-        }
-
-        impl $room {
-            fn register(registry: &Registry) -> Result<$room, prometheus::Error> {
-                Ok($room {
-                    $($field: metrics!(@add registry, $type, $name, $help, [$($label),*] $(, $buckets)?),)*
-                })
-            }
-        }
-    };
-    (@add $registry:ident, IntCounter, $name:literal, $help:literal, []) => {
-        add($registry, IntCounter::new($name, $help.trim())?)?
-    };
-    (@add $registry:ident, IntGauge, $name:literal, $help:literal, []) => {
-        add($registry, IntGauge::new($name, $help.trim())?)?
-    };
-    (@add $registry:ident, Histogram, $name:literal, $help:literal, [], $buckets:ident) => {
-        add($registry, Histogram::with_opts(HistogramOpts::new($name, $help.trim()).buckets($buckets.to_vec()))?)?
-    };
-    (@add $registry:ident, HistogramVec, $name:literal, $help:literal, [$($label:literal),+], $buckets:ident) => {
-        add($registry, HistogramVec::new(HistogramOpts::new($name, $help.trim()).buckets($buckets.to_vec()), &[$($label),+])?)?
-    };
-    (@add $registry:ident, $vec:ident, $name:literal, $help:literal, [$($label:literal),+]) => {
-        add($registry, $vec::new(Opts::new($name, $help.trim()), &[$($label),+])?)?
-    };
-}
-
-fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
 
 metrics! {
     /// What the collecting half counts.
@@ -194,65 +153,11 @@ impl Metrics {
     }
 }
 
-impl CollectMetrics {
-    /// Creates the label pairs of `mailbox`, so that they report zero from the start.
-    pub fn declare(&self, mailbox: &MailboxName, results: &[&str], quirks: &[&str]) {
-        let name = mailbox.as_str();
-        for result in results {
-            self.visits.with_label_values(&[name, result]);
-        }
-        for quirk in quirks {
-            self.quirks.with_label_values(&[name, quirk]);
-        }
-        for counter in [
-            &self.retrieved,
-            &self.retrieved_bytes,
-            &self.deduplicated,
-            &self.expunged,
-            &self.oversize,
-            &self.retrieve_refused,
-            &self.quit_withheld,
-        ] {
-            counter.with_label_values(&[name]);
-        }
-        for gauge in
-            [&self.last_success, &self.maildrop_messages, &self.stopped, &self.uidl_reset, &self.without_unique_id]
-        {
-            gauge.with_label_values(&[name]);
-        }
-    }
-}
-
-impl OauthMetrics {
-    /// Creates the label pairs of `mailbox`, so that they report zero from the start.
-    pub fn declare(&self, mailbox: &MailboxName, results: &[&str]) {
-        for result in results {
-            self.refreshes.with_label_values(&[mailbox.as_str(), result]);
-        }
-    }
-}
-
-impl DeliverMetrics {
-    /// Creates the label pairs of `endpoint`, so that they report zero from the start.
-    pub fn declare(&self, endpoint: &EndpointName, outcomes: &[&str], reasons: &[&str]) {
-        let name = endpoint.as_str();
-        for outcome in outcomes {
-            self.attempts.with_label_values(&[name, outcome]);
-        }
-        for reason in reasons {
-            self.dead_letters.with_label_values(&[name, reason]);
-        }
-        for gauge in [&self.pending, &self.oldest_pending, &self.held] {
-            gauge.with_label_values(&[name]);
-        }
-        self.attempt_seconds.with_label_values(&[name]);
-        self.latency.with_label_values(&[name]);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ident::EndpointName;
+    use crate::ident::MailboxName;
 
     #[test]
     fn every_metric_has_a_help_text_and_a_name_of_ours() {

@@ -117,7 +117,7 @@ fn the_example_loads() {
     let [mailbox] = &config.collect.mailboxes[..] else { panic!("one mailbox") };
     assert_eq!(password(mailbox), "hunter2");
     assert_eq!(mailbox.start_from, StartFrom::Date("2026-01-31".parse().unwrap()));
-    assert!(config.deliver.endpoints[0].headers["authorization"].is_sensitive());
+    assert!(config.deliver.endpoints[0].http.headers["authorization"].is_sensitive());
     assert_eq!(config.deliver.routes.rules.len(), 2);
     assert!(!format!("{config:?}").contains("hunter2"));
 }
@@ -174,7 +174,7 @@ fn the_smallest_file_takes_every_default() {
     assert_eq!((mailbox.retention.on_server, mailbox.dedupe), (OnServer::Keep, Dedupe::Content));
     let endpoint = &config.deliver.endpoints[0];
     assert!(matches!(endpoint.signing, Signing::None));
-    assert_eq!((endpoint.backoff.len(), endpoint.max_in_flight), (9, 8));
+    assert_eq!((endpoint.retry.backoff.len(), endpoint.pace.max_in_flight), (9, 8));
 }
 
 #[test]

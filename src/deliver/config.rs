@@ -40,14 +40,35 @@ pub struct Endpoint {
     pub events: Vec<Event>,
     /// The keys that sign each post.
     pub signing: Signing,
+    /// How it is reached.
+    pub http: Http,
+    /// How much it gets at once.
+    pub pace: Pace,
+    /// When a delivery is tried again, and for how long.
+    pub retry: Retry,
+}
+
+/// How an endpoint is reached.
+#[derive(Debug, Clone)]
+pub struct Http {
     /// PEM certificates that are trusted beside the system's roots.
     pub ca_pem: Option<Arc<[u8]>>,
     /// Fields that are added to each request; their values are secrets.
     pub headers: HeaderMap,
     /// The longest wait for the first byte of the answer, after the body is sent.
     pub timeout: Duration,
+}
+
+/// How much an endpoint gets at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
     /// Posts at once.
     pub max_in_flight: usize,
+}
+
+/// When a delivery is tried again, and for how long.
+#[derive(Debug, Clone)]
+pub struct Retry {
     /// The waits after the first, second, … failure; the last one repeats. Never empty.
     pub backoff: Vec<Duration>,
     /// How long a delivery is tried, counted from the first attempt of its generation.
@@ -84,4 +105,26 @@ pub enum Signing {
     None,
     /// By Standard Webhooks, with each of these keys (`whsec_` and base64).
     Keys(Vec<Secret>),
+}
+
+#[cfg(test)]
+impl Endpoint {
+    /// An endpoint named `desk` at `url`, unsigned, with waits of 5 and 30 seconds for five days.
+    pub(super) fn for_testing(url: &str) -> Endpoint {
+        Endpoint {
+            name: EndpointName::parse("desk").unwrap(),
+            url: Url::parse(url).unwrap(),
+            format: Format::Json,
+            attachments: Attachments::Inline,
+            include_raw: false,
+            events: Vec::new(),
+            signing: Signing::None,
+            http: Http { ca_pem: None, headers: HeaderMap::new(), timeout: Duration::from_secs(30) },
+            pace: Pace { max_in_flight: 1 },
+            retry: Retry {
+                backoff: vec![Duration::from_secs(5), Duration::from_secs(30)],
+                give_up_after: Duration::from_secs(5 * 24 * 3600),
+            },
+        }
+    }
 }

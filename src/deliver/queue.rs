@@ -121,7 +121,7 @@ impl Queue {
                 }
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 () = sorted.cancelled(), if !complete => {}
-                () = self.idle(&mut work, next_due), if attempts.len() < self.means.endpoint.max_in_flight => {}
+                () = self.idle(&mut work, next_due), if attempts.len() < self.means.endpoint.pace.max_in_flight => {}
             }
         }
     }
@@ -141,7 +141,7 @@ impl Queue {
         waiting: usize,
         untried_since: Option<Timestamp>,
     ) -> Result<Option<Timestamp>, SpoolError> {
-        let free = self.means.endpoint.max_in_flight.saturating_sub(attempts.len());
+        let free = self.means.endpoint.pace.max_in_flight.saturating_sub(attempts.len());
         if free == 0 || waiting >= RECORDS_MAX {
             return Ok(None);
         }

@@ -20,8 +20,8 @@ const REFUSALS_MAX: u32 = 5;
 /// Decides; `chance` is from 0 to 1 and lengthens waits.
 pub(super) fn settle(judgement: Judgement, claim: &Claim, endpoint: &Endpoint, now: Timestamp, chance: f64) -> End {
     let due = |wait: Duration| now.checked_add(wait).unwrap_or(Timestamp::MAX);
-    let expired = claim.tried_for >= endpoint.give_up_after;
-    let next = || due(backoff::wait(&endpoint.backoff, claim.failures, chance));
+    let expired = claim.tried_for >= endpoint.retry.give_up_after;
+    let next = || due(backoff::wait(&endpoint.retry.backoff, claim.failures, chance));
     match (judgement.outcome, judgement.says) {
         (Outcome::Delivered, _) => End::Delivered,
         (Outcome::Refused, _) if claim.refusals + 1 >= REFUSALS_MAX => End::Dead(Reason::Refused),
@@ -39,12 +39,8 @@ pub(super) fn settle(judgement: Judgement, claim: &Claim, endpoint: &Endpoint, n
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deliver::Attachments;
-    use crate::deliver::Format;
-    use crate::deliver::Signing;
     use crate::deliver::outcome::judge;
     use crate::ident::Content;
-    use crate::ident::EndpointName;
     use crate::ident::MailboxName;
     use crate::ident::MessageId;
     use crate::spool::DeliveryKey;
@@ -54,25 +50,6 @@ mod tests {
     use crate::spool::Spooled;
 
     const DAY: u64 = 24 * 3600;
-
-    /// Waits of 5 and 30 seconds, for five days.
-    fn endpoint() -> Endpoint {
-        Endpoint {
-            name: EndpointName::parse("desk").unwrap(),
-            url: reqwest::Url::parse("http://localhost").unwrap(),
-            format: Format::Json,
-            attachments: Attachments::Inline,
-            include_raw: false,
-            events: Vec::new(),
-            signing: Signing::None,
-            ca_pem: None,
-            headers: reqwest::header::HeaderMap::new(),
-            timeout: Duration::from_secs(30),
-            max_in_flight: 1,
-            backoff: vec![Duration::from_secs(5), Duration::from_secs(30)],
-            give_up_after: Duration::from_secs(5 * DAY),
-        }
-    }
 
     fn claim(failures: u32, refusals: u32, tried_for: Duration) -> Claim {
         let mailbox = MailboxName::parse("m").unwrap();
@@ -94,7 +71,13 @@ mod tests {
     fn check(status: u16, (failures, refusals): (u32, u32), tried_for: Duration, chance: f64, expected: End) {
         let retry_after = matches!(status, 429 | 503).then_some(Duration::from_secs(7));
         let claim = claim(failures, refusals, tried_for);
-        let end = settle(judge(status, retry_after), &claim, &endpoint(), Timestamp::UNIX_EPOCH, chance);
+        let end = settle(
+            judge(status, retry_after),
+            &claim,
+            &Endpoint::for_testing("http://localhost"),
+            Timestamp::UNIX_EPOCH,
+            chance,
+        );
         assert_eq!(end, expected, "{status} {failures} {refusals} {tried_for:?} {chance}");
     }
 

@@ -91,7 +91,7 @@ impl Webhook {
             .pool_idle_timeout(IDLE)
             .user_agent(concat!("pophook/", env!("CARGO_PKG_VERSION")))
             .tls_version_min(reqwest::tls::Version::TLS_1_2);
-        if let Some(pem) = &endpoint.ca_pem {
+        if let Some(pem) = &endpoint.http.ca_pem {
             builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(failed)?);
         }
         let keys = match &endpoint.signing {
@@ -114,7 +114,7 @@ impl Webhook {
     /// Asks for nothing, to see whether anybody is there; tells the status.
     pub(super) async fn head(&self) -> Result<u16, Failure> {
         let request =
-            self.client.head(self.endpoint.url.clone()).timeout(CONNECT.saturating_add(self.endpoint.timeout));
+            self.client.head(self.endpoint.url.clone()).timeout(CONNECT.saturating_add(self.endpoint.http.timeout));
         let response = request.send().await.map_err(|error| Failure::of(&error))?;
         Ok(response.status().as_u16())
     }
@@ -124,7 +124,7 @@ impl Webhook {
         let size = u64::try_from(post.body.len()).unwrap_or(u64::MAX);
         let whole = WHOLE.saturating_add(Duration::from_secs(size / UPLOAD_RATE));
         let now = post.at;
-        let sent = timeout(whole.max(self.endpoint.timeout), self.send(post)).await;
+        let sent = timeout(whole.max(self.endpoint.http.timeout), self.send(post)).await;
         match sent {
             Ok(Ok(response)) => read(response, now).await,
             Ok(Err(failure)) => Answer::Failed(failure),
@@ -152,7 +152,7 @@ impl Webhook {
                 Err(_) => return Failure::UploadStalled,
             }
         }
-        tokio::time::sleep(self.endpoint.timeout).await;
+        tokio::time::sleep(self.endpoint.http.timeout).await;
         Failure::AnswerTimeout
     }
 
@@ -169,7 +169,7 @@ impl Webhook {
         if let Some(signature) = &post.signature {
             add("webhook-signature", signature);
         }
-        headers.extend(self.endpoint.headers.clone());
+        headers.extend(self.endpoint.http.headers.clone());
         headers
     }
 }
@@ -203,26 +203,10 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::deliver::Attachments;
-    use crate::deliver::Format;
-    use crate::ident::EndpointName;
 
     async fn check(url: &str, expected: Failure) {
-        let endpoint = Endpoint {
-            name: EndpointName::parse("desk").unwrap(),
-            url: reqwest::Url::parse(url).unwrap(),
-            format: Format::Json,
-            attachments: Attachments::Inline,
-            include_raw: false,
-            events: Vec::new(),
-            signing: Signing::None,
-            ca_pem: None,
-            headers: HeaderMap::new(),
-            timeout: Duration::from_millis(100),
-            max_in_flight: 1,
-            backoff: vec![Duration::from_secs(5)],
-            give_up_after: Duration::from_secs(5),
-        };
+        let mut endpoint = Endpoint::for_testing(url);
+        endpoint.http.timeout = Duration::from_millis(100);
         let webhook = Webhook::new(endpoint).unwrap();
         let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"));
         let answer = webhook.post(post).await;

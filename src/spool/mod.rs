@@ -1,7 +1,7 @@
 //! The disk: the only thing that both halves know.
 //!
 //! What it promises:
-//! - A message that [`Spool::accept`] reported is on stable storage, with the ledger row that keeps it from being
+//! - A message that [`Collecting::accept`] reported is on stable storage, with the ledger row that keeps it from being
 //!   taken twice. Before that it is nowhere: no DELE, no QUIT.
 //! - What a verb reported as done is committed and synced; a verb that failed has changed nothing.
 //! - One row per (message, endpoint) is the queue. Nothing else remembers that a post is owed.
@@ -133,10 +133,8 @@ pub trait Tokens: Send + Sync + fmt::Debug {
     fn keep_token(&self, mailbox: &MailboxName, token: Token) -> Reply<()>;
 }
 
-/// The durable store. Every verb is one transaction.
-pub trait Spool: Reading + Tokens {
-    // -- the collecting half --
-
+/// What the collecting half does. Every verb is one transaction.
+pub trait Collecting: Send + Sync + fmt::Debug {
     /// Makes the configured mailboxes known and carries renames out.
     fn enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()>;
 
@@ -160,9 +158,10 @@ pub trait Spool: Reading + Tokens {
 
     /// Whether `mailbox` may retrieve more; makes room first where that costs nothing undelivered.
     fn room(&self, mailbox: &MailboxName) -> Reply<Room>;
+}
 
-    // -- the delivering half --
-
+/// What the delivering half does. Every verb is one transaction.
+pub trait Delivering: Send + Sync + fmt::Debug {
     /// Claims messages that nobody has parsed. Their parse counts are committed before the reply.
     ///
     /// Messages that a parse was begun for and never ended come alone, one at a time; the third such end
@@ -198,7 +197,10 @@ pub trait Spool: Reading + Tokens {
 
     /// Changes when there is something new to sort or to claim.
     fn work(&self) -> watch::Receiver<u64>;
+}
 
+/// The durable store. Every verb is one transaction.
+pub trait Spool: Reading + Tokens + Collecting + Delivering {
     // -- the end --
 
     /// Releases our copies: delivered before the first time, settled dead before the second.

@@ -1,15 +1,11 @@
 //! The endpoints.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod http;
+mod retry;
+mod signing;
 
 use reqwest::Url;
-use reqwest::header::HeaderMap;
-use reqwest::header::HeaderName;
-use reqwest::header::HeaderValue;
 
-use crate::config::check::at_least;
-use crate::config::check::certificates;
 use crate::config::check::known::Taken;
 use crate::config::check::noted;
 use crate::config::check::required;
@@ -21,39 +17,14 @@ use crate::config::plain::Plain;
 use crate::config::plain::or;
 use crate::config::problem::Path;
 use crate::config::problem::Report;
-use crate::config::secret::Source;
-use crate::config::secret::resolve;
 use crate::config::units::Within;
 use crate::deliver;
 use crate::deliver::Attachments;
 use crate::deliver::Format;
-use crate::deliver::Signing;
+use crate::deliver::Pace;
 use crate::ident::EndpointName;
 
-const TIMEOUT: Duration = Duration::from_secs(30);
-const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 const MAX_CONCURRENCY: Within<1, 64> = Within(8);
-const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 24 * 60 * 60);
-
-/// The waits after the first failures, in seconds: 5 s, 30 s, 2 m, 10 m, 30 m, 1 h, 2 h, 4 h, 8 h.
-const BACKOFF: [u64; 9] = [5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800];
-const BACKOFF_MIN: Duration = Duration::from_millis(100);
-
-/// The fewest and the most bytes of a signing key, by Standard Webhooks.
-const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-const KEY_REMEDY: &str = "make one with: echo whsec_$(openssl rand -base64 32)";
-
-/// Header fields that pophook sets itself.
-const OWN_HEADERS: [&str; 8] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "transfer-encoding",
-    "webhook-id",
-    "webhook-signature",
-    "webhook-timestamp",
-];
 
 pub(super) fn check(
     list: &Option<List<Endpoint>>,
@@ -100,17 +71,10 @@ fn check_one(
     let url_path = path.key("url");
     let url = required(&endpoint.url, &url_path, "write where to post, such as https://example.com/inbound", report)
         .and_then(|text| noted(url(text), &url_path, report));
-    let ca_path = path.key("ca_file");
-    if endpoint.ca_file.is_some() && url.as_ref().is_some_and(|url| url.scheme() == "http") {
-        report.add(&ca_path, "has no effect with a url that starts with http:; take it out, or post to https:");
-    }
-    let ca_pem = certificates::read(endpoint.ca_file.as_deref(), &ca_path, outside, report);
-    let signing = signing(endpoint, path, outside, report);
-    let headers = headers(endpoint.headers.as_ref(), &path.key("headers"), outside, report);
-    let timeout = or(&endpoint.timeout, TIMEOUT);
-    at_least(TIMEOUT_MIN, timeout, &path.key("timeout"), report);
+    let http = http::check(endpoint, url.as_ref(), path, outside, report);
+    let signing = signing::check(endpoint, path, outside, report);
     let Within(max_in_flight) = or(&endpoint.max_concurrency, MAX_CONCURRENCY);
-    let backoff = backoff(&endpoint.backoff, &path.key("backoff"), report);
+    let retry = retry::check(endpoint, path, report);
     Some(deliver::Endpoint {
         name: name?,
         url: url?,
@@ -119,12 +83,9 @@ fn check_one(
         include_raw: endpoint.include_raw.unwrap_or(false),
         events: items(&endpoint.events).map(|(_, Plain(event))| *event).collect(),
         signing: signing?,
-        ca_pem,
-        headers,
-        timeout,
-        max_in_flight,
-        backoff,
-        give_up_after: or(&endpoint.give_up_after, GIVE_UP_AFTER),
+        http,
+        pace: Pace { max_in_flight },
+        retry,
     })
 }
 
@@ -141,77 +102,4 @@ fn url(text: &str) -> Result<Url, String> {
         );
     }
     Ok(url)
-}
-
-fn signing(endpoint: &Endpoint, path: &Path, outside: &dyn Outside, report: &mut Report) -> Option<Signing> {
-    let (none_path, path) = (path.key("signing"), path.key("signing_keys"));
-    match (&endpoint.signing_keys, endpoint.signing) {
-        (None, Some(_)) => return Some(Signing::None),
-        (Some(_), Some(_)) => report.add(&none_path, "contradicts signing_keys; take one of them out"),
-        (None, None) if report.has(&none_path) => {}
-        (None, None) => report.missing(&path, &format!("write keys ({KEY_REMEDY}), or signing: none")),
-        (Some(keys), None) if keys.is_empty() => {
-            report.add(&path, format!("holds no key; write one ({KEY_REMEDY}), or signing: none instead"));
-        }
-        (Some(_), None) => {}
-    }
-    let mut keys = Vec::new();
-    for (at, source) in items(&endpoint.signing_keys) {
-        let path = path.index(at);
-        let Some(key) = noted(resolve(source, outside), &path, report) else { continue };
-        if !is_key(key.reveal()) {
-            report.add(&path, format!("is no signing key: whsec_ and 24 to 64 bytes in base64; {KEY_REMEDY}"));
-        }
-        keys.push(key);
-    }
-    Some(Signing::Keys(keys))
-}
-
-fn is_key(text: &str) -> bool {
-    let bytes = text.strip_prefix("whsec_").and_then(|tail| data_encoding::BASE64.decode(tail.as_bytes()).ok());
-    bytes.is_some_and(|bytes| KEY_BYTES.contains(&bytes.len()))
-}
-
-fn headers(
-    written: Option<&BTreeMap<String, Source>>,
-    path: &Path,
-    outside: &dyn Outside,
-    report: &mut Report,
-) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, source) in written.into_iter().flatten() {
-        let path = path.key(name);
-        let Some(secret) = noted(resolve(source, outside), &path, report) else { continue };
-        let Ok(mut value) = HeaderValue::from_bytes(secret.reveal().as_bytes()) else {
-            report.add(&path, "has a value with a control character; take it out");
-            continue;
-        };
-        value.set_sensitive(true);
-        match HeaderName::from_bytes(name.as_bytes()) {
-            Err(_) => report.add(&path, "is no name of a header field; write letters, digits and '-'"),
-            Ok(name) if OWN_HEADERS.contains(&name.as_str()) => {
-                report.add(&path, "is set by pophook itself; take it out");
-            }
-            Ok(name) if headers.contains_key(&name) => {
-                report.add(&path, "stands here twice, as case does not count; take one out");
-            }
-            Ok(name) => {
-                headers.insert(name, value);
-            }
-        }
-    }
-    headers
-}
-
-fn backoff(written: &Option<List<Plain<Duration>>>, path: &Path, report: &mut Report) -> Vec<Duration> {
-    let Some(list) = written else { return BACKOFF.map(Duration::from_secs).to_vec() };
-    if list.is_empty() {
-        report.add(path, "holds no wait; write at least one, such as [5s, 30s, 2m]");
-    }
-    let mut waits = Vec::new();
-    for (at, Plain(wait)) in items(written) {
-        at_least(BACKOFF_MIN, *wait, &path.index(at), report);
-        waits.push(*wait);
-    }
-    waits
 }

@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use super::collected::flood_name;
 use super::endpoint;
-use super::queue;
+use super::record;
 use super::release;
 use super::reports;
 use super::token;
@@ -98,7 +98,7 @@ fn renew(connection: &Connection, seq: i64, endpoint: &str, now: Timestamp) -> R
              WHERE message = ?1 AND endpoint = ?2",
         )?
         .execute(params![seq, endpoint, now.as_millisecond()])?;
-    queue::settle(connection, seq, now)
+    record::settle(connection, seq, now)
 }
 
 fn move_over(connection: &Connection, seq: i64, from: &str, to: &str, now: Timestamp) -> Result<(), SpoolError> {
@@ -116,7 +116,7 @@ fn move_over(connection: &Connection, seq: i64, from: &str, to: &str, now: Times
     connection
         .prepare_cached("DELETE FROM delivery WHERE message = ?1 AND endpoint = ?2")?
         .execute(params![seq, from])?;
-    if dead { renew(connection, seq, to, now) } else { queue::settle(connection, seq, now) }
+    if dead { renew(connection, seq, to, now) } else { record::settle(connection, seq, now) }
 }
 
 /// The attempts at the old endpoint stay on show, and their numbers are not given out again.
@@ -164,7 +164,7 @@ fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timesta
                          WHERE message = ?1 AND endpoint = ?2",
                     )?
                     .execute(params![seq, endpoint, now.as_millisecond()])?;
-                queue::settle(connection, seq, now)?;
+                record::settle(connection, seq, now)?;
                 true
             }
             (None, "unrouted" | "quarantined") => {

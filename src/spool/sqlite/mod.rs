@@ -1,12 +1,14 @@
 //! The embedded engine: one SQLite file in WAL mode with `synchronous=FULL`.
 //!
 //! One thread writes and commits in groups, readers stand beside it. One process owns the file, so claims live in
-//! memory. The verbs stand in `verbs`; their
-//! SQL in `collected`, `oversize`, `queue`, `release`, `change` and `reports`.
+//! memory. The verbs stand in `verbs`, `collecting` and `delivering`; their
+//! SQL in `collected`, `oversize`, `sorting`, `queue`, `record`, `release`, `change` and `reports`.
 
 mod change;
 mod collected;
+mod collecting;
 mod columns;
+mod delivering;
 mod endpoint;
 mod enrol;
 mod fresh;
@@ -14,10 +16,12 @@ mod open;
 mod oversize;
 mod queue;
 mod reader;
+mod record;
 mod release;
 mod reports;
 mod reserve;
 mod schema;
+mod sorting;
 mod token;
 mod verbs;
 mod writer;

@@ -1,0 +1,74 @@
+//! The collecting half's verbs, each one transaction: which SQL runs, and whom it wakes.
+
+use std::sync::Arc;
+
+use super::MakesWork;
+use super::Sqlite;
+use super::collected;
+use super::enrol;
+use super::guard;
+use super::oversize;
+use super::release;
+use super::writer::Haste;
+use crate::ident::MailboxName;
+use crate::spool::Accepted;
+use crate::spool::Collecting;
+use crate::spool::Enrolment;
+use crate::spool::Incoming;
+use crate::spool::LedgerKey;
+use crate::spool::Observation;
+use crate::spool::Oversize;
+use crate::spool::Reply;
+use crate::spool::Room;
+
+impl Collecting for Sqlite {
+    fn enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()> {
+        self.write(Haste::Now, MakesWork::No, move |c| enrol::mailboxes(c, &mailboxes))
+    }
+
+    fn observe(&self, mailbox: &MailboxName, observation: Observation) -> Reply<()> {
+        let (mailbox, now) = (mailbox.clone(), self.clock.now());
+        self.write(Haste::Now, MakesWork::Yes, move |c| collected::observe(c, &mailbox, &observation, now))
+    }
+
+    fn accept(&self, mailbox: &MailboxName, messages: Vec<Incoming>) -> Reply<Vec<Accepted>> {
+        let (mailbox, claimed, now) = (mailbox.clone(), Arc::clone(&self.claimed), self.clock.now());
+        let (reserve, writable) = (self.reserve.clone(), self.metrics.writable.clone());
+        let reply = self.write(Haste::Now, MakesWork::Yes, move |c| {
+            reserve.take()?;
+            let fresh = &mut guard(&claimed).fresh;
+            messages.iter().map(|message| collected::accept(c, &mailbox, message, fresh, now)).collect()
+        });
+        Box::pin(async move { reply.await.inspect(|_: &Vec<Accepted>| writable.set(1)) })
+    }
+
+    fn oversize(&self, mailbox: &MailboxName, message: Oversize) -> Reply<()> {
+        let (mailbox, now) = (mailbox.clone(), self.clock.now());
+        self.write(Haste::Now, MakesWork::Yes, move |c| oversize::note(c, &mailbox, &message, now))
+    }
+
+    fn mark(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
+        let now = self.clock.now();
+        self.write(Haste::Now, MakesWork::No, move |c| collected::mark(c, &rows, now))
+    }
+
+    fn unmark(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
+        self.write(Haste::Now, MakesWork::No, move |c| collected::unmark(c, &rows))
+    }
+
+    fn expunged(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
+        let now = self.clock.now();
+        self.write(Haste::Now, MakesWork::No, move |c| collected::expunged(c, &rows, now))
+    }
+
+    fn room(&self, mailbox: &MailboxName) -> Reply<Room> {
+        let (mailbox, config, now) = (mailbox.clone(), self.config.clone(), self.clock.now());
+        let counter = self.metrics.released.clone();
+        let reply = self.write(Haste::Now, MakesWork::No, move |c| release::room(c, &config, &mailbox, now));
+        Box::pin(async move {
+            let (room, released) = reply.await?;
+            counter.inc_by(released);
+            Ok(room)
+        })
+    }
+}

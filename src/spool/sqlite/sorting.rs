@@ -1,0 +1,118 @@
+//! From spooled to routed: claims messages that nobody has parsed, and writes down where they go.
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use rusqlite::params;
+
+use super::columns::SPOOLED;
+use super::columns::spooled;
+use super::queue::Claimed;
+use super::record::settle;
+use crate::ident::EndpointName;
+use crate::spool::MessageKey;
+use crate::spool::PARSES_MAX;
+use crate::spool::Sorted;
+use crate::spool::SpoolError;
+use crate::spool::State;
+use crate::spool::Unsorted;
+use crate::spool::Verdict;
+
+/// Raw bytes that one claim of unsorted messages hands out, beyond the first message.
+const UNSORTED_BYTES: usize = 1 << 20;
+
+/// Claims messages that nobody has parsed, and counts the parse that is about to begin.
+pub(super) fn claim_unsorted(
+    connection: &Connection,
+    claimed: &mut Claimed,
+    at_most: usize,
+) -> Result<Vec<Unsorted>, SpoolError> {
+    let mut found = unsorted(connection, claimed, "parses = 0", at_most)?;
+    if found.is_empty() && claimed.messages.is_empty() {
+        quarantine(connection)?;
+        // A parse of this one began and never ended: alone, so that it takes no other message down with it.
+        found = unsorted(connection, claimed, "parses > 0", 1)?;
+    }
+    for one in &found {
+        connection
+            .prepare_cached("UPDATE message SET parses = parses + 1 WHERE seq = ?1")?
+            .execute([one.message.key.0])?;
+    }
+    Ok(found)
+}
+
+fn quarantine(connection: &Connection) -> Result<(), SpoolError> {
+    connection
+        .prepare_cached("UPDATE message SET state = 'quarantined' WHERE state = 'spooled' AND parses >= ?1")?
+        .execute([PARSES_MAX])?;
+    Ok(())
+}
+
+fn unsorted(
+    connection: &Connection,
+    claimed: &mut Claimed,
+    which: &str,
+    at_most: usize,
+) -> Result<Vec<Unsorted>, SpoolError> {
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT {SPOOLED}, raw.bytes FROM message JOIN raw USING (seq)
+         WHERE state = 'spooled' AND released_at IS NULL AND {which}
+         -- Nothing of this state is settled: this is the index's own order, oldest first.
+         ORDER BY settled_at, seq"
+    ))?;
+    let mut rows = query.query([])?;
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    while found.len() < at_most && bytes < UNSORTED_BYTES {
+        let Some(row) = rows.next()? else { break };
+        let seq = row.get(0)?;
+        if claimed.messages.contains(&seq) {
+            continue;
+        }
+        let raw = match claimed.fresh.take(seq) {
+            Some(raw) => raw,
+            None => row.get::<_, Vec<u8>>(10)?.into(),
+        };
+        bytes += raw.len();
+        found.push(Unsorted { message: spooled(row)?, raw });
+    }
+    Ok(found)
+}
+
+/// Commits where messages go.
+pub(super) fn sort(connection: &Connection, sorted: &[Sorted], now: Timestamp) -> Result<(), SpoolError> {
+    for Sorted { message, verdict } in sorted {
+        let state = match verdict {
+            Verdict::PutBack => {
+                connection
+                    .prepare_cached("UPDATE message SET parses = max(parses - 1, 0) WHERE seq = ?1")?
+                    .execute([message.0])?;
+                continue;
+            }
+            Verdict::Routed(endpoints) if endpoints.is_empty() => State::Unrouted,
+            Verdict::Routed(endpoints) => {
+                endpoints.iter().try_for_each(|endpoint| enqueue(connection, *message, endpoint, now))?;
+                State::Routed
+            }
+            Verdict::Settled => State::Routed,
+        };
+        connection
+            .prepare_cached("UPDATE message SET state = ?2, parses = 0 WHERE seq = ?1 AND state = 'spooled'")?
+            .execute(params![message.0, state.as_str()])?;
+        // A message that was routed before and is sorted anew may have nothing left to deliver.
+        if state == State::Routed {
+            settle(connection, message.0, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn enqueue(
+    connection: &Connection,
+    message: MessageKey,
+    endpoint: &EndpointName,
+    now: Timestamp,
+) -> Result<(), SpoolError> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO delivery (message, endpoint, due) VALUES (?1, ?2, ?3)")?
+        .execute(params![message.0, endpoint.as_str(), now.as_millisecond()])?;
+    Ok(())
+}
