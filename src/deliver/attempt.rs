@@ -99,7 +99,8 @@ fn conclude(
             (judgement, Some(status), None, (judgement.outcome != Outcome::Delivered).then_some(body))
         }
         Answer::Failed(failure) => {
-            (Judgement { outcome: Outcome::Deferred, says: Says::Nothing }, None, Some(failure.as_str()), None)
+            let says = if failure.is_ours() { Says::Ours } else { Says::Nothing };
+            (Judgement { outcome: Outcome::Deferred, says }, None, Some(failure.as_str()), None)
         }
     };
     let record = Record {

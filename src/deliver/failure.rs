@@ -70,6 +70,11 @@ impl Failure {
         }
     }
 
+    /// Whether it lies on our side of the line, and says nothing of the endpoint.
+    pub(super) fn is_ours(self) -> bool {
+        matches!(self, Failure::Request | Failure::Render | Failure::Released)
+    }
+
     /// The name under which it is stored.
     pub fn as_str(self) -> &'static str {
         match self {

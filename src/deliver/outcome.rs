@@ -52,6 +52,8 @@ pub(super) enum Says {
     Wait(Duration),
     /// It is gone.
     Gone,
+    /// Nothing: what failed is on our side of the line.
+    Ours,
 }
 
 /// The two judgements on one answer.

@@ -227,7 +227,7 @@ impl Queue {
                 Ok(())
             }
             Says::Nothing if self.refused.len() >= REFUSED_MAX => self.hold(Hold::RefusesAll).await,
-            Says::Nothing => Ok(()),
+            Says::Nothing | Says::Ours => Ok(()),
         };
         // A pause or hold that cannot be written down now will be asked for by the next answer again.
         done.or_else(|error| if error.is_fatal() { Err(error) } else { Ok(()) })
