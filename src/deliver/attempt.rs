@@ -15,6 +15,7 @@ use super::outcome::Says;
 use super::outcome::judge;
 use super::payload::json;
 use super::recent::Recent;
+use super::settle::halted;
 use super::settle::settle;
 use super::webhook::Answer;
 use super::webhook::Post;
@@ -103,6 +104,7 @@ fn conclude(
             (Judgement { outcome: Outcome::Deferred, says }, None, Some(failure.as_str()), None)
         }
     };
+    let judgement = halted(judgement, &claim, means.endpoint.ordering);
     let record = Record {
         delivery: claim.delivery,
         generation: claim.generation,

@@ -124,6 +124,8 @@ pub struct Claim {
     pub failures: u32,
     /// How often the endpoint refused this message in this generation.
     pub refusals: u32,
+    /// How long it has been refused without another failure between; as `tried_for`, by the endpoint's own time.
+    pub refused_for: Duration,
     /// What the endpoint gets.
     pub form: Form,
     /// How long this generation has been tried; time in which the endpoint was held or pophook did not run is left out.
@@ -235,19 +237,22 @@ pub enum Hold {
     Gone,
     /// It refused many different messages in a row.
     RefusesAll,
+    /// It refused for too long the message that all others of a mailbox wait for.
+    HeadRefused,
     /// It is no longer in the configuration.
     Removed,
 }
 
 impl Hold {
     /// All reasons for a hold.
-    pub const ALL: [Hold; 3] = [Hold::Gone, Hold::RefusesAll, Hold::Removed];
+    pub const ALL: [Hold; 4] = [Hold::Gone, Hold::RefusesAll, Hold::HeadRefused, Hold::Removed];
 
     /// The name in listings.
     pub fn as_str(self) -> &'static str {
         match self {
             Hold::Gone => "gone",
             Hold::RefusesAll => "refuses_all",
+            Hold::HeadRefused => "head_refused",
             Hold::Removed => "removed",
         }
     }

@@ -28,6 +28,7 @@ mod token;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -89,6 +90,18 @@ pub struct Wanted {
     pub free: usize,
     /// Only those that were not tried at or after this; `None`: all that are due.
     pub untried_since: Option<Timestamp>,
+    /// Whether the mail of one mailbox goes one at a time, in the order in which it was committed.
+    pub ordered: bool,
+    /// The longest wait that a delivery can have been given: one that is due later was written by a clock that ran
+    /// ahead, and is due now.
+    pub longest_wait: Duration,
+}
+
+impl Wanted {
+    /// At most `free` of all that are due, in no order.
+    pub fn at_most(free: usize) -> Wanted {
+        Wanted { free, untried_since: None, ordered: false, longest_wait: Duration::MAX }
+    }
 }
 
 /// What can be read of a spool, also beside a daemon that writes it.

@@ -12,6 +12,7 @@ mod delivering;
 mod endpoint;
 mod enrol;
 mod fresh;
+mod heads;
 mod open;
 mod oversize;
 mod queue;
