@@ -20,6 +20,7 @@ mod error;
 mod filesystem;
 mod ledger;
 mod report;
+mod room;
 pub mod socket;
 pub mod sqlite;
 mod state;
@@ -75,8 +76,8 @@ pub use report::Listed;
 pub use report::MailboxRow;
 pub use report::Row;
 pub use report::Stats;
+pub use room::Room;
 pub use state::PARSES_MAX;
-pub use state::Room;
 pub use state::State;
 pub use token::Token;
 
@@ -169,8 +170,9 @@ pub trait Collecting: Send + Sync + fmt::Debug {
     /// Notes that QUIT was answered after the DELE of these.
     fn expunged(&self, mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()>;
 
-    /// Whether `mailbox` may retrieve more; makes room first where that costs nothing undelivered.
-    fn room(&self, mailbox: &MailboxName) -> Reply<Room>;
+    /// Whether `mailbox` may retrieve `wanted` bytes more, or how many; makes room first where that costs nothing
+    /// undelivered. What is promised here is kept from others until it is accepted, or asked for anew.
+    fn room(&self, mailbox: &MailboxName, wanted: u64) -> Reply<Room>;
 }
 
 /// What the delivering half does. Every verb is one transaction.

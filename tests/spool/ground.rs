@@ -60,8 +60,13 @@ pub struct Ground {
 impl Ground {
     pub fn new() -> Ground {
         let folder = tempfile::tempdir().unwrap();
-        let config =
-            Config { path: folder.path().join("spool.db"), max_size: 10 << 30, max_share: 25, ledger_keep: 90 * DAY };
+        let config = Config {
+            path: folder.path().join("spool.db"),
+            max_size: 10 << 30,
+            min_free: 0,
+            max_share: 25,
+            ledger_keep: 90 * DAY,
+        };
         Ground { folder, config, clock: Clock::by_hand(start()), metrics: Metrics::new().unwrap() }
     }
 
