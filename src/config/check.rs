@@ -6,6 +6,7 @@
 mod certificates;
 mod credential;
 mod endpoint;
+mod in_flight;
 mod known;
 mod mailbox;
 mod oauth2;
@@ -59,6 +60,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     let Within(max_visits) = collect.map_or(Within(100), |collect| or(&collect.max_visits, Within(100)));
     let Within(max_visits_per_host) =
         collect.map_or(Within(10), |collect| or(&collect.max_visits_per_host, Within(10)));
+    let in_flight = in_flight::check(file.deliver.as_ref(), report);
     let Listen(listen) =
         file.admin.as_ref().map_or(Listen(Some(LISTEN)), |admin| or(&admin.listen, Listen(Some(LISTEN))));
 
@@ -68,7 +70,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
         retention: retention?,
         collect: collect::Config { max_visits, max_visits_per_host, mailboxes: collected.mailboxes },
         oauth: oauth::Config { grants: collected.grants },
-        deliver: deliver::Config { endpoints, routes, labels: collected.labels },
+        deliver: deliver::Config { endpoints, routes, labels: collected.labels, in_flight },
         admin: admin::Config { listen },
         grace: or(&file.grace, GRACE),
     })
