@@ -94,6 +94,14 @@ impl Clock {
         }
     }
 
+    /// Returns once `uptime` has reached `due`.
+    pub async fn wait_until_uptime(&self, due: Duration) {
+        match &self.0 {
+            Source::System { .. } => tokio::time::sleep(due.saturating_sub(self.uptime())).await,
+            Source::ByHand(hands) => drop(hands.subscribe().wait_for(|hands| hands.uptime >= due).await),
+        }
+    }
+
     /// Moves a clock that is moved by hand; the system's clock is left alone.
     pub fn advance(&self, by: Duration) {
         if let Source::ByHand(hands) = &self.0 {

@@ -7,6 +7,8 @@
 #[allow(dead_code, unreachable_pub, reason = "the tests of the spool use the rest of it")]
 #[path = "spool/ground.rs"]
 mod ground;
+#[path = "delivery/pacing.rs"]
+mod pacing;
 mod support;
 
 use std::sync::Arc;
@@ -78,8 +80,16 @@ impl Stage {
         self.running = Some(tokio::spawn(deliverer.run(mode, collected, self.stop.clone())));
     }
 
-    /// Built from a file, so that the waits are those that operators get.
     fn deliverer(&self, lines: &[&str], erp: Option<&Receiver>) -> Deliverer {
+        self.deliverer_of(self.config(lines, erp))
+    }
+
+    fn deliverer_of(&self, config: pophook::deliver::Config) -> Deliverer {
+        Deliverer::new(config, &self.spool, &self.ground.clock, &self.ground.metrics.deliver).unwrap()
+    }
+
+    /// Read from a file, so that the waits are those that operators get.
+    fn config(&self, lines: &[&str], erp: Option<&Receiver>) -> pophook::deliver::Config {
         let more: String = lines.iter().map(|line| format!("    {line}\n")).collect();
         let names = if erp.is_some() { "desk, erp" } else { "desk" };
         let erp =
@@ -93,9 +103,7 @@ impl Stage {
         );
         let file = self.ground.folder.path().join("pophook.yaml");
         std::fs::write(&file, text).unwrap();
-        let config = pophook::config::load(&file).unwrap();
-        let metrics = &self.ground.metrics.deliver;
-        Deliverer::new(config.deliver, &self.spool, &self.ground.clock, metrics).unwrap()
+        pophook::config::load(&file).unwrap().deliver
     }
 
     /// Mail comes in.
@@ -284,22 +292,25 @@ async fn one_message_that_is_refused_again_and_again_holds_nothing() {
 async fn an_endpoint_that_asks_to_wait_is_left_alone_until_then() {
     let mut stage = Stage::prepare().await;
     let wait = |status, seconds: &str| Answer::With(status, "retry-after", seconds.to_owned());
-    stage.desk.script([wait(429, "120"), wait(503, "30")]);
-    stage.take(&["one", "two"]).await;
     let deliverer = stage.deliverer(&["max_concurrency: 2"], None);
     stage.run(deliverer, Mode::Forever, CancellationToken::new());
-    stage.tried(2).await;
+    stage.take(&["zero"]).await;
+    // From now on it gets two at once.
+    stage.tried(1).await;
+    stage.desk.script([wait(429, "120"), wait(503, "30")]);
+    ground::take_all(&stage.spool, &["one", "two"]).await;
+    stage.tried(3).await;
     let until = stage.ground.clock.now().checked_add(Duration::from_secs(120)).unwrap();
     assert_eq!(stage.endpoint("desk").await.paused_until, Some(until), "the longer one holds");
     stage.take(&["three"]).await;
-    stage.until("three is sorted", async |stage| stage.rows().await.len() == 3).await;
+    stage.until("three is sorted", async |stage| stage.rows().await.len() == 4).await;
     stage.ground.clock.advance(Duration::from_secs(119));
-    assert_eq!(stage.desk.count(), 2);
+    assert_eq!(stage.desk.count(), 3);
     stage.ground.clock.advance(Duration::from_secs(1 + 30));
-    stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 3]).await;
+    stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 4]).await;
     let attempts = stage.attempts("three").await;
     assert!(attempts[0].started_at.parse::<Timestamp>().unwrap() >= until);
-    assert_eq!(stage.end().await, Tally { delivered: 3, deferred: 2, dead: 0 });
+    assert_eq!(stage.end().await, Tally { delivered: 4, deferred: 2, dead: 0 });
 }
 
 #[tokio::test]

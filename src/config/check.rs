@@ -6,6 +6,7 @@
 mod certificates;
 mod credential;
 mod endpoint;
+mod in_flight;
 mod known;
 mod mailbox;
 mod oauth2;
@@ -63,6 +64,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
         collect.map_or(Within(10), |collect| or(&collect.max_visits_per_host, Within(10)));
     let Size(max_bytes_in_flight) =
         collect.map_or(BYTES_IN_FLIGHT, |collect| or(&collect.max_bytes_in_flight, BYTES_IN_FLIGHT));
+    let in_flight = in_flight::check(file.deliver.as_ref(), report);
     let Listen(listen) =
         file.admin.as_ref().map_or(Listen(Some(LISTEN)), |admin| or(&admin.listen, Listen(Some(LISTEN))));
 
@@ -77,7 +79,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
             mailboxes: collected.mailboxes,
         },
         oauth: oauth::Config { grants: collected.grants },
-        deliver: deliver::Config { endpoints, routes, labels: collected.labels },
+        deliver: deliver::Config { endpoints, routes, labels: collected.labels, in_flight },
         admin: admin::Config { listen },
         grace: or(&file.grace, GRACE),
     })

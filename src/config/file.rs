@@ -58,6 +58,8 @@ pub(super) struct File {
     /// The POP3 maildrops that are visited.
     #[schemars(required)]
     pub(super) mailboxes: Option<List<Mailbox>>,
+    /// How much is posted at once, to all endpoints together.
+    pub(super) deliver: Option<Deliver>,
     /// The HTTP receivers that mail is posted to.
     #[schemars(required)]
     pub(super) endpoints: Option<List<Endpoint>>,
@@ -104,6 +106,17 @@ pub(super) struct Collect {
     pub(super) max_bytes_in_flight: Option<Plain<Size>>,
 }
 
+/// How much is posted at once, to all endpoints together.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Deliver {
+    /// Posts at once, in all. No endpoint gets more than a quarter, and each gets at least one. Default: 256.
+    pub(super) max_in_flight: Option<Plain<Within<1, 10_000>>>,
+    /// The memory that they may take, at least 1MiB. Default: 64MiB.
+    pub(super) max_bytes_in_flight: Option<Plain<Size>>,
+}
+
 /// What mailboxes and endpoints are where they do not say it themselves.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(remote = "Self")]
@@ -133,7 +146,7 @@ pub(super) struct Admin {
     pub(super) listen: Option<Plain<Listen>>,
 }
 
-mapping!(File, Spool, Collect, Defaults, Admin);
+mapping!(File, Spool, Collect, Deliver, Defaults, Admin);
 
 /// An address to listen on; `None` is off.
 #[derive(Debug, Clone, Copy)]

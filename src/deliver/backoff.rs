@@ -17,7 +17,8 @@ pub(super) fn longest(waits: &[Duration]) -> Duration {
     longer(waits.iter().max().copied().unwrap_or_default(), 1.0)
 }
 
-fn longer(wait: Duration, chance: f64) -> Duration {
+/// `wait`, with what chance adds.
+pub(super) fn longer(wait: Duration, chance: f64) -> Duration {
     wait.mul_f64(1.0 + JITTER * chance)
 }
 

@@ -1,6 +1,7 @@
 //! What the road needs to know of its endpoints.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,17 @@ pub struct Config {
     pub routes: Routes,
     /// Per mailbox, the labels that its payloads carry.
     pub labels: BTreeMap<MailboxName, BTreeMap<String, String>>,
+    /// The most that is under way to all endpoints together.
+    pub in_flight: InFlight,
+}
+
+/// Attempts under way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InFlight {
+    /// How many.
+    pub attempts: usize,
+    /// The memory that they take, in bytes.
+    pub bytes: u64,
 }
 
 /// One HTTP receiver.
@@ -89,11 +101,29 @@ pub struct Http {
     pub timeout: Duration,
 }
 
-/// How much an endpoint gets at once.
+/// How much an endpoint gets at once, and in a time.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Posts at once.
+    /// Posts at once, at most; as long as it fails, they are fewer.
     pub max_in_flight: usize,
+    /// Posts in a time.
+    pub rate: Option<Rate>,
+}
+
+/// So many posts in so much time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub posts: NonZeroU32,
+    /// In which time.
+    pub per: Duration,
+}
+
+impl Rate {
+    /// The time between two posts that are spread evenly.
+    pub(super) fn apart(self) -> Duration {
+        self.per / self.posts.get()
+    }
 }
 
 /// When a delivery is tried again, and for how long.
@@ -150,7 +180,7 @@ impl Endpoint {
             events: Vec::new(),
             signing: Signing::None,
             http: Http { ca_pem: None, headers: HeaderMap::new(), timeout: Duration::from_secs(30) },
-            pace: Pace { max_in_flight: 1 },
+            pace: Pace { max_in_flight: 1, rate: None },
             retry: Retry {
                 backoff: vec![Duration::from_secs(5), Duration::from_secs(30)],
                 give_up_after: Duration::from_secs(5 * 24 * 3600),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::Standing;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::ident::MessageId;
@@ -148,6 +149,10 @@ pub struct Claims {
     pub claims: Vec<Claim>,
     /// When the next delivery of this endpoint is due, if that is known and in the future.
     pub next_due: Option<Timestamp>,
+    /// Whether more is due than was wanted.
+    pub more_due: bool,
+    /// Where the endpoint stands.
+    pub standing: Standing,
 }
 
 /// The end of one attempt, as it is written down.

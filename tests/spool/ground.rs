@@ -42,13 +42,6 @@ pub fn start() -> Timestamp {
     "2026-01-31T12:00:00Z".parse().unwrap()
 }
 
-/// Takes back what the sixth schema brought.
-pub const WITHOUT_ORDER: &str = "
-    DROP INDEX delivery_order;
-    ALTER TABLE delivery DROP COLUMN mailbox;
-    ALTER TABLE delivery DROP COLUMN refused_ms;
-    ALTER TABLE delivery DROP COLUMN refused_from;";
-
 /// Where the spool lies, and what time it is there.
 pub struct Ground {
     pub folder: TempDir,
@@ -89,8 +82,7 @@ impl Ground {
 
     /// Brings a spool that nobody has open back to the first schema.
     pub fn make_old(&self) -> rusqlite::Connection {
-        let file = rusqlite::Connection::open(self.path()).unwrap();
-        file.execute_batch(WITHOUT_ORDER).unwrap();
+        let file = self.without_breakers();
         let newer = "DROP TABLE token;
             ALTER TABLE message DROP COLUMN kind;
             ALTER TABLE message DROP COLUMN listed_size;
@@ -98,6 +90,19 @@ impl Ground {
             PRAGMA application_id = 0;
             PRAGMA user_version = 1";
         file.execute_batch(newer).unwrap();
+        file
+    }
+
+    /// Brings a spool that nobody has open back to the schema before deliveries had an order and endpoints a breaker.
+    pub fn without_breakers(&self) -> rusqlite::Connection {
+        let file = rusqlite::Connection::open(self.path()).unwrap();
+        file.execute_batch("DROP INDEX delivery_untried; DROP INDEX delivery_order; PRAGMA user_version = 5").unwrap();
+        for column in ["mailbox", "refused_ms", "refused_from"] {
+            file.execute_batch(&format!("ALTER TABLE delivery DROP COLUMN {column}")).unwrap();
+        }
+        for column in ["paused_from", "breaker", "probe_at", "probes_failed", "gone_since", "refused", "resumes"] {
+            file.execute_batch(&format!("ALTER TABLE endpoint DROP COLUMN {column}")).unwrap();
+        }
         file
     }
 
@@ -111,10 +116,15 @@ impl Ground {
         later
     }
 
+    /// The same folder for a process whose wall clock is wrong, or right at last.
+    pub fn at(self, now: Timestamp) -> Ground {
+        Ground { clock: Clock::by_hand(now), metrics: Metrics::new().unwrap(), ..self }
+    }
+
     /// The same folder later, as the next process finds it.
     pub fn after_an_end(self, gap: Duration) -> Ground {
-        let clock = Clock::by_hand(self.clock.now().checked_add(gap).unwrap());
-        Ground { clock, metrics: Metrics::new().unwrap(), ..self }
+        let now = self.clock.now().checked_add(gap).unwrap();
+        self.at(now)
     }
 }
 
@@ -158,6 +168,12 @@ pub async fn take(spool: &Arc<dyn Spool>, id: &str, text: &str) -> Accepted {
     spool.accept(&mailbox("a"), vec![incoming("a", id, text)]).await.unwrap()[0]
 }
 
+/// Has mailbox `a` take mails all at once, each under its text as unique-id.
+pub async fn take_all(spool: &Arc<dyn Spool>, texts: &[impl AsRef<str>]) {
+    let incoming = texts.iter().map(|text| incoming("a", text.as_ref(), text.as_ref())).collect();
+    spool.accept(&mailbox("a"), incoming).await.unwrap();
+}
+
 /// The id that mailbox `a` gives a mail that says `text`.
 pub fn id_of(text: &str) -> String {
     incoming("a", "", text).id.to_string()
@@ -193,7 +209,7 @@ pub async fn routed(spool: &Arc<dyn Spool>, text: &str, endpoints: &[&str]) -> M
 
 /// All that is due at `endpoint`.
 pub async fn claim(spool: &Arc<dyn Spool>, name: &str) -> Vec<Claim> {
-    let wanted = Wanted::at_most(1000);
+    let wanted = Wanted { free: 1000, ..Wanted::default() };
     spool.claim(&endpoint(name), wanted).await.unwrap().claims
 }
 

@@ -29,7 +29,7 @@ use crate::ground::take;
 
 /// What may go to `desk` now, in order.
 async fn heads(spool: &Arc<dyn Spool>) -> Vec<Claim> {
-    let wanted = Wanted { ordered: true, ..Wanted::at_most(9) };
+    let wanted = Wanted { ordered: true, ..Wanted::default() };
     spool.claim(&endpoint("desk"), wanted).await.unwrap().claims
 }
 
@@ -122,6 +122,6 @@ async fn a_round_of_one_attempt_each_does_not_overtake_a_message_that_it_tried()
     let untried_since = Some(ground.clock.now());
     let first = only(heads(&spool).await);
     record(&spool, &ground.clock, &first, deferred(&ground.clock, Duration::ZERO)).await;
-    let wanted = Wanted { ordered: true, untried_since, ..Wanted::at_most(9) };
+    let wanted = Wanted { ordered: true, untried_since, ..Wanted::default() };
     assert!(spool.claim(&endpoint("desk"), wanted).await.unwrap().claims.is_empty());
 }

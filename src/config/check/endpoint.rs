@@ -25,7 +25,7 @@ use crate::deliver::Format;
 use crate::deliver::Pace;
 use crate::ident::EndpointName;
 
-const MAX_CONCURRENCY: Within<1, 64> = Within(8);
+const MAX_CONCURRENCY: Within<1, 64> = Within(16);
 
 pub(super) fn check(
     list: &Option<List<Endpoint>>,
@@ -86,7 +86,7 @@ fn check_one(
         events: items(&endpoint.events).map(|(_, Plain(event))| *event).collect(),
         signing: signing?,
         http,
-        pace: Pace { max_in_flight },
+        pace: Pace { max_in_flight, rate: endpoint.rate_limit.as_ref().map(|Plain(rate)| *rate) },
         retry,
         ordering,
     })

@@ -17,6 +17,7 @@ use crate::deliver::AfterBlock;
 use crate::deliver::Attachments;
 use crate::deliver::Event;
 use crate::deliver::Format;
+use crate::deliver::Rate;
 
 /// One HTTP receiver.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -47,8 +48,10 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) events: Option<List<Plain<Event>>>,
     /// The longest wait for the first byte of the answer, after the body is sent. Default: 30s.
     pub(in crate::config) timeout: Option<Plain<Duration>>,
-    /// Posts at once. Default: 8.
+    /// Posts at once, at most. It begins with one, and grows as long as posts are taken. Default: 16.
     pub(in crate::config) max_concurrency: Option<Plain<Within<1, 64>>>,
+    /// Posts in a time, such as `10/s`, `100/m` or `1000/h`, spread evenly. Default: no limit.
+    pub(in crate::config) rate_limit: Option<Plain<Rate>>,
     /// The waits after the first, second, … failure; the last one repeats. Default: 5s to 8h in nine steps.
     pub(in crate::config) backoff: Option<List<Plain<Duration>>>,
     /// How long a delivery is tried before it is a dead letter. Default: 5d.

@@ -489,6 +489,12 @@ fn an_endpoint_makes_sense() {
         "max_concurrency: 65",
         "F:7: endpoints[0].max_concurrency: \"65\" does not fit; write a whole number from 1 to 64",
     );
+    more("rate_limit: 10/s", "no problem");
+    more(
+        "rate_limit: 10/d",
+        "F:7: endpoints[0].rate_limit: \"10/d\" is no rate; write a whole number and its time, such as 10/s, 100/m or \
+         1000/h",
+    );
     more("backoff: []", "F:7: endpoints[0].backoff: holds no wait; write at least one, such as [5s, 30s, 2m]");
     more("backoff: [5s, 0]", "F:7: endpoints[0].backoff[1]: is too short; write 100ms or more");
     more("timeout: 0", "F:7: endpoints[0].timeout: is too short; write 100ms or more");
@@ -503,6 +509,20 @@ F:7: endpoints[0].ca_file: /no-ca.pem holds no certificate; write PEM, which sta
 F:9: endpoints[0].headers.Content-Type: is set by pophook itself; take it out
 F:10: endpoints[0].headers.X-A: has a value with a control character; take it out
 F:12: endpoints[0].headers.x-b: stands here twice, as case does not count; take one out",
+    );
+}
+
+#[test]
+fn what_is_under_way_at_once_makes_sense() {
+    let deliver = |section: &str, expected: &str| check_top(&format!("deliver: {section}\n"), expected);
+    deliver("{ max_in_flight: 1, max_bytes_in_flight: 1MiB }", "no problem");
+    deliver(
+        "{ max_bytes_in_flight: 1MB }",
+        "F:4: deliver.max_bytes_in_flight: is too little for more than one mail at a time; write 1MiB or more",
+    );
+    deliver(
+        "{ max_in_flight: 0 }",
+        "F:4: deliver.max_in_flight: \"0\" does not fit; write a whole number from 1 to 10000",
     );
 }
 

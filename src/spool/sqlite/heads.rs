@@ -3,8 +3,6 @@
 //! A message that is older and not yet sorted may be for this endpoint too, so that it is waited for; a quarantined one
 //! waits for a human, and nobody waits for it.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::OptionalExtension as _;
@@ -14,12 +12,10 @@ use super::columns::SPOOLED;
 use super::columns::time;
 use super::columns::time_or_none;
 use super::queue::CLAIMED;
-use super::queue::claim_row;
+use super::queue::Ended;
+use super::queue::Walk;
 use crate::ident::EndpointName;
-use crate::spool::Claim;
-use crate::spool::Claims;
 use crate::spool::SpoolError;
-use crate::spool::Wanted;
 
 /// The oldest unsettled delivery of one mailbox.
 #[derive(Debug)]
@@ -32,33 +28,36 @@ struct Head {
 }
 
 /// Claims the heads that are due, what is due longest first.
-pub(super) fn claim(
-    connection: &Connection,
-    claimed: &HashSet<i64>,
-    endpoint: &EndpointName,
-    wanted: Wanted,
-    (now, budget_ms): (Timestamp, i64),
-) -> Result<Claims, SpoolError> {
-    let mut claims = Claims::default();
+pub(super) fn take(walk: &mut Walk<'_>, connection: &Connection) -> Result<(), SpoolError> {
     let mut due = Vec::new();
     let mut after = String::new();
-    while let Some(head) = next(connection, endpoint, &after)? {
+    while let Some(head) = next(connection, walk.endpoint, &after)? {
         after.clone_from(&head.mailbox);
-        let tried = wanted.untried_since.is_some_and(|since| head.tried_at.is_some_and(|tried| tried >= since));
-        if tried || claimed.contains(&head.key) || is_preceded(connection, &head)? {
+        let tried = walk.wanted.untried_since.is_some_and(|since| head.tried_at.is_some_and(|tried| tried >= since));
+        if tried || walk.claimed.contains(&head.key) || is_preceded(connection, &head)? {
             continue;
         }
-        if head.due > now {
-            claims.next_due = Some(claims.next_due.map_or(head.due, |next: Timestamp| next.min(head.due)));
+        if head.due > walk.now {
+            walk.claims.next_due = Some(walk.claims.next_due.map_or(head.due, |next| next.min(head.due)));
         } else {
             due.push(head);
         }
     }
     due.sort_by_key(|head| (head.due, head.key));
-    for head in due.iter().take(wanted.free) {
-        claims.claims.push(read(connection, head.key, budget_ms)?);
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT {SPOOLED}, {CLAIMED} FROM delivery JOIN message ON message.seq = delivery.message
+         WHERE delivery.key = ?1"
+    ))?;
+    for head in due {
+        let mut rows = query.query([head.key])?;
+        // Of those that were tried before no more may be wanted, of the others there may.
+        if let Some(row) = rows.next()?
+            && walk.claim(row)? == Some(Ended::Here)
+        {
+            break;
+        }
     }
-    Ok(claims)
+    Ok(())
 }
 
 /// The head of the mailbox that comes next after `mailbox`, by name.
@@ -90,13 +89,4 @@ fn is_preceded(connection: &Connection, head: &Head) -> Result<bool, SpoolError>
         )?
         .exists(params![head.message, head.mailbox])?;
     Ok(preceded)
-}
-
-fn read(connection: &Connection, key: i64, budget_ms: i64) -> Result<Claim, SpoolError> {
-    let mut query = connection.prepare_cached(&format!(
-        "SELECT {SPOOLED}, {CLAIMED} FROM delivery JOIN message ON message.seq = delivery.message WHERE delivery.key = ?1"
-    ))?;
-    let mut rows = query.query([key])?;
-    let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-    claim_row(row, budget_ms)
 }

@@ -34,7 +34,7 @@ pub(super) fn record(
         .optional()?;
     let Some((message, endpoint)) = found else { return Ok(()) };
     let took_ms = integer(record.took.as_millis());
-    let budget_ms = endpoint::standing(connection, &endpoint, ran_ms)?.budget_ms;
+    let budget_ms = endpoint::budget_ms(connection, &endpoint, ran_ms)?;
     let budget_from = budget_ms.saturating_sub(took_ms);
     // A success is a fact, whatever happened to the row meanwhile; a failure counts only for what was claimed.
     let changed = connection

@@ -123,10 +123,26 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE delivery ADD COLUMN refused_ms INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE delivery ADD COLUMN refused_from INTEGER;
 ",
+    "
+    -- paused_from shows a wall clock that was set back. breaker is closed, half_open or open; refused is a list of
+    -- messages, with commas.
+    ALTER TABLE endpoint ADD COLUMN paused_from INTEGER;
+    ALTER TABLE endpoint ADD COLUMN breaker TEXT NOT NULL DEFAULT 'closed';
+    ALTER TABLE endpoint ADD COLUMN probe_at INTEGER;
+    ALTER TABLE endpoint ADD COLUMN probes_failed INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE endpoint ADD COLUMN gone_since INTEGER;
+    ALTER TABLE endpoint ADD COLUMN refused TEXT NOT NULL DEFAULT '';
+    ALTER TABLE endpoint ADD COLUMN resumes INTEGER NOT NULL DEFAULT 0;
+    -- What was never tried is found without reading a backlog of what failed.
+    CREATE INDEX delivery_untried ON delivery (endpoint, due) WHERE state = 'pending' AND attempts = 0;
+",
 ];
 
 /// The first schema whose messages have a kind.
 const KINDS_SINCE: i64 = 4;
+
+/// The first schema whose endpoints have a breaker.
+const BREAKERS_SINCE: i64 = 6;
 
 /// What SQLite's header says of a file of ours: "poph".
 const APPLICATION_ID: i64 = 0x706F_7068;
@@ -158,16 +174,23 @@ pub(super) fn found(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Lets a reader find what it asks for in a file of schema `found`: where messages have no kind, they are mails. Should
-/// the file be migrated beside the reader, its own columns come first.
+/// Lets a reader find what it asks for in a file of schema `found`: where messages have no kind, they are mails, and
+/// where endpoints have no breaker, it is closed. Should the file be migrated beside the reader, its own columns come
+/// first.
 pub(super) fn read_as_newest(connection: &Connection, found: i64) -> Result<(), rusqlite::Error> {
-    if found >= KINDS_SINCE {
-        return Ok(());
+    if found < KINDS_SINCE {
+        connection.execute_batch(
+            "CREATE TEMP VIEW message AS
+             SELECT *, 'mail' AS kind, NULL AS listed_size, NULL AS size_limit FROM main.message",
+        )?;
     }
-    connection.execute_batch(
-        "CREATE TEMP VIEW message AS
-         SELECT *, 'mail' AS kind, NULL AS listed_size, NULL AS size_limit FROM main.message",
-    )
+    if found < BREAKERS_SINCE {
+        connection.execute_batch(
+            "CREATE TEMP VIEW endpoint AS
+             SELECT *, 'closed' AS breaker, NULL AS probe_at, 0 AS probes_failed FROM main.endpoint",
+        )?;
+    }
+    Ok(())
 }
 
 /// Brings an open file from `found` to the newest schema, each step in a transaction of its own.
