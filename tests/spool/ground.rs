@@ -160,12 +160,6 @@ pub async fn take(spool: &Arc<dyn Spool>, id: &str, text: &str) -> Accepted {
     spool.accept(&mailbox("a"), vec![incoming("a", id, text)]).await.unwrap()[0]
 }
 
-/// Has mailbox `a` take mails all at once, each under its text as unique-id.
-pub async fn take_all(spool: &Arc<dyn Spool>, texts: &[impl AsRef<str>]) {
-    let incoming = texts.iter().map(|text| incoming("a", text.as_ref(), text.as_ref())).collect();
-    spool.accept(&mailbox("a"), incoming).await.unwrap();
-}
-
 /// The id that mailbox `a` gives a mail that says `text`.
 pub fn id_of(text: &str) -> String {
     incoming("a", "", text).id.to_string()
