@@ -82,11 +82,11 @@ pub(super) struct Asks {
 }
 
 impl Gate {
-    /// Goes by what a claim found, if it is new: at the start, and after somebody resumed the endpoint. Tells whether it
-    /// was.
+    /// Goes by what a claim found. Tells whether it is new: at the start, when somebody resumed the endpoint, and when
+    /// it is held or no longer held.
     pub(super) fn follow(&mut self, found: &Standing, moment: Moment) -> bool {
         if self.resumes == Some(found.resumes) {
-            return false;
+            return std::mem::replace(&mut self.held, found.held.is_some()) != found.held.is_some();
         }
         let Health { breaker, gone_since, refused } = found.health.clone();
         let breaker = Breaker::restored(breaker, self.next, moment);
@@ -288,6 +288,9 @@ mod tests {
         let held = Standing { held: Some(Hold::Gone), resumes: 1, ..Standing::default() };
         assert!(gate.follow(&held, moment(0)), "somebody resumed it, and it is held again");
         assert_eq!(gate.room((0, 0), CAP, Duration::ZERO), Room::Shut(None));
+        assert!(!gate.follow(&held, moment(0)));
+        assert!(gate.follow(&Standing { resumes: 1, ..Standing::default() }, moment(0)));
+        assert_eq!(gate.room((0, 0), CAP, Duration::ZERO), Room::Free { attempts: 1, retries: 1 });
     }
 
     #[test]

@@ -8,6 +8,9 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 
+/// The longest wait for what is due: a wall clock that was set back is noticed so soon.
+const NOTICED: Duration = Duration::from_secs(60);
+
 /// When to look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
@@ -46,6 +49,7 @@ impl When {
             When::Due(due) => tokio::select! {
                 _ = work.changed() => {}
                 () = clock.wait_until(due.unwrap_or(Timestamp::MAX)) => {}
+                () = clock.wait(NOTICED), if due.is_some() => {}
             },
             When::Shut(uptime) => tokio::select! {
                 _ = work.changed() => {}

@@ -92,7 +92,9 @@ impl Ground {
     pub fn without_breakers(&self) -> rusqlite::Connection {
         let file = rusqlite::Connection::open(self.path()).unwrap();
         file.execute_batch("DROP INDEX delivery_untried; PRAGMA user_version = 5").unwrap();
-        for column in ["paused_from", "breaker", "probe_at", "probes_failed", "gone_since", "refused", "resumes"] {
+        for column in
+            ["paused_from", "paused_ran", "breaker", "probe_at", "probes_failed", "gone_since", "refused", "resumes"]
+        {
             file.execute_batch(&format!("ALTER TABLE endpoint DROP COLUMN {column}")).unwrap();
         }
         file
