@@ -113,6 +113,12 @@ impl Stage {
         }
     }
 
+    /// Mail comes in, all at once.
+    async fn take_all(&self, texts: &[impl AsRef<str>]) {
+        let incoming = texts.iter().map(|text| ground::incoming("a", text.as_ref(), text.as_ref())).collect();
+        self.spool.accept(&ground::mailbox("a"), incoming).await.unwrap();
+    }
+
     /// Returns once `is_so`; it is asked again whenever the spool changes.
     async fn until(&self, what: &str, mut is_so: impl AsyncFnMut(&Stage) -> bool) {
         let mut work = self.spool.work();
@@ -222,12 +228,13 @@ async fn a_failure_is_tried_again_on_schedule_and_dead_only_after_its_time() {
     assert!(attempt > 15, "{attempt} attempts in five days");
     assert_eq!(stage.desk.ids().into_iter().collect::<Vec<_>>(), [id_of("m")], "one id for all attempts");
     assert_eq!(stage.desk.count(), usize::try_from(attempt).unwrap());
-    // By hand it is tried again, from the first wait on.
+    // By hand it is tried again, from the first wait on, as soon as the endpoint gets a probe.
     change(&stage.spool, retry(of_id("m"))).await;
+    stage.ground.clock.advance(HOUR);
     let row = stage.after(attempt + 1).await;
     assert!(stage.wait_of(&row) <= wait_after(0).mul_f64(1.25));
     stage.desk.set(Answer::Status(200));
-    stage.advance_to(&row);
+    stage.ground.clock.advance(HOUR);
     assert_eq!(stage.after(attempt + 2).await.state, "delivered");
 }
 
@@ -298,7 +305,7 @@ async fn an_endpoint_that_asks_to_wait_is_left_alone_until_then() {
     // From now on it gets two at once.
     stage.tried(1).await;
     stage.desk.script([wait(429, "120"), wait(503, "30")]);
-    ground::take_all(&stage.spool, &["one", "two"]).await;
+    stage.take_all(&["one", "two"]).await;
     stage.tried(3).await;
     let until = stage.ground.clock.now().checked_add(Duration::from_secs(120)).unwrap();
     assert_eq!(stage.endpoint("desk").await.paused_until, Some(until), "the longer one holds");

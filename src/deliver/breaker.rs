@@ -213,7 +213,10 @@ impl Breaker {
     }
 }
 
+/// In whole milliseconds, as the spool keeps them, so that a restart waits for the same instant.
 fn open(wait: Duration, failed: u32, moment: Moment) -> State {
+    let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    let wait = Duration::from_millis(millis);
     let probe_at = moment.now.checked_add(wait).unwrap_or(Timestamp::MAX);
     State::Open { until: moment.uptime.saturating_add(wait), probe_at, failed }
 }

@@ -179,6 +179,9 @@ impl Queue {
         let wanted = self.wanted(reserved.as_ref(), retries, untried_since);
         let claimed = means.spool.claim(name, wanted).await?;
         let is_new = self.gate.follow(&claimed.standing, self.moment());
+        if is_new {
+            tell::standing(name, &claimed.standing);
+        }
         let count = claimed.claims.len();
         self.meter.spend(count);
         if let Some(mut reserved) = reserved {

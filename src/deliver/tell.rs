@@ -3,9 +3,11 @@
 use super::told::News;
 use crate::ident::EndpointName;
 use crate::ident::MessageId;
+use crate::spool::Breaker;
 use crate::spool::End;
 use crate::spool::Hold;
 use crate::spool::Record;
+use crate::spool::Standing;
 
 /// How an attempt for `id` ended.
 pub(super) fn end(endpoint: &EndpointName, id: &MessageId, record: &Record) {
@@ -39,6 +41,13 @@ pub(super) fn news(endpoint: &EndpointName, news: News, record: &Record) {
             tracing::warn!(%endpoint, status, error, %probe, "the endpoint goes on failing; it is spared, but for one probe at a time");
         }
         News::Closes => tracing::info!(%endpoint, "the endpoint takes mail again, at first one at a time"),
+    }
+}
+
+/// Where an endpoint stands, as the spool remembers it, where that keeps mail back. That it is held is told elsewhere.
+pub(super) fn standing(endpoint: &EndpointName, standing: &Standing) {
+    if let Breaker::Open { probe_at, .. } = standing.health.breaker {
+        tracing::warn!(%endpoint, probe = %format_args!("{probe_at:.0}"), "the endpoint went on failing; it is still spared");
     }
 }
 

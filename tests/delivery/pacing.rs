@@ -19,7 +19,6 @@ use super::Stage;
 use super::support::receiver::Answer;
 use super::support::receiver::Receiver;
 use super::texts;
-use crate::ground;
 use crate::ground::DAY;
 use crate::ground::HOUR;
 use crate::ground::states;
@@ -40,11 +39,6 @@ impl Stage {
         let deliverer = stage.deliverer(&[], None);
         stage.run(deliverer, Mode::Forever, CancellationToken::new());
         stage
-    }
-
-    /// Mail comes in, all at once.
-    async fn take_all(&self, texts: &[String]) {
-        ground::take_all(&self.spool, texts).await;
     }
 
     async fn breaker(&self) -> Breaker {
@@ -190,8 +184,12 @@ async fn an_endpoint_that_is_down_gets_few_probes_and_when_it_is_up_everything()
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let leaving = Arc::clone(&now);
     let peak = Arc::clone(&most);
-    stage.desk.on_arrival(move |_| drop(peak.fetch_max(1 + now.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst)));
-    stage.desk.on_answered(move |_| drop(leaving.fetch_sub(1, Ordering::SeqCst)));
+    stage.desk.on_arrival(move |_| {
+        peak.fetch_max(1 + now.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
+    });
+    stage.desk.on_answered(move |_| {
+        leaving.fetch_sub(1, Ordering::SeqCst);
+    });
     stage.desk.set(Answer::Status(200));
     stage.advance_until(probe_at);
     let untried = texts.len() - OPENS;
@@ -316,7 +314,11 @@ async fn an_endpoint_begins_with_one_post_and_the_metrics_tell_what_it_gets() {
     let of_desk = move |gauge: &prometheus::IntGaugeVec| gauge.with_label_values(&["desk"]).get();
     let (arrived, first) = tokio::sync::oneshot::channel();
     let arrived = std::sync::Mutex::new(Some(arrived));
-    stage.desk.on_arrival(move |_| drop(arrived.lock().unwrap().take().map(|arrived| arrived.send(()))));
+    stage.desk.on_arrival(move |_| {
+        if let Some(arrived) = arrived.lock().unwrap().take() {
+            arrived.send(()).unwrap();
+        }
+    });
     stage.run(deliverer, Mode::Forever, CancellationToken::new());
     first.await.unwrap();
     assert_eq!((of_desk(&metrics.in_flight), of_desk(&metrics.concurrency_limit)), (1, 1));

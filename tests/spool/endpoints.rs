@@ -89,8 +89,11 @@ async fn a_pause_lasts_as_long_as_it_was_to_last_where_the_clock_is_set_back() {
     drop(spool);
     let ahead = ground.at(start().checked_add(DAY).unwrap());
     let spool = ahead.open().await;
-    spool.pause(&endpoint("desk"), ahead.clock.now().checked_add(HOUR).unwrap()).await.unwrap();
+    spool.pause(&endpoint("desk"), ahead.clock.now().checked_add(2 * HOUR).unwrap()).await.unwrap();
     assert!(claim(&spool, "desk").await.is_empty());
+    // Half of it is over when the clock is set back.
+    ahead.clock.advance(HOUR);
+    spool.prune().await.unwrap();
     drop(spool);
     let right = ahead.at(start());
     let spool = right.open().await;

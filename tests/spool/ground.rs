@@ -100,7 +100,9 @@ impl Ground {
         for column in ["mailbox", "refused_ms", "refused_from"] {
             file.execute_batch(&format!("ALTER TABLE delivery DROP COLUMN {column}")).unwrap();
         }
-        for column in ["paused_from", "breaker", "probe_at", "probes_failed", "gone_since", "refused", "resumes"] {
+        for column in
+            ["paused_from", "paused_ran", "breaker", "probe_at", "probes_failed", "gone_since", "refused", "resumes"]
+        {
             file.execute_batch(&format!("ALTER TABLE endpoint DROP COLUMN {column}")).unwrap();
         }
         file
@@ -166,12 +168,6 @@ pub fn incoming(mailbox_name: &str, id: &str, text: &str) -> Incoming {
 /// Has mailbox `a` take a mail.
 pub async fn take(spool: &Arc<dyn Spool>, id: &str, text: &str) -> Accepted {
     spool.accept(&mailbox("a"), vec![incoming("a", id, text)]).await.unwrap()[0]
-}
-
-/// Has mailbox `a` take mails all at once, each under its text as unique-id.
-pub async fn take_all(spool: &Arc<dyn Spool>, texts: &[impl AsRef<str>]) {
-    let incoming = texts.iter().map(|text| incoming("a", text.as_ref(), text.as_ref())).collect();
-    spool.accept(&mailbox("a"), incoming).await.unwrap();
 }
 
 /// The id that mailbox `a` gives a mail that says `text`.

@@ -97,8 +97,8 @@ impl Delivering for Sqlite {
     }
 
     fn pause(&self, endpoint: &EndpointName, until: Timestamp) -> Reply<()> {
-        let (endpoint, now) = (endpoint.clone(), self.clock.now());
-        self.write(Haste::Now, MakesWork::No, move |c| endpoint::pause(c, endpoint.as_str(), until, now))
+        let (endpoint, times) = (endpoint.clone(), self.times());
+        self.write(Haste::Now, MakesWork::No, move |c| endpoint::pause(c, endpoint.as_str(), until, times))
     }
 
     fn keep_health(&self, endpoint: &EndpointName, health: Health, resumes: u64) -> Reply<bool> {

@@ -20,8 +20,12 @@ use crate::spool::Standing;
 /// The columns that [`breaker`] reads, in its order.
 pub(super) const BREAKER: &str = "breaker, probe_at, probes_failed";
 
-/// Reads where an endpoint stands at `now`, and until when it is paused.
-pub(super) fn standing(connection: &Connection, name: &str, now: Timestamp) -> Result<Standing, SpoolError> {
+/// Reads where an endpoint stands.
+pub(super) fn standing(
+    connection: &Connection,
+    name: &str,
+    (now, ran_ms): (Timestamp, i64),
+) -> Result<Standing, SpoolError> {
     let found = connection
         .prepare_cached(&format!(
             "SELECT paused_until, paused_from, held, resumes, gone_since, refused, {BREAKER}
@@ -38,19 +42,24 @@ pub(super) fn standing(connection: &Connection, name: &str, now: Timestamp) -> R
         .optional()?;
     let Some((mut standing, paused_from)) = found else { return Ok(Standing::default()) };
     if paused_from.is_some_and(|from| from > now.as_millisecond()) {
-        standing.paused_until = begin_pause_anew(connection, name, now)?;
+        standing.paused_until = begin_pause_anew(connection, name, (now, ran_ms))?;
     }
     Ok(standing)
 }
 
-/// The wall clock was set back: the pause lasts as long as it was to last, and not as much longer.
-fn begin_pause_anew(connection: &Connection, name: &str, now: Timestamp) -> Result<Option<Timestamp>, SpoolError> {
+/// The wall clock was set back: the pause lasts as long as it was to last, less the time that pophook has run since.
+fn begin_pause_anew(
+    connection: &Connection,
+    name: &str,
+    (now, ran_ms): (Timestamp, i64),
+) -> Result<Option<Timestamp>, SpoolError> {
     let until = connection
         .prepare_cached(
-            "UPDATE endpoint SET paused_until = paused_until - paused_from + ?2, paused_from = ?2 WHERE name = ?1
-             RETURNING paused_until",
+            "UPDATE endpoint SET paused_until = ?2 + max(paused_until - paused_from - max(?3 - paused_ran, 0), 0),
+                    paused_from = ?2, paused_ran = ?3
+             WHERE name = ?1 RETURNING paused_until",
         )?
-        .query_row(params![name, now.as_millisecond()], |row| time_or_none(row, 0))?;
+        .query_row(params![name, now.as_millisecond(), ran_ms], |row| time_or_none(row, 0))?;
     Ok(until)
 }
 
@@ -86,13 +95,19 @@ fn keys(list: &str) -> Vec<MessageKey> {
 }
 
 /// Extends an endpoint's pause; never shortens it.
-pub(super) fn pause(connection: &Connection, name: &str, until: Timestamp, now: Timestamp) -> Result<(), SpoolError> {
+pub(super) fn pause(
+    connection: &Connection,
+    name: &str,
+    until: Timestamp,
+    (now, ran_ms): (Timestamp, i64),
+) -> Result<(), SpoolError> {
     connection
         .prepare_cached(
-            "INSERT INTO endpoint (name, paused_until, paused_from) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE SET paused_until = ?2, paused_from = ?3 WHERE coalesce(paused_until, 0) < ?2",
+            "INSERT INTO endpoint (name, paused_until, paused_from, paused_ran) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (name) DO UPDATE SET paused_until = ?2, paused_from = ?3, paused_ran = ?4
+             WHERE coalesce(paused_until, 0) < ?2",
         )?
-        .execute(params![name, until.as_millisecond(), now.as_millisecond()])?;
+        .execute(params![name, until.as_millisecond(), now.as_millisecond(), ran_ms])?;
     Ok(())
 }
 
@@ -141,7 +156,7 @@ pub(super) fn hold(connection: &Connection, name: &str, why: Hold, ran_ms: i64) 
 pub(super) fn resume(connection: &Connection, name: &str, ran_ms: i64) -> Result<bool, SpoolError> {
     let changed = connection
         .prepare_cached(
-            "UPDATE endpoint SET held = NULL, paused_until = NULL, paused_from = NULL, held_from = NULL,
+            "UPDATE endpoint SET held = NULL, paused_until = NULL, paused_from = NULL, paused_ran = NULL, held_from = NULL,
                     held_ms = held_ms + ?2 - coalesce(held_from, ?2), resumes = resumes + 1,
                     breaker = 'closed', probe_at = NULL, probes_failed = 0, gone_since = NULL, refused = ''
              WHERE name = ?1",

@@ -42,7 +42,7 @@ pub(super) fn claim(
     wanted: Wanted,
     (now, ran_ms): (Timestamp, i64),
 ) -> Result<Claims, SpoolError> {
-    let standing = endpoint::standing(connection, endpoint.as_str(), now)?;
+    let standing = endpoint::standing(connection, endpoint.as_str(), (now, ran_ms))?;
     let mut claims = Claims { standing, ..Claims::default() };
     if claims.standing.held.is_some() {
         return Ok(claims);

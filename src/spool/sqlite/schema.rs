@@ -124,9 +124,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE delivery ADD COLUMN refused_from INTEGER;
 ",
     "
-    -- paused_from shows a wall clock that was set back. breaker is closed, half_open or open; refused is a list of
+    -- paused_from and paused_ran (milliseconds that pophook had run) show a wall clock that was set back. breaker is closed, half_open or open; refused is a list of
     -- messages, with commas.
     ALTER TABLE endpoint ADD COLUMN paused_from INTEGER;
+    ALTER TABLE endpoint ADD COLUMN paused_ran INTEGER;
     ALTER TABLE endpoint ADD COLUMN breaker TEXT NOT NULL DEFAULT 'closed';
     ALTER TABLE endpoint ADD COLUMN probe_at INTEGER;
     ALTER TABLE endpoint ADD COLUMN probes_failed INTEGER NOT NULL DEFAULT 0;
