@@ -106,6 +106,8 @@ metrics! {
         dead_letters: IntGaugeVec ["endpoint", "reason"] "pophook_dead_letters";
         /// 1 while the endpoint's deliveries are held.
         held: IntGaugeVec ["endpoint"] "pophook_endpoint_held";
+        /// How many seconds our clock is ahead of the endpoint's, by the `Date` of its last answer; negative if behind.
+        clock_skew: IntGaugeVec ["endpoint"] "pophook_clock_skew_seconds";
         /// Defects found in mails, by kind.
         defects: IntCounterVec ["kind"] "pophook_parse_defects_total";
         /// Messages that the parser failed on three times.

@@ -1,12 +1,19 @@
 //! What the road needs to know of its endpoints.
 
+mod http;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::HeaderMap;
 
+pub use http::ClientCertificate;
+pub use http::Compress;
+pub use http::Http;
+pub use http::Proxy;
+pub use http::Timeouts;
+
+use super::Statuses;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::route::Routes;
@@ -42,21 +49,12 @@ pub struct Endpoint {
     pub signing: Signing,
     /// How it is reached.
     pub http: Http,
+    /// What its answers mean.
+    pub statuses: Statuses,
     /// How much it gets at once.
     pub pace: Pace,
     /// When a delivery is tried again, and for how long.
     pub retry: Retry,
-}
-
-/// How an endpoint is reached.
-#[derive(Debug, Clone)]
-pub struct Http {
-    /// PEM certificates that are trusted beside the system's roots.
-    pub ca_pem: Option<Arc<[u8]>>,
-    /// Fields that are added to each request; their values are secrets.
-    pub headers: HeaderMap,
-    /// The longest wait for the first byte of the answer, after the body is sent.
-    pub timeout: Duration,
 }
 
 /// How much an endpoint gets at once.
@@ -119,7 +117,8 @@ impl Endpoint {
             include_raw: false,
             events: Vec::new(),
             signing: Signing::None,
-            http: Http { ca_pem: None, headers: HeaderMap::new(), timeout: Duration::from_secs(30) },
+            http: Http::for_testing(),
+            statuses: Statuses::default(),
             pace: Pace { max_in_flight: 1 },
             retry: Retry {
                 backoff: vec![Duration::from_secs(5), Duration::from_secs(30)],

@@ -16,6 +16,7 @@ use super::attempt::Means;
 use super::attempt::attempt;
 use super::outcome::Outcome;
 use super::outcome::Says;
+use super::remark::Remarks;
 use super::told::News;
 use super::told::Told;
 use crate::metrics::DeliverMetrics;
@@ -56,6 +57,7 @@ pub(super) struct Queue {
     refused: HashSet<MessageKey>,
     gone_since: Option<Duration>,
     told: Told,
+    remarks: Remarks,
 }
 
 impl Queue {
@@ -67,6 +69,7 @@ impl Queue {
             refused: HashSet::new(),
             gone_since: None,
             told: Told::default(),
+            remarks: Remarks::default(),
         }
     }
 
@@ -163,7 +166,7 @@ impl Queue {
 
     /// Counts and tells an attempt's end, and heeds what the answer says of the endpoint.
     async fn conclude(&mut self, ended: Attempted) -> Result<Record, SpoolError> {
-        let Attempted { message, judgement, record } = ended;
+        let Attempted { message, judgement, record, remark } = ended;
         let name = self.means.endpoint.name.as_str();
         self.metrics.attempt_seconds.with_label_values(&[name]).observe(record.took.as_secs_f64());
         self.metrics.attempts.with_label_values(&[name, record.outcome]).inc();
@@ -184,6 +187,9 @@ impl Queue {
                 let reason = reason.as_str();
                 tracing::error!(id = %message.id, endpoint = name, status, error, reason, "dead letter: see `pophook spool list`");
             }
+        }
+        if let Some(remark) = remark {
+            self.remarks.tell(&self.means.endpoint.name, remark, &self.metrics);
         }
         match self.told.hear(judgement, self.means.clock.now()) {
             News::Nothing => {}
@@ -226,6 +232,7 @@ impl Queue {
                 self.gone_since.get_or_insert(now);
                 Ok(())
             }
+            Says::Hold => self.hold(Hold::Status).await,
             Says::Nothing if self.refused.len() >= REFUSED_MAX => self.hold(Hold::RefusesAll).await,
             Says::Nothing | Says::Ours => Ok(()),
         };

@@ -32,7 +32,7 @@ pub(super) fn settle(judgement: Judgement, claim: &Claim, endpoint: &Endpoint, n
         (Outcome::Deferred, Says::Wait(wait)) => {
             End::Deferred { due: due(backoff::longer(wait, chance)).max(next()), counts: Counts::Failure }
         }
-        (Outcome::Deferred, Says::Nothing | Says::Gone | Says::Ours) => {
+        (Outcome::Deferred, Says::Nothing | Says::Gone | Says::Hold | Says::Ours) => {
             End::Deferred { due: next(), counts: Counts::Failure }
         }
     }

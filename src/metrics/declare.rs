@@ -54,7 +54,7 @@ impl DeliverMetrics {
         for reason in reasons {
             self.dead_letters.with_label_values(&[name, reason]);
         }
-        for gauge in [&self.pending, &self.oldest_pending, &self.held] {
+        for gauge in [&self.pending, &self.oldest_pending, &self.held, &self.clock_skew] {
             gauge.with_label_values(&[name]);
         }
         self.attempt_seconds.with_label_values(&[name]);

@@ -235,19 +235,22 @@ pub enum Hold {
     Gone,
     /// It refused many different messages in a row.
     RefusesAll,
+    /// Its status map says so of an answer.
+    Status,
     /// It is no longer in the configuration.
     Removed,
 }
 
 impl Hold {
     /// All reasons for a hold.
-    pub const ALL: [Hold; 3] = [Hold::Gone, Hold::RefusesAll, Hold::Removed];
+    pub const ALL: [Hold; 4] = [Hold::Gone, Hold::RefusesAll, Hold::Status, Hold::Removed];
 
     /// The name in listings.
     pub fn as_str(self) -> &'static str {
         match self {
             Hold::Gone => "gone",
             Hold::RefusesAll => "refuses_all",
+            Hold::Status => "answered_hold",
             Hold::Removed => "removed",
         }
     }

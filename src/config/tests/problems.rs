@@ -88,7 +88,7 @@ fn a_section_of_the_wrong_shape_is_not_missing_too() {
 fn an_unknown_key_is_told_with_its_neighbours() {
     check_top(
         "colour: red\n",
-        "F:4: colour: is an unknown key; known here: admin, collect, defaults, endpoints, grace, include, mailboxes, routes, spool",
+        "F:4: colour: is an unknown key; known here: admin, collect, defaults, egress, endpoints, grace, include, mailboxes, routes, spool",
     );
     check_mailbox(
         "retention:\n  delete_afer: 1d\n",
