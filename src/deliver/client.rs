@@ -85,22 +85,26 @@ impl Connections {
 
     /// The client for the next exchange.
     pub(super) fn client(&self) -> reqwest::Client {
+        self.client_at(Instant::now())
+    }
+
+    fn client_at(&self, now: Instant) -> reqwest::Client {
         let mut current = self.current();
-        if current.1.elapsed() >= AGE {
-            self.replace(&mut current);
+        if now.saturating_duration_since(current.1) >= AGE {
+            self.replace(&mut current, now);
         }
         current.0.clone()
     }
 
     /// Gives up all connections that nothing is under way on.
     pub(super) fn renew(&self) {
-        self.replace(&mut self.current());
+        self.replace(&mut self.current(), Instant::now());
     }
 
-    fn replace(&self, current: &mut (reqwest::Client, Instant)) {
+    fn replace(&self, current: &mut (reqwest::Client, Instant), now: Instant) {
         // One like it was made before; if this one cannot be, the old one is still good.
         if let Ok(new) = self.plan.client(&self.begun) {
-            *current = (new, Instant::now());
+            *current = (new, now);
         }
     }
 
@@ -184,5 +188,23 @@ impl<S: Service<R>, R> Service<R> for Counted<S> {
     fn call(&mut self, request: R) -> S::Future {
         self.begun.0.fetch_add(1, Ordering::SeqCst);
         self.connector.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n02_no_client_grows_older_than_a_minute_while_it_is_used() {
+        let connections = Connections::new("desk", &Http::for_testing()).unwrap();
+        let made = || connections.current().1;
+        let first = made();
+        connections.client_at(first + AGE - Duration::from_millis(1));
+        assert_eq!(made(), first);
+        connections.client_at(first + AGE);
+        assert_eq!(made(), first + AGE);
+        connections.client_at(first + AGE + Duration::from_secs(1));
+        assert_eq!(made(), first + AGE);
     }
 }

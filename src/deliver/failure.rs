@@ -310,6 +310,13 @@ mod tests {
         check(Link("invalid HTTP version parsed", None), Connected, Failure::NoHttp);
         let unasked = Link("received unexpected message from connection", None);
         check(link("operation was canceled", unasked), Connected, Failure::NoHttp);
+        let tunnel = link("tunnel error: failed to create underlying connection", io(Kind::ConnectionRefused));
+        check(client(tunnel), Connecting, Failure::Proxy);
+        check(client(link("dns error", LookupError::Denied)), Connecting, Failure::EgressDenied);
+        check(client(link("dns error", LookupError::Unknown(io(Kind::Other)))), Connecting, Failure::UnknownHost);
+        let alert =
+            "error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:a.c:1: SSL alert number 116";
+        check(link("connection error", io::Error::other(Link(alert, None))), Connected, Failure::ClientCertificate);
         check(Link("a novelty", None), Connecting, Failure::Connect);
         check(Link("a novelty", None), Connected, Failure::Exchange);
     }
@@ -326,6 +333,8 @@ mod tests {
             (told("IP address mismatch"), Failure::CertificateName),
             ("error:0A00010B:SSL routines:ssl3_get_record:wrong version number".to_owned(), Failure::Tls),
             ("unexpected EOF".to_owned(), Failure::ConnectionClosed),
+            ("error:0A000412:SSL routines::sslv3 alert bad certificate".to_owned(), Failure::ClientCertificate),
+            ("error:0A000418:SSL routines::tlsv1 alert unknown ca".to_owned(), Failure::ClientCertificate),
         ] {
             assert_eq!(handshake(&text), expected, "{text}");
         }

@@ -209,11 +209,18 @@ fn encode(compress: Compress, body: Bytes) -> (Bytes, Option<&'static str>) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering;
+
+    use tokio::io::AsyncBufReadExt as _;
     use tokio::io::AsyncReadExt as _;
     use tokio::io::AsyncWriteExt as _;
+    use tokio::io::BufReader;
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::deliver::Egress;
 
     async fn check(url: &str, expected: Failure) {
         let mut endpoint = Endpoint::for_testing(url);
@@ -252,5 +259,94 @@ mod tests {
         check(&format!("http://127.0.0.1:{}/", serve(Some(b"+OK POP3 server ready\r\n")).await), Failure::NoHttp).await;
         check(&format!("https://127.0.0.1:{}/", serve(Some(b"HTTP/1.1 400 Bad\r\n\r\n")).await), Failure::Tls).await;
         check(&format!("https://127.0.0.1:{}/", serve(Some(b"")).await), Failure::ConnectionClosed).await;
+    }
+
+    /// A server whose connections end after so many requests each, of which the last is read and not answered; the
+    /// number of requests that it read.
+    async fn forgetful(connections: &'static [usize]) -> (u16, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let read = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&read);
+        tokio::spawn(async move {
+            for requests in connections {
+                let (tcp, _) = listener.accept().await.unwrap();
+                let mut tcp = BufReader::new(tcp);
+                for left in (0..*requests).rev() {
+                    let mut line = String::new();
+                    while line != "\r\n" {
+                        line.clear();
+                        tcp.read_line(&mut line).await.unwrap();
+                    }
+                    tcp.read_exact(&mut [0; 2]).await.unwrap();
+                    count.fetch_add(1, Ordering::SeqCst);
+                    if left > 0 {
+                        tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                    }
+                }
+            }
+        });
+        (port, read)
+    }
+
+    async fn posts(port: u16, expected: &[Result<u16, Failure>]) {
+        let webhook = Webhook::new(Endpoint::for_testing(&format!("http://127.0.0.1:{port}/"))).unwrap();
+        for expected in expected {
+            let answer = webhook.post(webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"))).await;
+            let found = match answer {
+                Answer::Status { status, .. } => Ok(status),
+                Answer::Failed(failure) => Err(failure),
+            };
+            assert_eq!(found, *expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn e12_an_old_connection_that_closes_under_a_post_costs_no_attempt() {
+        let (port, read) = forgetful(&[3, 3]).await;
+        posts(port, &[Ok(200), Ok(200), Ok(200), Ok(200)]).await;
+        // The third was read twice.
+        assert_eq!(read.load(Ordering::SeqCst), 5);
+    }
+
+    #[tokio::test]
+    async fn e12_a_new_connection_that_closes_is_a_failure() {
+        let (port, read) = forgetful(&[1, 2, 1]).await;
+        posts(port, &[Err(Failure::ConnectionClosed), Ok(200), Err(Failure::ConnectionClosed)]).await;
+        // The last post was made on an old connection, and then once more on a new one.
+        assert_eq!(read.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_egress_refuses_is_not_connected_to() {
+        for url in ["http://169.254.169.254/", "http://[::ffff:169.254.169.254]/", "https://2852039166/"] {
+            check(url, Failure::EgressDenied).await;
+            let webhook = Webhook::new(Endpoint::for_testing(url)).unwrap();
+            assert_eq!(webhook.head().await, Err(Failure::EgressDenied));
+            assert_eq!(webhook.connections.begun(), 0);
+        }
+        let mut endpoint = Endpoint::for_testing("http://localhost:1/");
+        endpoint.http.egress =
+            Arc::new(Egress::new(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()], vec![]));
+        assert_eq!(Webhook::new(endpoint).unwrap().head().await, Err(Failure::EgressDenied));
+    }
+
+    #[test]
+    fn only_a_large_body_that_shrinks_is_compressed() {
+        let check = |compress, body: Vec<u8>, expected| {
+            let (sent, encoding) = encode(compress, Bytes::from(body.clone()));
+            assert_eq!(encoding, expected, "{} bytes", body.len());
+            let mut plain = Vec::new();
+            match encoding {
+                Some(_) => flate2::read::GzDecoder::new(&*sent).read_to_end(&mut plain).map(drop).unwrap(),
+                None => plain.extend_from_slice(&sent),
+            }
+            assert_eq!(plain, body);
+        };
+        check(Compress::Gzip, vec![b'x'; COMPRESSED_FROM + 1], Some("gzip"));
+        check(Compress::Gzip, vec![b'x'; COMPRESSED_FROM], None);
+        check(Compress::None, vec![b'x'; COMPRESSED_FROM + 1], None);
+        let mut chance = fastrand::Rng::with_seed(1);
+        check(Compress::Gzip, (0..20_000).map(|_| chance.u8(..)).collect(), None);
     }
 }
