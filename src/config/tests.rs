@@ -1,5 +1,6 @@
 //! Whole files: what they mean, and what is said about broken ones. The problems of single keys stand in `problems`.
 
+mod lines;
 mod problems;
 mod several;
 
@@ -10,8 +11,14 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use openssl::asn1::Asn1Time;
+use openssl::ec::EcGroup;
+use openssl::ec::EcKey;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
+use openssl::x509::X509;
 use serde_json::Value;
 
 use crate::collect::Credential;
@@ -75,6 +82,10 @@ fn world() -> Map {
         ("HELPDESK_TOKEN", b"Bearer hunter2"),
         ("LINE_END", b"hunter2\n"),
         ("/google.json", google_key()),
+        ("/client.pem", &KEY_FILES.certificate),
+        ("/client.key", &KEY_FILES.key),
+        ("/client-sec1.key", &KEY_FILES.sec1),
+        ("/other.key", &KEY_FILES.other),
     ]))
 }
 
@@ -89,8 +100,34 @@ fn google_key() -> &'static [u8] {
     KEY.as_bytes()
 }
 
+/// A certificate with its key in two forms, and a key that is not its own.
+struct KeyFiles {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    sec1: Vec<u8>,
+    other: Vec<u8>,
+}
+
+static KEY_FILES: LazyLock<KeyFiles> = LazyLock::new(|| {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let [key, other] = [(); 2].map(|()| EcKey::generate(&group).unwrap());
+    let sec1 = key.private_key_to_pem().unwrap();
+    let [key, other] = [key, other].map(|key| PKey::from_ec_key(key).unwrap());
+    let mut certificate = X509::builder().unwrap();
+    certificate.set_pubkey(&key).unwrap();
+    certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    certificate.set_not_after(&Asn1Time::days_from_now(7).unwrap()).unwrap();
+    certificate.sign(&key, MessageDigest::sha256()).unwrap();
+    let [key, other] = [key, other].map(|key| key.private_key_to_pem_pkcs8().unwrap());
+    KeyFiles { certificate: certificate.build().to_pem().unwrap(), key, sec1, other }
+});
+
 fn load(text: &str) -> Result<Config, String> {
-    from_text(text, Path::new("/etc"), &world()).map_err(|list| Problems { file: PathBuf::from("F"), list }.to_string())
+    load_in(text, &world())
+}
+
+fn load_in(text: &str, world: &Map) -> Result<Config, String> {
+    from_text(text, Path::new("/etc"), world).map_err(|list| Problems { file: PathBuf::from("F"), list }.to_string())
 }
 
 /// Expects these problems, one a line.
