@@ -161,9 +161,11 @@ impl Webhook {
     /// Returns when the upload stalls, or the answer to it does not begin in time.
     async fn too_slow(&self, mut left: watch::Receiver<usize>) -> Failure {
         let times = self.endpoint.http.timeouts;
+        // Nothing goes out before there is a connection, whose time is its own.
+        let mut patience = times.connect.saturating_add(times.stall);
         while *left.borrow_and_update() > 0 {
-            match timeout(times.stall, left.changed()).await {
-                Ok(Ok(())) => {}
+            match timeout(patience, left.changed()).await {
+                Ok(Ok(())) => patience = times.stall,
                 // The body is gone, sent or not: the answer, or an error, is what remains to wait for.
                 Ok(Err(_)) => break,
                 Err(_) => return Failure::UploadStalled,
