@@ -19,7 +19,6 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::ec::EcGroup;
@@ -36,6 +35,7 @@ use openssl::x509::X509;
 use openssl::x509::X509NameBuilder;
 use openssl::x509::extension::BasicConstraints;
 use openssl::x509::extension::SubjectAlternativeName;
+use pophook::clock::Clock;
 use pophook::deliver::Endpoint;
 use pophook::deliver::Failure;
 use pophook::deliver::Tested;
@@ -113,7 +113,7 @@ fn endpoint(url: &str, lines: &[&str]) -> Endpoint {
 }
 
 async fn post(url: &str, lines: &[&str]) -> Tested {
-    pophook::deliver::test(&endpoint(url, lines), Timestamp::UNIX_EPOCH).await.unwrap()
+    pophook::deliver::test(&endpoint(url, lines), &Clock::system()).await.unwrap()
 }
 
 async fn check_status(answer: impl Into<Vec<u8>>, expected: u16) {
@@ -264,13 +264,13 @@ async fn n03_a_host_whose_addresses_are_refused_is_not_connected_to() {
         pophook::config::load(&file).unwrap().deliver.endpoints.remove(0)
     };
     let denied = load("egress: { deny: [127.0.0.0/8, '::1'] }\n");
-    let tested = pophook::deliver::test(&denied, Timestamp::UNIX_EPOCH).await.unwrap();
+    let tested = pophook::deliver::test(&denied, &Clock::system()).await.unwrap();
     assert_eq!(tested, Tested::Failed(Failure::EgressDenied));
-    let told = pophook::deliver::reach(&denied).await.unwrap_err();
+    let told = pophook::deliver::reach(&denied, &Clock::system()).await.unwrap_err();
     assert_eq!(told, "the address is refused by egress; look at the host in url, or allow its network under egress");
     assert_eq!(server.heads().len(), 0);
     let allowed = load("egress: { deny: [0.0.0.0/0, '::/0'], allow: [127.0.0.0/8] }\n");
-    let tested = pophook::deliver::test(&allowed, Timestamp::UNIX_EPOCH).await.unwrap();
+    let tested = pophook::deliver::test(&allowed, &Clock::system()).await.unwrap();
     assert!(matches!(tested, Tested::Answered { status: 200, .. }), "{tested:?}");
 }
 

@@ -97,7 +97,7 @@ impl Named {
             .iter()
             .find(|endpoint| endpoint.name.as_str() == self.name)
             .ok_or_else(|| BadArgument(format!("no endpoint {:?} in the configuration", self.name)))?;
-        let tested = deliver::test(endpoint, Clock::system().now()).await?;
+        let tested = deliver::test(endpoint, &Clock::system()).await?;
         out::line(format!("{}: {}", self.name, shown(&tested)).as_bytes())?;
         let taken = matches!(tested, Tested::Answered { status: 200..=299, .. });
         Ok(if taken { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })

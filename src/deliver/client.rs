@@ -20,13 +20,13 @@ use native_tls::Identity;
 use native_tls::Protocol;
 use native_tls::TlsConnector;
 use reqwest::redirect::Policy;
-use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Http;
 use super::Proxy;
 use super::resolve::Resolver;
+use crate::clock::Clock;
 
 /// Idle connections go before the peer's own limit (5 s in many servers) closes them under a request.
 const IDLE: Duration = Duration::from_secs(4);
@@ -50,8 +50,15 @@ pub enum ClientError {
 /// The connections to one endpoint.
 pub(super) struct Connections {
     plan: Plan,
-    current: Mutex<(reqwest::Client, Instant)>,
+    current: Mutex<Current>,
     begun: Begun,
+    clock: Clock,
+}
+
+/// The client in use, and the uptime when it was made.
+struct Current {
+    client: reqwest::Client,
+    made: Duration,
 }
 
 /// What every client of the endpoint is made from.
@@ -68,7 +75,7 @@ pub(super) struct Begun(Arc<AtomicU64>);
 
 impl Connections {
     /// Makes the first client of the endpoint `name`.
-    pub(super) fn new(name: &str, http: &Http) -> Result<Connections, ClientError> {
+    pub(super) fn new(name: &str, http: &Http, clock: &Clock) -> Result<Connections, ClientError> {
         let tls = tls(http).map_err(|source| ClientError::Tls { name: name.to_owned(), source })?;
         // Behind a proxy, only the proxy is looked up; whoever wrote it wants it to be connected to.
         let egress = http.proxy.is_none().then(|| Arc::clone(&http.egress));
@@ -80,35 +87,32 @@ impl Connections {
         };
         let begun = Begun::default();
         let first = plan.client(&begun).map_err(|source| ClientError::Client { name: name.to_owned(), source })?;
-        Ok(Connections { plan, current: Mutex::new((first, Instant::now())), begun })
+        let current = Mutex::new(Current { client: first, made: clock.uptime() });
+        Ok(Connections { plan, current, begun, clock: clock.clone() })
     }
 
     /// The client for the next exchange.
     pub(super) fn client(&self) -> reqwest::Client {
-        self.client_at(Instant::now())
-    }
-
-    fn client_at(&self, now: Instant) -> reqwest::Client {
         let mut current = self.current();
-        if now.saturating_duration_since(current.1) >= AGE {
-            self.replace(&mut current, now);
+        if self.clock.uptime().saturating_sub(current.made) >= AGE {
+            self.replace(&mut current);
         }
-        current.0.clone()
+        current.client.clone()
     }
 
     /// Gives up all connections that nothing is under way on.
     pub(super) fn renew(&self) {
-        self.replace(&mut self.current(), Instant::now());
+        self.replace(&mut self.current());
     }
 
-    fn replace(&self, current: &mut (reqwest::Client, Instant), now: Instant) {
+    fn replace(&self, current: &mut Current) {
         // One like it was made before; if this one cannot be, the old one is still good.
-        if let Ok(new) = self.plan.client(&self.begun) {
-            *current = (new, now);
+        if let Ok(client) = self.plan.client(&self.begun) {
+            *current = Current { client, made: self.clock.uptime() };
         }
     }
 
-    fn current(&self) -> MutexGuard<'_, (reqwest::Client, Instant)> {
+    fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -188,23 +192,5 @@ impl<S: Service<R>, R> Service<R> for Counted<S> {
     fn call(&mut self, request: R) -> S::Future {
         self.begun.0.fetch_add(1, Ordering::SeqCst);
         self.connector.call(request)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn n02_no_client_grows_older_than_a_minute_while_it_is_used() {
-        let connections = Connections::new("desk", &Http::for_testing()).unwrap();
-        let made = || connections.current().1;
-        let first = made();
-        connections.client_at(first + AGE - Duration::from_millis(1));
-        assert_eq!(made(), first);
-        connections.client_at(first + AGE);
-        assert_eq!(made(), first + AGE);
-        connections.client_at(first + AGE + Duration::from_secs(1));
-        assert_eq!(made(), first + AGE);
     }
 }

@@ -1,13 +1,13 @@
 //! For operators: is the endpoint there, and does it take a signed event?
 
 use bytes::Bytes;
-use jiff::Timestamp;
 
 use super::Endpoint;
 use super::answer::Answer;
 use super::client::ClientError;
 use super::failure::Failure;
 use super::webhook::Webhook;
+use crate::clock::Clock;
 
 /// The `type` of a test event; that of a mail is `mail.received`.
 pub const TEST_EVENT: &str = "endpoint.test";
@@ -16,8 +16,8 @@ pub const TEST_EVENT: &str = "endpoint.test";
 ///
 /// # Errors
 /// Why nobody answered, with the remedy.
-pub async fn reach(endpoint: &Endpoint) -> Result<u16, String> {
-    let webhook = Webhook::new(endpoint.clone())
+pub async fn reach(endpoint: &Endpoint, clock: &Clock) -> Result<u16, String> {
+    let webhook = Webhook::new(endpoint.clone(), clock)
         .map_err(|error| format!("{error}; look at its certificates and signing_keys"))?;
     webhook.head().await.map_err(|failure| format!("{failure}; {}", failure.remedy()))
 }
@@ -59,13 +59,14 @@ fn refused(status: u16) -> Option<&'static str> {
 ///
 /// # Errors
 /// A client that cannot be made.
-pub async fn test(endpoint: &Endpoint, now: Timestamp) -> Result<Tested, ClientError> {
+pub async fn test(endpoint: &Endpoint, clock: &Clock) -> Result<Tested, ClientError> {
+    let now = clock.now();
     let body = serde_json::json!({
         "type": TEST_EVENT,
         "timestamp": format!("{now:.3}"),
         "data": { "endpoint": endpoint.name.as_str() },
     });
-    let webhook = Webhook::new(endpoint.clone())?;
+    let webhook = Webhook::new(endpoint.clone(), clock)?;
     let id = format!("evt_test_{}", now.as_millisecond());
     let post = webhook.sign(&id, now, Bytes::from(body.to_string()));
     Ok(match webhook.post(post).await {

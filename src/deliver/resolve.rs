@@ -85,6 +85,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
     use std::sync::atomic::Ordering;
     use std::sync::mpsc;
+    use std::task::Poll;
 
     use super::*;
 
@@ -142,13 +143,14 @@ mod tests {
             silent.fetch_add(1, Ordering::SeqCst);
             asked.send(()).unwrap();
             // Each look-up ends when it may.
-            let _ = held.lock().unwrap().recv();
+            assert!(held.lock().unwrap().recv().is_err());
             answer(&["10.0.0.1"])
         });
         for _ in 0..3 * LOOKUPS {
             let mut look_up = resolver.resolve("desk.example".parse().unwrap());
             // Polled once and given up, as a connection is that takes too long.
-            let _ = std::future::poll_fn(|context| std::task::Poll::Ready(look_up.as_mut().poll(context))).await;
+            let polled = std::future::poll_fn(|context| Poll::Ready(look_up.as_mut().poll(context))).await;
+            assert!(polled.is_pending());
         }
         for _ in 0..LOOKUPS {
             begun.recv().unwrap();

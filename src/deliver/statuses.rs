@@ -33,9 +33,9 @@ pub enum Preset {
     Default,
     /// Postmark's inbound webhook: 403 ends the retries, everything else but 200 is tried again.
     Postmark,
-    /// CloudMailin: 4xx rejects the mail, everything else is tried again.
+    /// `CloudMailin`: 4xx rejects the mail, everything else is tried again.
     Cloudmailin,
-    /// SendGrid's Inbound Parse: only 5xx is tried again.
+    /// Inbound Parse of `SendGrid`: only 5xx is tried again.
     Sendgrid,
     /// Mailgun's routes: 406 ends the retries, everything else but 200 is tried again.
     Mailgun,

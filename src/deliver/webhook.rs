@@ -33,6 +33,7 @@ use super::failure::Via;
 use super::signature;
 use super::signature::Key;
 use super::upload::Upload;
+use crate::clock::Clock;
 
 /// The whole exchange: this, and a second for each [`UPLOAD_RATE`] bytes.
 const WHOLE: Duration = Duration::from_secs(45);
@@ -61,7 +62,7 @@ pub(super) struct Post {
 }
 
 impl Webhook {
-    pub(super) fn new(endpoint: Endpoint) -> Result<Webhook, ClientError> {
+    pub(super) fn new(endpoint: Endpoint, clock: &Clock) -> Result<Webhook, ClientError> {
         let keys = match &endpoint.signing {
             Signing::None => Some(Vec::new()),
             Signing::Keys(keys) => {
@@ -69,7 +70,7 @@ impl Webhook {
             }
         };
         let keys = keys.ok_or_else(|| ClientError::Key { name: endpoint.name.to_string() })?;
-        let connections = Arc::new(Connections::new(endpoint.name.as_str(), &endpoint.http)?);
+        let connections = Arc::new(Connections::new(endpoint.name.as_str(), &endpoint.http, clock)?);
         Ok(Webhook { connections, endpoint, keys })
     }
 
@@ -224,10 +225,14 @@ mod tests {
     use super::*;
     use crate::deliver::Egress;
 
+    fn clock() -> Clock {
+        Clock::by_hand(Timestamp::UNIX_EPOCH)
+    }
+
     async fn check(url: &str, expected: Failure) {
         let mut endpoint = Endpoint::for_testing(url);
         endpoint.http.timeouts.answer = Duration::from_millis(100);
-        let webhook = Webhook::new(endpoint).unwrap();
+        let webhook = Webhook::new(endpoint, &clock()).unwrap();
         let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"));
         let answer = webhook.post(post).await;
         assert!(matches!(answer, Answer::Failed(failure) if failure == expected), "{url}: {answer:?}");
@@ -274,11 +279,13 @@ mod tests {
             for requests in connections {
                 let (tcp, _) = listener.accept().await.unwrap();
                 let mut tcp = BufReader::new(tcp);
-                for left in (0..*requests).rev() {
+                'requests: for left in (0..*requests).rev() {
                     let mut line = String::new();
                     while line != "\r\n" {
                         line.clear();
-                        tcp.read_line(&mut line).await.unwrap();
+                        if tcp.read_line(&mut line).await.unwrap() == 0 {
+                            break 'requests;
+                        }
                     }
                     tcp.read_exact(&mut [0; 2]).await.unwrap();
                     count.fetch_add(1, Ordering::SeqCst);
@@ -292,7 +299,7 @@ mod tests {
     }
 
     async fn posts(port: u16, expected: &[Result<u16, Failure>]) {
-        let webhook = Webhook::new(Endpoint::for_testing(&format!("http://127.0.0.1:{port}/"))).unwrap();
+        let webhook = Webhook::new(Endpoint::for_testing(&format!("http://127.0.0.1:{port}/")), &clock()).unwrap();
         for expected in expected {
             let answer = webhook.post(webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"))).await;
             let found = match answer {
@@ -320,17 +327,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn n02_no_connection_is_used_that_is_older_than_a_minute() {
+        let (port, read) = forgetful(&[4, 4]).await;
+        let clock = clock();
+        let webhook = Webhook::new(Endpoint::for_testing(&format!("http://127.0.0.1:{port}/")), &clock).unwrap();
+        for (later, connections) in [(0, 1), (59, 1), (1, 2), (59, 2)] {
+            clock.advance(Duration::from_secs(later));
+            let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"));
+            assert!(matches!(webhook.post(post).await, Answer::Status { status: 200, .. }));
+            assert_eq!(webhook.connections.begun(), connections);
+        }
+        assert_eq!(read.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test]
     async fn an_address_that_egress_refuses_is_not_connected_to() {
         for url in ["http://169.254.169.254/", "http://[::ffff:169.254.169.254]/", "https://2852039166/"] {
             check(url, Failure::EgressDenied).await;
-            let webhook = Webhook::new(Endpoint::for_testing(url)).unwrap();
+            let webhook = Webhook::new(Endpoint::for_testing(url), &clock()).unwrap();
             assert_eq!(webhook.head().await, Err(Failure::EgressDenied));
             assert_eq!(webhook.connections.begun(), 0);
         }
         let mut endpoint = Endpoint::for_testing("http://localhost:1/");
         endpoint.http.egress =
             Arc::new(Egress::new(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()], vec![]));
-        assert_eq!(Webhook::new(endpoint).unwrap().head().await, Err(Failure::EgressDenied));
+        assert_eq!(Webhook::new(endpoint, &clock()).unwrap().head().await, Err(Failure::EgressDenied));
     }
 
     #[test]
