@@ -27,10 +27,12 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::pkey::Private;
+use openssl::ssl::AlpnError;
 use openssl::ssl::HandshakeError;
 use openssl::ssl::SslAcceptor;
 use openssl::ssl::SslMethod;
 use openssl::ssl::SslVerifyMode;
+use openssl::ssl::select_next_proto;
 use openssl::x509::X509;
 use openssl::x509::X509NameBuilder;
 use openssl::x509::extension::BasicConstraints;
@@ -414,6 +416,59 @@ async fn n05_an_endpoint_that_asks_for_a_certificate_gets_ours() {
     let tested = post(&ours.client("good", Good::Now)).await;
     assert!(matches!(tested, Tested::Answered { status: 200, .. }), "{tested:?}");
     assert!(refused.remedy().unwrap().contains("client_cert_file"));
+}
+
+/// Frames of HTTP/2 (RFC 9113 section 6), on stream 1 where they have one.
+const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+const STATUS_200: &[u8] = &[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88];
+const STATUS_503: &[u8] = &[0, 0, 5, 1, 5, 0, 0, 0, 1, 0x08, 3, b'5', b'0', b'3'];
+const REFUSED_STREAM: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7];
+const GOAWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// An endpoint that speaks HTTP/2, and says `frames` once a request is complete.
+fn second(authority: &Authority, frames: &'static [u8]) -> Server {
+    let (certificate, key) = authority.issue("server", "127.0.0.1", Good::Now);
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+    acceptor.set_private_key(&key).unwrap();
+    acceptor.set_certificate(&certificate).unwrap();
+    acceptor.set_alpn_select_callback(|_, offered| select_next_proto(b"\x02h2", offered).ok_or(AlpnError::NOACK));
+    let acceptor = acceptor.build();
+    Server::start(move |tcp, heads| {
+        let mut tls = acceptor.accept(tcp).map_err(io::Error::other)?;
+        tls.write_all(SETTINGS)?;
+        tls.read_exact(&mut [0; 24])?;
+        loop {
+            let mut head = [0; 9];
+            tls.read_exact(&mut head)?;
+            let [_, high, low, kind, flags, ..] = head;
+            tls.read_exact(&mut vec![0; usize::from(high) * 256 + usize::from(low)])?;
+            // DATA or HEADERS that end the stream.
+            if kind <= 1 && flags & 1 == 1 {
+                break;
+            }
+        }
+        heads.lock().unwrap().push("h2".to_owned());
+        tls.write_all(frames)?;
+        tls.read_to_end(&mut Vec::new()).map(drop)
+    })
+}
+
+#[tokio::test]
+async fn e14_http2_is_spoken_and_what_it_turns_away_is_tried_again() {
+    let ours = Authority::new("ours");
+    let post = async |frames| {
+        let server = second(&ours, frames);
+        let tested = post(&secure(&server), &[&ours.line()]).await;
+        assert_eq!(server.heads(), ["h2"]);
+        tested
+    };
+    let status = async |frames| match post(frames).await {
+        Tested::Answered { status, .. } => status,
+        failed @ Tested::Failed(_) => panic!("{failed:?}"),
+    };
+    assert_eq!((status(STATUS_200).await, status(STATUS_503).await), (200, 503));
+    assert_eq!(post(REFUSED_STREAM).await, Tested::Failed(Failure::ConnectionClosed));
+    assert_eq!(post(GOAWAY).await, Tested::Failed(Failure::ConnectionClosed));
 }
 
 const LOGIN: &str = "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";

@@ -224,6 +224,10 @@ fn recognise(error: &(dyn Error + 'static)) -> Option<Failure> {
         // It spoke before it was asked.
         "received unexpected message from connection" => Some(Failure::NoHttp),
         text if text.starts_with("invalid HTTP") => Some(Failure::NoHttp),
+        // HTTP/2 (RFC 9113): the connection is given up in order, or the request was never looked at.
+        text if text.contains("not a result of an error") || text.contains("refused stream") => {
+            Some(Failure::ConnectionClosed)
+        }
         text if text.starts_with("tunnel error") => Some(Failure::Proxy),
         // With TLS 1.3 the verdict comes after the handshake, when we already read the answer.
         text if refuses_ours(text) => Some(Failure::ClientCertificate),
@@ -310,6 +314,8 @@ mod tests {
         check(Link("invalid HTTP version parsed", None), Connected, Failure::NoHttp);
         let unasked = Link("received unexpected message from connection", None);
         check(link("operation was canceled", unasked), Connected, Failure::NoHttp);
+        let goaway = Link("connection error received: not a result of an error", None);
+        check(link("http2 error", goaway), Connected, Failure::ConnectionClosed);
         let tunnel = link("tunnel error: failed to create underlying connection", io(Kind::ConnectionRefused));
         check(client(tunnel), Connecting, Failure::Proxy);
         check(client(link("dns error", LookupError::Denied)), Connecting, Failure::EgressDenied);
