@@ -118,6 +118,8 @@ metrics! {
         paused_until: IntGaugeVec ["endpoint"] "pophook_endpoint_paused_until_timestamp_seconds";
         /// Attempts under way.
         in_flight: IntGaugeVec ["endpoint"] "pophook_attempts_in_flight";
+        /// How many seconds our clock is ahead of the endpoint's, by the `Date` of its last answer; negative if behind.
+        clock_skew: IntGaugeVec ["endpoint"] "pophook_clock_skew_seconds";
         /// Defects found in mails, by kind.
         defects: IntCounterVec ["kind"] "pophook_parse_defects_total";
         /// Messages that the parser failed on three times.

@@ -440,6 +440,72 @@ async fn a_redirect_is_not_followed() {
     }
     assert_eq!(stage.after(6).await.state, "delivered");
     assert_eq!((stage.desk.count(), elsewhere.count()), (6, 0));
+    let told = format!("redirects to {}", elsewhere.url().split('/').nth(2).unwrap());
+    assert_eq!(stage.attempts("m").await[4].answer, Some(told), "the host, and neither path nor query");
+}
+
+#[tokio::test]
+async fn a_status_map_says_what_an_answer_means() {
+    let lines = ["status_preset: mailgun", "statuses: { 409: accept, 5xx: refuse, 503: retry }"];
+    let stage = Stage::start(&lines).await;
+    let scripted = [(409, "delivered"), (406, "refused"), (500, "refused"), (503, "deferred"), (422, "deferred")];
+    for (number, (status, expected)) in (1..).zip(scripted) {
+        stage.desk.script([Answer::Status(status)]);
+        let text = format!("answered {status}");
+        stage.take(&[&text]).await;
+        stage.tried(number).await;
+        assert_eq!(stage.attempts(&text).await[0].outcome, expected, "{status}");
+    }
+    assert_eq!(stage.endpoint("desk").await.held, None);
+}
+
+#[tokio::test]
+async fn an_answer_that_means_hold_stops_the_endpoint_until_a_human_has_looked() {
+    let stage = Stage::start(&["max_concurrency: 1", "statuses: { 401: hold }"]).await;
+    stage.desk.script([Answer::Status(401)]);
+    stage.take(&["m"]).await;
+    let row = stage.after(1).await;
+    assert_eq!((row.state, row.reason.as_deref(), row.due), ("pending", Some("answered_hold"), None));
+    assert_eq!(stage.endpoint("desk").await.held, Some(Hold::Status));
+    stage.ground.clock.advance(10 * DAY);
+    stage.take(&["later"]).await;
+    stage.until("later is sorted", async |stage| stage.rows().await.len() == 2).await;
+    assert_eq!(stage.desk.count(), 1);
+    stage.resume().await;
+    stage.until("both are delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 2]).await;
+}
+
+#[tokio::test]
+async fn the_answers_date_shows_how_far_the_clocks_are_apart() {
+    let stage = Stage::start(&["max_concurrency: 1"]).await;
+    let skew = || stage.ground.metrics.deliver.clock_skew.with_label_values(&["desk"]).get();
+    let date = |ahead: i64| {
+        let theirs = stage.ground.clock.now().checked_add(jiff::SignedDuration::from_secs(ahead)).unwrap();
+        let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+        Answer::With(200, "date", printer.timestamp_to_rfc9110_string(&theirs).unwrap())
+    };
+    for (number, (answer, expected)) in
+        (1..).zip([(date(90), -90), (Answer::Status(200), -90), (date(-300), 300), (date(0), 0)])
+    {
+        stage.desk.script([answer]);
+        stage.take(&[&format!("m{number}")]).await;
+        stage.tried(number).await;
+        assert_eq!(skew(), expected, "answer {number}");
+    }
+}
+
+#[tokio::test]
+async fn n06_a_proxy_that_is_down_is_no_fault_of_the_endpoint_and_costs_no_mail() {
+    let port = support::free_port();
+    let stage = Stage::start(&[&format!("proxy: http://127.0.0.1:{port}")]).await;
+    for text in texts(25) {
+        stage.take(&[&text]).await;
+    }
+    stage.tried(25).await;
+    let desk = stage.endpoint("desk").await;
+    assert_eq!((desk.held, desk.paused_until, stage.desk.count()), (None, None, 0));
+    let attempts = stage.attempts("mail 0").await;
+    assert_eq!((attempts[0].error.as_deref(), attempts[0].outcome.as_str()), (Some("egress_proxy"), "deferred"));
 }
 
 #[tokio::test]

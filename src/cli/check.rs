@@ -175,6 +175,8 @@ async fn log_in(mailbox: &Mailbox, spool: &Path) -> Result<(String, Vec<String>)
 
 async fn ask_endpoint(endpoint: &deliver::Endpoint) -> Answer {
     let name = format!("endpoint {}", endpoint.name);
-    let said = deliver::reach(endpoint).await.map(|status| format!("reachable (HTTP {status} to a HEAD request)"));
+    let said = deliver::reach(endpoint, &Clock::system())
+        .await
+        .map(|status| format!("reachable (HTTP {status} to a HEAD request)"));
     Answer { name, said: said.into(), warnings: Vec::new() }
 }

@@ -111,7 +111,7 @@ impl Named {
             .iter()
             .find(|endpoint| endpoint.name.as_str() == self.name)
             .ok_or_else(|| BadArgument(format!("no endpoint {:?} in the configuration", self.name)))?;
-        let tested = deliver::test(endpoint, Clock::system().now()).await?;
+        let tested = deliver::test(endpoint, &Clock::system()).await?;
         out::line(format!("{}: {}", self.name, shown(&tested)).as_bytes())?;
         let taken = matches!(tested, Tested::Answered { status: 200..=299, .. });
         Ok(if taken { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
@@ -121,7 +121,10 @@ impl Named {
 /// The end of a test, its remedy, and the first words of the answer, which come last because they are not ours.
 fn shown(tested: &Tested) -> String {
     let (end, body) = match tested {
-        Tested::Answered { status, body } => (format!("HTTP {status}"), out::excerpt(body, 200)),
+        Tested::Answered { status, body, redirect } => {
+            let to = redirect.as_ref().map(|host| format!(" to {host}")).unwrap_or_default();
+            (format!("HTTP {status}{to}"), out::excerpt(body, 200))
+        }
         Tested::Failed(failure) => (format!("no answer: {failure}"), String::new()),
     };
     let remedy = tested.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
@@ -136,11 +139,20 @@ mod tests {
 
     #[test]
     fn a_failed_test_shows_what_to_look_at() {
-        let answered = |status, body: &str| Tested::Answered { status, body: body.to_owned() };
+        let answered = |status, body: &str| Tested::Answered { status, body: body.to_owned(), redirect: None };
+        let redirect = Some("desk.example".to_owned());
         for (tested, expected) in [
             (answered(204, ""), "HTTP 204"),
             (answered(200, "thanks\n"), "HTTP 200; it answered: thanks"),
             (answered(404, "no\x1b[2J"), "HTTP 404; look at the path of url; it answered: no\u{fffd}[2J"),
+            (
+                Tested::Answered { status: 308, body: String::new(), redirect },
+                "HTTP 308 to desk.example; redirects are never followed: write in url the address that is finally reached",
+            ),
+            (
+                Tested::Failed(Failure::EgressDenied),
+                "no answer: the address is refused by egress; look at the host in url, or allow its network under egress",
+            ),
             (Tested::Failed(Failure::UnknownHost), "no answer: unknown host; look at the host name in url, and at DNS"),
         ] {
             assert_eq!(shown(&tested), expected);

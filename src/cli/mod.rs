@@ -2,6 +2,7 @@
 
 mod check;
 mod endpoint;
+mod gzip;
 mod interrupt;
 mod log;
 mod mailbox;

@@ -5,6 +5,7 @@
 
 mod certificates;
 mod credential;
+mod egress;
 mod endpoint;
 mod in_flight;
 mod known;
@@ -16,6 +17,7 @@ mod spool;
 
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin;
@@ -52,7 +54,8 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     if let Some(written) = &file.spool {
         spool::check_room(written, mailbox::largest_message(&file.mailboxes), report);
     }
-    let endpoints = endpoint::check(&file.endpoints, outside, report);
+    let egress = Arc::new(egress::check(file.egress.as_ref()));
+    let endpoints = endpoint::check(&file.endpoints, &egress, outside, report);
     let asks = |endpoint: &deliver::Endpoint| endpoint.events.contains(&deliver::Event::MailOversize);
     let oversize_events = endpoints.iter().any(asks);
     collected.mailboxes.iter_mut().for_each(|mailbox| mailbox.oversize_events = oversize_events);

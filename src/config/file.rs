@@ -18,6 +18,7 @@ use schemars::json_schema;
 use serde::Deserialize;
 use serde::de::DeserializeSeed as _;
 
+pub(super) use endpoint::BasicAuth;
 pub(super) use endpoint::Endpoint;
 pub(super) use mailbox::Mailbox;
 pub(super) use mailbox::Retention;
@@ -37,6 +38,7 @@ use crate::config::problem::Report;
 use crate::config::twice::TWICE;
 use crate::config::twice::Twice;
 use crate::config::units::Keep;
+use crate::config::units::Network;
 use crate::config::units::Percent;
 use crate::config::units::Size;
 use crate::config::units::Within;
@@ -63,6 +65,8 @@ pub(super) struct File {
     /// The HTTP receivers that mail is posted to.
     #[schemars(required)]
     pub(super) endpoints: Option<List<Endpoint>>,
+    /// Which addresses endpoints may have.
+    pub(super) egress: Option<Egress>,
     /// Which mail goes where; the first rule that matches decides.
     pub(super) routes: Option<List<Route>>,
     /// The HTTP server for operators.
@@ -137,6 +141,17 @@ fn optional<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     schema
 }
 
+/// Which addresses endpoints may have, beside the usual rule: metadata services and link-local addresses are refused.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Egress {
+    /// Networks that are refused, such as `0.0.0.0/0`. Default: none more.
+    pub(super) deny: Option<List<Plain<Network>>>,
+    /// Networks that are allowed; the longest prefix decides. Default: none more.
+    pub(super) allow: Option<List<Plain<Network>>>,
+}
+
 /// The HTTP server for operators.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(remote = "Self")]
@@ -146,7 +161,7 @@ pub(super) struct Admin {
     pub(super) listen: Option<Plain<Listen>>,
 }
 
-mapping!(File, Spool, Collect, Deliver, Defaults, Admin);
+mapping!(File, Spool, Collect, Deliver, Defaults, Admin, Egress);
 
 /// An address to listen on; `None` is off.
 #[derive(Debug, Clone, Copy)]
@@ -169,6 +184,9 @@ impl FromText for Listen {
         json_schema!({ "anyOf": [{ "enum": ["off", false] }, { "type": "string" }] })
     }
 }
+
+/// The one section whose keys may be numbers.
+const STATUSES: &str = "statuses";
 
 /// Reads YAML into a tree, with `<<` merged. What YAML allows and we do not is noted in `report`.
 pub(super) fn read(text: &str, report: &mut Report) -> Result<serde_json::Value, Problem> {
@@ -257,6 +275,12 @@ fn plain_map(map: serde_yaml::Mapping, path: &Path, report: &mut Report) -> serd
             serde_yaml::Value::String(key) => {
                 let value = plain_tree(value, &path.key(&key), report);
                 keys.insert(key, value);
+            }
+            // Codes are numbers, and nobody quotes them.
+            serde_yaml::Value::Number(code) if code.is_u64() && path.ends_with(STATUSES) => {
+                let code = code.to_string();
+                let value = plain_tree(value, &path.key(&code), report);
+                keys.insert(code, value);
             }
             _ => report.add(path, "has a key that is no text; put the key in quotes"),
         }

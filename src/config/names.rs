@@ -10,8 +10,11 @@ use crate::config::nearest::did_you_mean;
 use crate::config::plain::FromText;
 use crate::deliver::AfterBlock;
 use crate::deliver::Attachments;
+use crate::deliver::Compress;
 use crate::deliver::Event;
 use crate::deliver::Format;
+use crate::deliver::Meaning;
+use crate::deliver::Preset;
 use crate::oauth::Provider;
 use crate::pop3::Auth;
 use crate::pop3::Tls;
@@ -69,6 +72,25 @@ impl Named for Attachments {
     const NAMES: &'static [(&'static str, Attachments)] =
         &[("inline", Attachments::Inline), ("omit", Attachments::Omit)];
     const LATER: &'static [&'static str] = &["multipart", "link"];
+}
+
+impl Named for Compress {
+    const NAMES: &'static [(&'static str, Compress)] = &[("none", Compress::None), ("gzip", Compress::Gzip)];
+}
+
+impl Named for Meaning {
+    const NAMES: &'static [(&'static str, Meaning)] =
+        &[("retry", Meaning::Retry), ("refuse", Meaning::Refuse), ("hold", Meaning::Hold), ("accept", Meaning::Accept)];
+}
+
+impl Named for Preset {
+    const NAMES: &'static [(&'static str, Preset)] = &[
+        ("default", Preset::Default),
+        ("postmark", Preset::Postmark),
+        ("cloudmailin", Preset::Cloudmailin),
+        ("sendgrid", Preset::Sendgrid),
+        ("mailgun", Preset::Mailgun),
+    ];
 }
 
 impl Named for Provider {

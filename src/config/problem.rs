@@ -61,6 +61,11 @@ impl Path {
         Some(Path(above.to_vec()))
     }
 
+    /// Whether `key` is the last step.
+    pub(super) fn ends_with(&self, key: &str) -> bool {
+        matches!(self.0.last(), Some(Step::Key(last)) if last == key)
+    }
+
     fn with(&self, step: Step) -> Path {
         let mut steps = self.0.clone();
         steps.push(step);

@@ -1,5 +1,6 @@
 //! Whole files: what they mean, and what is said about broken ones. The problems of single keys stand in `problems`.
 
+mod lines;
 mod problems;
 mod several;
 
@@ -10,8 +11,14 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use openssl::asn1::Asn1Time;
+use openssl::ec::EcGroup;
+use openssl::ec::EcKey;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
+use openssl::x509::X509;
 use serde_json::Value;
 
 use crate::collect::Credential;
@@ -76,6 +83,10 @@ fn world() -> Map {
         ("HELPDESK_TOKEN", b"Bearer hunter2"),
         ("LINE_END", b"hunter2\n"),
         ("/google.json", google_key()),
+        ("/client.pem", &KEY_FILES.certificate),
+        ("/client.key", &KEY_FILES.key),
+        ("/client-sec1.key", &KEY_FILES.sec1),
+        ("/other.key", &KEY_FILES.other),
     ]))
 }
 
@@ -90,8 +101,34 @@ fn google_key() -> &'static [u8] {
     KEY.as_bytes()
 }
 
+/// A certificate with its key in two forms, and a key that is not its own.
+struct KeyFiles {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    sec1: Vec<u8>,
+    other: Vec<u8>,
+}
+
+static KEY_FILES: LazyLock<KeyFiles> = LazyLock::new(|| {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let [key, other] = [(); 2].map(|()| EcKey::generate(&group).unwrap());
+    let sec1 = key.private_key_to_pem().unwrap();
+    let [key, other] = [key, other].map(|key| PKey::from_ec_key(key).unwrap());
+    let mut certificate = X509::builder().unwrap();
+    certificate.set_pubkey(&key).unwrap();
+    certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    certificate.set_not_after(&Asn1Time::days_from_now(7).unwrap()).unwrap();
+    certificate.sign(&key, MessageDigest::sha256()).unwrap();
+    let [key, other] = [key, other].map(|key| key.private_key_to_pem_pkcs8().unwrap());
+    KeyFiles { certificate: certificate.build().to_pem().unwrap(), key, sec1, other }
+});
+
 fn load(text: &str) -> Result<Config, String> {
-    from_text(text, Path::new("/etc"), &world()).map_err(|list| Problems { file: PathBuf::from("F"), list }.to_string())
+    load_in(text, &world())
+}
+
+fn load_in(text: &str, world: &Map) -> Result<Config, String> {
+    from_text(text, Path::new("/etc"), world).map_err(|list| Problems { file: PathBuf::from("F"), list }.to_string())
 }
 
 /// Expects these problems, one a line.
@@ -285,7 +322,7 @@ F:19: mailboxes[1].hosts: is an unknown key; did you mean host?
 F:20: mailboxes[1].username: is not read as a text; put it in quotes
 F:21: mailboxes[1].password: is a number; put it in quotes
 F:22: mailboxes[1].tls: "startls" is not known; did you mean starttls?
-F:25: endpoints[0].url: carries a user name or password; take it out, and write an Authorization field under headers
+F:25: endpoints[0].url: carries a user name or password; take it out, and write it as basic_auth
 F:28: endpoints[0].signing_keys[1]: is no signing key: whsec_ and 24 to 64 bytes in base64; make one with: echo whsec_$(openssl rand -base64 32)
 F:29: endpoints[0].backoff[1]: "30" has no unit; write it with one, such as 5m
 F:29: endpoints[0].backoff[2]: "soon" is no duration; write one such as 30s, 5m, 1h or 7d

@@ -1,11 +1,13 @@
-//! Durations, sizes, shares, rates and counts as operators write them.
+//! Durations, sizes, shares, rates, counts and networks as operators write them.
 //!
 //! A bare number is refused, because nobody can see its unit; 0 needs none.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ipnet::IpNet;
 use schemars::Schema;
 use schemars::json_schema;
 
@@ -39,6 +41,10 @@ pub(super) struct Percent(pub(super) u8);
 /// A time to keep something, or for ever (`None`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Keep(pub(super) Option<Duration>);
+
+/// A network of addresses in CIDR notation, or one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Network(pub(super) IpNet);
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +145,23 @@ impl FromText for Keep {
     }
 }
 
+impl FromText for Network {
+    const WHAT: &'static str = "a network such as 10.0.0.0/8, or one address";
+
+    fn from_text(text: &str) -> Result<Network, String> {
+        let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        match network {
+            Some(network) if network.addr() == network.network() => Ok(Network(network)),
+            Some(network) => Err(format!("{text:?} is an address inside of a network; write {}", network.trunc())),
+            None => Err(format!("{text:?} is no network; write one such as 10.0.0.0/8 or fd00::/8, or one address")),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
 impl<const MIN: usize, const MAX: usize> FromText for Within<MIN, MAX> {
     const WHAT: &'static str = "a whole number";
 
@@ -225,6 +248,19 @@ mod tests {
         check("forever", Ok(Keep(None)));
         check("1d", Ok(Keep(Some(Duration::from_secs(86400)))));
         check::<Keep>("7", Err(r#""7" has no unit; write it with one, such as 5m, or forever"#));
+    }
+
+    #[test]
+    fn networks_are_written_with_their_prefix_or_are_one_address() {
+        check("10.0.0.0/8", Ok(Network("10.0.0.0/8".parse().unwrap())));
+        check("::/0", Ok(Network("::/0".parse().unwrap())));
+        check("169.254.169.254", Ok(Network("169.254.169.254/32".parse().unwrap())));
+        check("fd00::1", Ok(Network("fd00::1/128".parse().unwrap())));
+        check::<Network>("10.1.2.3/8", Err(r#""10.1.2.3/8" is an address inside of a network; write 10.0.0.0/8"#));
+        for bad in ["", "10.0.0.0/33", "example.com", "10.0.0.*", "all"] {
+            let text = format!("{bad:?} is no network; write one such as 10.0.0.0/8 or fd00::/8, or one address");
+            check::<Network>(bad, Err(&text));
+        }
     }
 
     #[test]

@@ -8,16 +8,16 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::Endpoint;
+use super::answer::Answer;
 use super::failure::Failure;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
 use super::outcome::Says;
-use super::outcome::judge;
 use super::payload::json;
 use super::recent::Recent;
+use super::remark::Remark;
 use super::settle::halted;
 use super::settle::settle;
-use super::webhook::Answer;
 use super::webhook::Post;
 use super::webhook::Webhook;
 use crate::clock::Clock;
@@ -56,6 +56,8 @@ pub(super) struct Attempted {
     pub(super) message: Spooled,
     pub(super) judgement: Judgement,
     pub(super) record: Record,
+    /// What it tells beside that, if anything.
+    pub(super) remark: Option<Remark>,
 }
 
 /// Makes one attempt. A fault of the spool is no attempt: the claim is given back, a little later.
@@ -94,14 +96,21 @@ fn conclude(
     (started_at, took): (Timestamp, Duration),
     chance: f64,
 ) -> Attempted {
-    let (judgement, status, error, body) = match answer {
-        Answer::Status { status, retry_after, body } => {
-            let judgement = judge(status, retry_after);
-            (judgement, Some(status), None, (judgement.outcome != Outcome::Delivered).then_some(body))
+    let (judgement, status, error, body, remark) = match answer {
+        Answer::Status { status, retry_after, body, aside } => {
+            let judgement = means.endpoint.statuses.judge(status, retry_after);
+            let body = (judgement.outcome != Outcome::Delivered).then(|| aside.before(body));
+            (judgement, Some(status), None, body, Some(Remark::answered(aside, started_at, took)))
         }
         Answer::Failed(failure) => {
             let says = if failure.is_ours() { Says::Ours } else { Says::Nothing };
-            (Judgement { outcome: Outcome::Deferred, says }, None, Some(failure.as_str()), None)
+            (
+                Judgement { outcome: Outcome::Deferred, says },
+                None,
+                Some(failure.as_str()),
+                None,
+                Remark::failed(failure),
+            )
         }
     };
     let judgement = halted(judgement, &claim, means.endpoint.ordering);
@@ -117,7 +126,7 @@ fn conclude(
         outcome: judgement.outcome.as_str(),
         end: settle(judgement, &claim, &means.endpoint, means.clock.now(), chance),
     };
-    Attempted { message: claim.message, judgement, record }
+    Attempted { message: claim.message, judgement, record, remark }
 }
 
 /// The signed body.

@@ -1,13 +1,20 @@
 //! What the road needs to know of its endpoints.
 
+mod http;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::HeaderMap;
 
+pub use http::ClientCertificate;
+pub use http::Compress;
+pub use http::Http;
+pub use http::Proxy;
+pub use http::Timeouts;
+
+use super::Statuses;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::route::Routes;
@@ -54,6 +61,8 @@ pub struct Endpoint {
     pub signing: Signing,
     /// How it is reached.
     pub http: Http,
+    /// What its answers mean.
+    pub statuses: Statuses,
     /// How much it gets at once.
     pub pace: Pace,
     /// When a delivery is tried again, and for how long.
@@ -88,17 +97,6 @@ pub enum AfterBlock {
     DeadLetter,
     /// The endpoint is held until a human has looked.
     Halt,
-}
-
-/// How an endpoint is reached.
-#[derive(Debug, Clone)]
-pub struct Http {
-    /// PEM certificates that are trusted beside the system's roots.
-    pub ca_pem: Option<Arc<[u8]>>,
-    /// Fields that are added to each request; their values are secrets.
-    pub headers: HeaderMap,
-    /// The longest wait for the first byte of the answer, after the body is sent.
-    pub timeout: Duration,
 }
 
 /// How much an endpoint gets at once, and in a time.
@@ -179,7 +177,8 @@ impl Endpoint {
             include_raw: false,
             events: Vec::new(),
             signing: Signing::None,
-            http: Http { ca_pem: None, headers: HeaderMap::new(), timeout: Duration::from_secs(30) },
+            http: Http::for_testing(),
+            statuses: Statuses::default(),
             pace: Pace { max_in_flight: 1, rate: None },
             retry: Retry {
                 backoff: vec![Duration::from_secs(5), Duration::from_secs(30)],

@@ -8,11 +8,17 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use super::resolve::LookupError;
+
 /// Why an attempt, or a look whether anybody is there, got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// The host's name has no address, or none can be asked for.
     UnknownHost,
+    /// The host has no address that egress allows.
+    EgressDenied,
+    /// The proxy could not be reached, wants a login, or made no way to the endpoint.
+    Proxy,
     /// Nothing listens there.
     ConnectionRefused,
     /// No way leads there.
@@ -25,6 +31,8 @@ pub enum Failure {
     CertificateName,
     /// The certificate has expired, or is not valid yet.
     CertificateExpired,
+    /// The endpoint wants a certificate of ours, or not the one that we show.
+    ClientCertificate,
     /// The TLS handshake failed otherwise.
     Tls,
     /// The connection was reset or closed before an answer.
@@ -56,35 +64,52 @@ enum Stage {
     Connected,
 }
 
+/// What stands between us and an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Via {
+    /// Nothing.
+    Nothing,
+    /// A proxy that we hand the request to: every connection is to it.
+    Proxy,
+    /// A tunnel through a proxy: where that stands, the endpoint is at the other end.
+    Tunnel,
+}
+
 impl Failure {
     /// Reads what the HTTP client says.
-    pub(super) fn of(error: &reqwest::Error) -> Failure {
+    pub(super) fn of(error: &reqwest::Error, via: Via) -> Failure {
         if error.is_builder() {
             return Failure::Request;
         }
         let stage = if error.is_connect() { Stage::Connecting } else { Stage::Connected };
-        match (error.is_timeout(), stage) {
-            (true, Stage::Connecting) => Failure::ConnectTimeout,
-            (true, Stage::Connected) => Failure::AnswerTimeout,
-            (false, _) => read(error, stage),
+        match (error.is_timeout(), stage, via) {
+            // Who let a tunnel wait cannot be told, and the endpoint must not be blamed for the proxy.
+            (true, Stage::Connecting, Via::Proxy | Via::Tunnel) => Failure::Proxy,
+            (false, Stage::Connecting, Via::Proxy) => Failure::Proxy,
+            (true, Stage::Connecting, Via::Nothing) => Failure::ConnectTimeout,
+            (true, Stage::Connected, _) => Failure::AnswerTimeout,
+            (false, ..) => read(error, stage),
         }
     }
 
     /// Whether it lies on our side of the line, and says nothing of the endpoint.
     pub(super) fn is_ours(self) -> bool {
-        matches!(self, Failure::Request | Failure::Render | Failure::Released)
+        matches!(self, Failure::Proxy | Failure::EgressDenied | Failure::Request | Failure::Render | Failure::Released)
     }
 
     /// The name under which it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
             Failure::UnknownHost => "unknown_host",
+            Failure::EgressDenied => "egress_denied",
+            Failure::Proxy => "egress_proxy",
             Failure::ConnectionRefused => "connection_refused",
             Failure::Unreachable => "unreachable",
             Failure::ConnectTimeout => "connect_timeout",
             Failure::CertificateUntrusted => "certificate_untrusted",
             Failure::CertificateName => "certificate_name",
             Failure::CertificateExpired => "certificate_expired",
+            Failure::ClientCertificate => "client_certificate",
             Failure::Tls => "tls",
             Failure::ConnectionClosed => "connection_closed",
             Failure::UploadStalled => "upload_stalled",
@@ -103,12 +128,19 @@ impl Failure {
     pub fn remedy(self) -> &'static str {
         match self {
             Failure::UnknownHost => "look at the host name in url, and at DNS",
+            Failure::EgressDenied => "look at the host in url, or allow its network under egress",
+            Failure::Proxy => {
+                "look at proxy, or HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment, and at the proxy's own log"
+            }
             Failure::ConnectionRefused => "nothing listens at that address: look at host and port of url",
             Failure::Unreachable | Failure::Connect => "look at the host in url, and at the network",
             Failure::ConnectTimeout => "look at host and port of url, and for a firewall in between",
             Failure::CertificateUntrusted => "ca_file adds the authority's certificate",
             Failure::CertificateName => "write in url a host name that stands in the certificate",
             Failure::CertificateExpired => "the endpoint needs a new one, if the clock here is right",
+            Failure::ClientCertificate => {
+                "client_cert_file and client_key must be what the endpoint wants to see, and not have expired"
+            }
             Failure::Tls => "the port may speak no TLS, or none from 1.2 on: look at http or https and the port in url",
             Failure::ConnectionClosed | Failure::Exchange => {
                 "look at the endpoint's own log; url may need https, or another port"
@@ -127,12 +159,15 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Failure::UnknownHost => "unknown host",
+            Failure::EgressDenied => "the address is refused by egress",
+            Failure::Proxy => "the proxy made no way",
             Failure::ConnectionRefused => "connection refused",
             Failure::Unreachable => "host or network unreachable",
             Failure::ConnectTimeout => "no connection in time",
             Failure::CertificateUntrusted => "the certificate is not trusted",
             Failure::CertificateName => "the certificate is for another name",
             Failure::CertificateExpired => "the certificate has expired, or is not valid yet",
+            Failure::ClientCertificate => "the endpoint does not accept our certificate",
             Failure::Tls => "the TLS handshake failed",
             Failure::ConnectionClosed => "connection reset or closed",
             Failure::UploadStalled => "the upload stalled",
@@ -154,7 +189,17 @@ fn read(error: &(dyn Error + 'static), stage: Stage) -> Failure {
         Stage::Connecting => Failure::Connect,
         Stage::Connected => Failure::Exchange,
     };
-    std::iter::successors(Some(error), |error| cause(*error)).find_map(recognise).unwrap_or(unforeseen)
+    let causes = || std::iter::successors(Some(error), |error| cause(*error));
+    // What our own look-up says is sure; the client wraps it into an error that says less.
+    let looked_up = causes().find_map(|error| error.downcast_ref::<LookupError>().map(unfound));
+    looked_up.or_else(|| causes().find_map(recognise)).unwrap_or(unforeseen)
+}
+
+fn unfound(error: &LookupError) -> Failure {
+    match error {
+        LookupError::Unknown(_) => Failure::UnknownHost,
+        LookupError::Denied => Failure::EgressDenied,
+    }
 }
 
 /// An [`io::Error`] around another error names only that one's cause as its own.
@@ -179,6 +224,13 @@ fn recognise(error: &(dyn Error + 'static)) -> Option<Failure> {
         // It spoke before it was asked.
         "received unexpected message from connection" => Some(Failure::NoHttp),
         text if text.starts_with("invalid HTTP") => Some(Failure::NoHttp),
+        // HTTP/2 (RFC 9113): the connection is given up in order, or the request was never looked at.
+        text if text.contains("not a result of an error") || text.contains("refused stream") => {
+            Some(Failure::ConnectionClosed)
+        }
+        text if text.starts_with("tunnel error") => Some(Failure::Proxy),
+        // With TLS 1.3 the verdict comes after the handshake, when we already read the answer.
+        text if refuses_ours(text) => Some(Failure::ClientCertificate),
         _ => None,
     }
 }
@@ -195,8 +247,24 @@ fn broken(kind: io::ErrorKind) -> Option<Failure> {
     }
 }
 
+/// Whether OpenSSL tells of an alert (RFC 8446 section 6.2) by which the peer refuses our certificate, or misses it.
+fn refuses_ours(text: &str) -> bool {
+    [
+        "alert certificate ",
+        "alert bad certificate",
+        "alert unsupported certificate",
+        "alert unknown ca",
+        "alert access denied",
+    ]
+    .iter()
+    .any(|alert| text.contains(alert))
+}
+
 fn handshake(text: &str) -> Failure {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if refuses_ours(text) {
+        return Failure::ClientCertificate;
+    }
     if !says(&["certificate verify failed"]) {
         return if says(&["unexpected EOF", "unexpected eof"]) { Failure::ConnectionClosed } else { Failure::Tls };
     }
@@ -246,6 +314,15 @@ mod tests {
         check(Link("invalid HTTP version parsed", None), Connected, Failure::NoHttp);
         let unasked = Link("received unexpected message from connection", None);
         check(link("operation was canceled", unasked), Connected, Failure::NoHttp);
+        let goaway = Link("connection error received: not a result of an error", None);
+        check(link("http2 error", goaway), Connected, Failure::ConnectionClosed);
+        let tunnel = link("tunnel error: failed to create underlying connection", io(Kind::ConnectionRefused));
+        check(client(tunnel), Connecting, Failure::Proxy);
+        check(client(link("dns error", LookupError::Denied)), Connecting, Failure::EgressDenied);
+        check(client(link("dns error", LookupError::Unknown(io(Kind::Other)))), Connecting, Failure::UnknownHost);
+        let alert =
+            "error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:a.c:1: SSL alert number 116";
+        check(link("connection error", io::Error::other(Link(alert, None))), Connected, Failure::ClientCertificate);
         check(Link("a novelty", None), Connecting, Failure::Connect);
         check(Link("a novelty", None), Connected, Failure::Exchange);
     }
@@ -262,6 +339,8 @@ mod tests {
             (told("IP address mismatch"), Failure::CertificateName),
             ("error:0A00010B:SSL routines:ssl3_get_record:wrong version number".to_owned(), Failure::Tls),
             ("unexpected EOF".to_owned(), Failure::ConnectionClosed),
+            ("error:0A000412:SSL routines::sslv3 alert bad certificate".to_owned(), Failure::ClientCertificate),
+            ("error:0A000418:SSL routines::tlsv1 alert unknown ca".to_owned(), Failure::ClientCertificate),
         ] {
             assert_eq!(handshake(&text), expected, "{text}");
         }

@@ -144,7 +144,7 @@ impl Gate {
             (Outcome::Delivered, _) => Some(Ended::Well),
             (Outcome::Deferred, Says::Nothing | Says::Gone) => Some(Ended::Badly),
             // It is the message; it is a matter of pace; it is on our side of the line.
-            (Outcome::Refused, _) | (Outcome::Deferred, Says::Wait(_) | Says::Ours | Says::Halt) => None,
+            (Outcome::Refused, _) | (Outcome::Deferred, Says::Wait(_) | Says::Ours | Says::Hold | Says::Halt) => None,
         };
         let changed = ended.map_or(Changed::Nothing, |ended| self.breaker.hear(ended, ticket, self.next, moment));
         match (ended, judgement.says) {
@@ -201,6 +201,7 @@ impl Gate {
             }
             Says::Nothing if self.refused.len() >= REFUSED_MAX => Some(Hold::RefusesAll),
             Says::Halt => Some(Hold::HeadRefused),
+            Says::Hold => Some(Hold::Status),
             Says::Nothing | Says::Wait(_) | Says::Ours => None,
         }
     }

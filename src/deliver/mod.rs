@@ -2,8 +2,10 @@
 //!
 //! `sorting` parses each spooled message and commits where it goes. `queue` is one endpoint's loop: it claims what is
 //! due, as far as slots are free, and lets `attempt` post it (`payload` renders, `signature` signs, `webhook` sends,
-//! `upload` watches the body go out). `outcome`, `backoff` and `settle` decide what an answer means, `failure` why none
-//! came, and `told` what of it is news for the log; they are pure. `probe` is for operators.
+//! `upload` watches the body go out, `answer` reads what comes back). `client` makes the connections: `resolve` looks
+//! names up, and `egress` says which addresses are allowed. `outcome`, `statuses`, `backoff` and `settle` decide what an
+//! answer means, `failure` why none came, and `told` and `remark` what of it is news for the log; they are pure. `probe`
+//! is for operators.
 //!
 //! How much an endpoint gets is decided before it is claimed: `gate` goes by its answers (`breaker` spares one that
 //! fails, `concurrency` finds how much it takes at once), `rate` by the configuration, and `slots` by what all endpoints
@@ -16,11 +18,14 @@ pub mod payload;
 
 pub mod signature;
 
+mod answer;
 mod attempt;
 mod backoff;
 mod breaker;
+mod client;
 mod concurrency;
 mod config;
+mod egress;
 mod failure;
 mod gate;
 mod outcome;
@@ -28,11 +33,14 @@ mod probe;
 mod queue;
 mod rate;
 mod recent;
+mod remark;
+mod resolve;
 mod run;
 mod score;
 mod settle;
 mod slots;
 mod sorting;
+mod statuses;
 mod tell;
 mod told;
 mod upload;
@@ -40,8 +48,11 @@ mod webhook;
 mod when;
 mod writing;
 
+pub use client::ClientError;
 pub use config::AfterBlock;
 pub use config::Attachments;
+pub use config::ClientCertificate;
+pub use config::Compress;
 pub use config::Config;
 pub use config::Endpoint;
 pub use config::Event;
@@ -51,9 +62,12 @@ pub use config::Http;
 pub use config::InFlight;
 pub use config::Ordering;
 pub use config::Pace;
+pub use config::Proxy;
 pub use config::Rate;
 pub use config::Retry;
 pub use config::Signing;
+pub use config::Timeouts;
+pub use egress::Egress;
 pub use failure::Failure;
 pub use outcome::OUTCOMES;
 pub use probe::TEST_EVENT;
@@ -63,4 +77,6 @@ pub use probe::test;
 pub use run::Deliverer;
 pub use run::Mode;
 pub use score::Tally;
-pub use webhook::ClientError;
+pub use statuses::Meaning;
+pub use statuses::Preset;
+pub use statuses::Statuses;

@@ -1,4 +1,4 @@
-//! What an answer means. Pure.
+//! What an answer means, where an endpoint's own status map (`statuses`) says nothing else. Pure.
 //!
 //! | answer | outcome | endpoint |
 //! |---|---|---|
@@ -52,6 +52,8 @@ pub(super) enum Says {
     Wait(Duration),
     /// It is gone.
     Gone,
+    /// Nobody should post until a human has looked: its status map says so of this answer.
+    Hold,
     /// Nothing: what failed is on our side of the line.
     Ours,
     /// The message before which all others wait was refused for too long, and a human is to look at it.
@@ -86,9 +88,13 @@ pub(super) fn retry_after(value: &str, date: Option<&str>, now: Timestamp) -> Op
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let http_date = |text: &str| DateTimeParser::new().parse_timestamp(text.trim()).ok();
     let from = date.and_then(http_date).unwrap_or(now);
     Duration::try_from(http_date(value)?.duration_since(from)).ok()
+}
+
+/// Reads a date as HTTP writes it (RFC 9110 section 5.6.7), or as mail does.
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }
 
 #[cfg(test)]

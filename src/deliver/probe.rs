@@ -1,13 +1,13 @@
 //! For operators: is the endpoint there, and does it take a signed event?
 
 use bytes::Bytes;
-use jiff::Timestamp;
 
 use super::Endpoint;
+use super::answer::Answer;
+use super::client::ClientError;
 use super::failure::Failure;
-use super::webhook::Answer;
-use super::webhook::ClientError;
 use super::webhook::Webhook;
+use crate::clock::Clock;
 
 /// The `type` of a test event; that of a mail is `mail.received`.
 pub const TEST_EVENT: &str = "endpoint.test";
@@ -16,17 +16,17 @@ pub const TEST_EVENT: &str = "endpoint.test";
 ///
 /// # Errors
 /// Why nobody answered, with the remedy.
-pub async fn reach(endpoint: &Endpoint) -> Result<u16, String> {
-    let webhook =
-        Webhook::new(endpoint.clone()).map_err(|error| format!("{error}; look at ca_file and signing_keys"))?;
+pub async fn reach(endpoint: &Endpoint, clock: &Clock) -> Result<u16, String> {
+    let webhook = Webhook::new(endpoint.clone(), clock)
+        .map_err(|error| format!("{error}; look at its certificates and signing_keys"))?;
     webhook.head().await.map_err(|failure| format!("{failure}; {}", failure.remedy()))
 }
 
 /// What an endpoint answered to a test event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tested {
-    /// A status line arrived; `body` begins like the answer's.
-    Answered { status: u16, body: String },
+    /// A status line arrived; `body` begins like the answer's, and `redirect` is the host that it points to.
+    Answered { status: u16, body: String, redirect: Option<String> },
     /// None did.
     Failed(Failure),
 }
@@ -59,17 +59,18 @@ fn refused(status: u16) -> Option<&'static str> {
 ///
 /// # Errors
 /// A client that cannot be made.
-pub async fn test(endpoint: &Endpoint, now: Timestamp) -> Result<Tested, ClientError> {
+pub async fn test(endpoint: &Endpoint, clock: &Clock) -> Result<Tested, ClientError> {
+    let now = clock.now();
     let body = serde_json::json!({
         "type": TEST_EVENT,
         "timestamp": format!("{now:.3}"),
         "data": { "endpoint": endpoint.name.as_str() },
     });
-    let webhook = Webhook::new(endpoint.clone())?;
+    let webhook = Webhook::new(endpoint.clone(), clock)?;
     let id = format!("evt_test_{}", now.as_millisecond());
     let post = webhook.sign(&id, now, Bytes::from(body.to_string()));
     Ok(match webhook.post(post).await {
-        Answer::Status { status, body, .. } => Tested::Answered { status, body },
+        Answer::Status { status, body, aside, .. } => Tested::Answered { status, body, redirect: aside.redirect },
         Answer::Failed(failure) => Tested::Failed(failure),
     })
 }
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn whatever_does_not_take_the_event_has_its_remedy() {
         let check = |status, expected: Option<&str>| {
-            let remedy = Tested::Answered { status, body: String::new() }.remedy();
+            let remedy = Tested::Answered { status, body: String::new(), redirect: None }.remedy();
             assert_eq!(remedy.is_some(), expected.is_some(), "{status}");
             assert!(expected.is_none_or(|word| remedy.is_some_and(|remedy| remedy.contains(word))), "{status}");
         };

@@ -239,7 +239,8 @@ impl Queue {
             };
             self.means.recent.forget(attempted.message.key);
             self.score.count(&self.means.endpoint.name, &attempted, self.means.clock.now());
-            let Attempted { message, judgement, record } = attempted;
+            let Attempted { message, judgement, record, remark } = attempted;
+            self.score.remark(&self.means.endpoint.name, remark);
             let cap = self.means.endpoint.pace.max_in_flight;
             let asks = self.gate.hear(judgement, message.key, ticket, cap, self.moment());
             tell::news(&self.means.endpoint.name, asks.news, &record);

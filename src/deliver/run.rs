@@ -62,7 +62,7 @@ impl Deliverer {
         let queue = |endpoint: super::Endpoint| {
             metrics.declare(&endpoint.name, &OUTCOMES, &reasons);
             let means = Means {
-                webhook: Webhook::new(endpoint.clone())?,
+                webhook: Webhook::new(endpoint.clone(), clock)?,
                 endpoint,
                 labels: Arc::clone(&labels),
                 spool: Arc::clone(spool),

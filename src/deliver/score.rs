@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use super::Endpoint;
 use super::attempt::Attempted;
 use super::gate::Gate;
+use super::remark::Remark;
+use super::remark::Remarks;
 use super::tell;
 use crate::ident::EndpointName;
 use crate::metrics::DeliverMetrics;
@@ -26,12 +28,13 @@ pub struct Tally {
 #[derive(Debug)]
 pub(super) struct Score {
     pub(super) tally: Tally,
+    remarks: Remarks,
     metrics: DeliverMetrics,
 }
 
 impl Score {
     pub(super) fn new(metrics: DeliverMetrics) -> Score {
-        Score { tally: Tally::default(), metrics }
+        Score { tally: Tally::default(), remarks: Remarks::default(), metrics }
     }
 
     /// Counts an attempt that ended at `now`, and tells of it.
@@ -50,6 +53,13 @@ impl Score {
             End::Dead(_) => self.tally.dead += 1,
         }
         tell::end(endpoint, &message.id, record);
+    }
+
+    /// Tells what an attempt showed beside its verdict.
+    pub(super) fn remark(&mut self, endpoint: &EndpointName, remark: Option<Remark>) {
+        if let Some(remark) = remark {
+            self.remarks.tell(endpoint, remark, &self.metrics);
+        }
     }
 
     /// Shows and tells that the endpoint is held.

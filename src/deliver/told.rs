@@ -70,14 +70,10 @@ impl Told {
                 self.failing = true;
                 self.pause(now.checked_add(wait).unwrap_or(Timestamp::MAX), now)
             }
-            (Outcome::Deferred, Says::Nothing | Says::Gone) => {
-                if std::mem::replace(&mut self.failing, true) {
-                    News::Nothing
-                } else {
-                    News::Fails
-                }
+            (Outcome::Deferred, Says::Nothing | Says::Gone | Says::Hold) => {
+                if std::mem::replace(&mut self.failing, true) { News::Nothing } else { News::Fails }
             }
-            (Outcome::Refused, Says::Nothing | Says::Gone) | (_, Says::Ours | Says::Halt) => News::Nothing,
+            (Outcome::Refused, Says::Nothing | Says::Gone | Says::Hold) | (_, Says::Ours | Says::Halt) => News::Nothing,
         }
     }
 

@@ -1,73 +1,51 @@
-//! The HTTP client of one endpoint: one post, one answer, every wait bounded.
+//! One post to an endpoint: every wait bounded, and nothing followed.
 //!
 //! A 2xx status line is success, even if the body behind it stalls. Redirects are never followed: a POST that becomes a
 //! GET somewhere else delivers nothing.
 
+use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use jiff::Timestamp;
-use reqwest::Client;
 use reqwest::Response;
+use reqwest::StatusCode;
+use reqwest::header::CONTENT_ENCODING;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::header::DATE;
 use reqwest::header::HeaderMap;
 use reqwest::header::HeaderName;
 use reqwest::header::HeaderValue;
-use reqwest::header::RETRY_AFTER;
-use reqwest::redirect::Policy;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::Compress;
 use super::Endpoint;
 use super::Signing;
+use super::answer;
+use super::answer::Answer;
+use super::client::ClientError;
+use super::client::Connections;
 use super::failure::Failure;
-use super::outcome;
+use super::failure::Via;
 use super::signature;
 use super::signature::Key;
 use super::upload::Upload;
+use crate::clock::Clock;
 
-/// TCP and TLS together.
-const CONNECT: Duration = Duration::from_secs(10);
-/// Idle connections go before the peer's own limit (5 s in many servers) closes them under a request.
-const IDLE: Duration = Duration::from_secs(4);
-/// An upload that makes no progress for so long has failed.
-const UPLOAD_STALL: Duration = Duration::from_secs(30);
 /// The whole exchange: this, and a second for each [`UPLOAD_RATE`] bytes.
 const WHOLE: Duration = Duration::from_secs(45);
 /// The slowest upload that is waited for, in bytes per second.
 const UPLOAD_RATE: u64 = 512 << 10;
-/// What is read of an answer's body.
-const ANSWER_BYTES: usize = 64 << 10;
-/// How long an answer's body is read.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
-/// What is kept of an answer that was no success, in bytes.
-const ANSWER_KEPT: usize = 512;
-
-/// What came back, or did not.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// A status line arrived.
-    Status { status: u16, retry_after: Option<Duration>, body: String },
-    /// It did not.
-    Failed(Failure),
-}
-
-/// Why an endpoint's client cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Its certificates, or TLS itself.
-    #[error("endpoint {name}: cannot make its HTTP client")]
-    Client { name: String, source: reqwest::Error },
-    /// Posts are to be signed, and there is nothing that they could be signed with.
-    #[error("endpoint {name}: a signing key is none; nothing is sent unsigned")]
-    Key { name: String },
-}
+/// Bodies that are not larger go as they are: compressing them saves no packet worth it.
+const COMPRESSED_FROM: usize = 8 << 10;
 
 /// The way to one endpoint.
 #[derive(Debug, Clone)]
 pub(super) struct Webhook {
-    client: Client,
+    connections: Arc<Connections>,
     endpoint: Endpoint,
     keys: Vec<Key>,
 }
@@ -78,87 +56,132 @@ pub(super) struct Post {
     pub(super) id: String,
     pub(super) at: Timestamp,
     pub(super) signature: Option<String>,
+    /// As it goes over the wire.
     pub(super) body: Bytes,
+    pub(super) encoding: Option<&'static str>,
 }
 
 impl Webhook {
-    pub(super) fn new(endpoint: Endpoint) -> Result<Webhook, ClientError> {
-        let name = endpoint.name.to_string();
-        let failed = |source| ClientError::Client { name: name.clone(), source };
-        let mut builder = Client::builder()
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(IDLE)
-            .user_agent(concat!("pophook/", env!("CARGO_PKG_VERSION")))
-            .tls_version_min(reqwest::tls::Version::TLS_1_2);
-        if let Some(pem) = &endpoint.http.ca_pem {
-            builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(failed)?);
-        }
+    pub(super) fn new(endpoint: Endpoint, clock: &Clock) -> Result<Webhook, ClientError> {
         let keys = match &endpoint.signing {
             Signing::None => Some(Vec::new()),
             Signing::Keys(keys) => {
                 keys.iter().map(Key::parse).collect::<Option<_>>().filter(|keys: &Vec<_>| !keys.is_empty())
             }
         };
-        let keys = keys.ok_or_else(|| ClientError::Key { name: name.clone() })?;
-        let client = builder.build().map_err(failed)?;
-        Ok(Webhook { client, endpoint, keys })
+        let keys = keys.ok_or_else(|| ClientError::Key { name: endpoint.name.to_string() })?;
+        let connections = Arc::new(Connections::new(endpoint.name.as_str(), &endpoint.http, clock)?);
+        Ok(Webhook { connections, endpoint, keys })
     }
 
-    /// Signs `body` for this endpoint, as sent at `at`.
+    /// Signs `body` for this endpoint, as sent at `at`, and compresses it where that is wanted. The signature is of the
+    /// body as it was before: receivers see it so, because what stands in front of them decompresses first.
     pub(super) fn sign(&self, id: &str, at: Timestamp, body: Bytes) -> Post {
         let signature = (!self.keys.is_empty()).then(|| signature::sign(&self.keys, id, at.as_second(), &body));
-        Post { id: id.to_owned(), at, signature, body }
+        let (body, encoding) = encode(self.endpoint.http.compress, body);
+        Post { id: id.to_owned(), at, signature, body, encoding }
     }
 
     /// Asks for nothing, to see whether anybody is there; tells the status.
     pub(super) async fn head(&self) -> Result<u16, Failure> {
-        let request =
-            self.client.head(self.endpoint.url.clone()).timeout(CONNECT.saturating_add(self.endpoint.http.timeout));
-        let response = request.send().await.map_err(|error| Failure::of(&error))?;
-        Ok(response.status().as_u16())
+        self.may_connect()?;
+        let times = self.endpoint.http.timeouts;
+        let request = self.connections.client().head(self.endpoint.url.clone());
+        let request = request.headers(self.endpoint.http.headers.clone());
+        let response = request.timeout(times.connect.saturating_add(times.answer)).send().await;
+        self.answered(response).map(|response| response.status().as_u16())
     }
 
     /// Posts, and reads the answer as far as it is worth.
     pub(super) async fn post(&self, post: Post) -> Answer {
-        let size = u64::try_from(post.body.len()).unwrap_or(u64::MAX);
-        let whole = WHOLE.saturating_add(Duration::from_secs(size / UPLOAD_RATE));
-        let now = post.at;
-        let sent = timeout(whole.max(self.endpoint.http.timeout), self.send(post)).await;
-        match sent {
-            Ok(Ok(response)) => read(response, now).await,
+        match timeout(self.whole(&post.body), self.exchange(&post)).await {
+            Ok(Ok(response)) => answer::read(response, &self.endpoint.url, post.at).await,
             Ok(Err(failure)) => Answer::Failed(failure),
             Err(_) => Answer::Failed(Failure::ExchangeTimeout),
         }
     }
 
-    async fn send(&self, post: Post) -> Result<Response, Failure> {
-        let headers = self.headers(&post);
-        let (body, left) = Upload::new(post.body);
-        let request = self.client.post(self.endpoint.url.clone()).headers(headers).body(reqwest::Body::wrap(body));
+    /// How long an exchange may take until the answer's header is there.
+    fn whole(&self, body: &Bytes) -> Duration {
+        let times = self.endpoint.http.timeouts;
+        let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        let upload = Duration::from_secs(size / UPLOAD_RATE);
+        times.whole.unwrap_or_else(|| WHOLE.max(times.connect.saturating_add(times.answer)).saturating_add(upload))
+    }
+
+    async fn exchange(&self, post: &Post) -> Result<Response, Failure> {
+        self.may_connect()?;
+        let begun = self.connections.begun();
+        match self.send(post).await {
+            // No connection was begun since, so it was an old one, which the endpoint closed as we took it up: that says
+            // nothing of the endpoint. It may have read the post, but then the second one carries the same id.
+            Err(Failure::ConnectionClosed) if self.connections.begun() == begun => {
+                self.connections.renew();
+                self.send(post).await
+            }
+            sent => sent,
+        }
+    }
+
+    async fn send(&self, post: &Post) -> Result<Response, Failure> {
+        let (body, left) = Upload::new(post.body.clone());
+        let request = self.connections.client().post(self.endpoint.url.clone());
+        let request = request.headers(self.headers(post)).body(reqwest::Body::wrap(body));
         tokio::select! {
-            answer = request.send() => answer.map_err(|error| Failure::of(&error)),
+            answer = request.send() => self.answered(answer),
             failure = self.too_slow(left) => Err(failure),
+        }
+    }
+
+    /// An address that stands in the URL itself is never looked up, so it is judged here.
+    fn may_connect(&self) -> Result<(), Failure> {
+        let denied = self.endpoint.http.egress.denied_literal(&self.endpoint.url);
+        if denied.is_some() { Err(Failure::EgressDenied) } else { Ok(()) }
+    }
+
+    /// Tells an answer of the endpoint from one of the proxy.
+    fn answered(&self, sent: Result<Response, reqwest::Error>) -> Result<Response, Failure> {
+        let via = self.via();
+        match sent {
+            Ok(response) if via == Via::Proxy && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(Failure::Proxy)
+            }
+            Ok(response) => Ok(response),
+            Err(error) => Err(Failure::of(&error, via)),
+        }
+    }
+
+    fn via(&self) -> Via {
+        match (&self.endpoint.http.proxy, self.endpoint.url.scheme()) {
+            (None, _) => Via::Nothing,
+            (Some(_), "https") => Via::Tunnel,
+            (Some(_), _) => Via::Proxy,
         }
     }
 
     /// Returns when the upload stalls, or the answer to it does not begin in time.
     async fn too_slow(&self, mut left: watch::Receiver<usize>) -> Failure {
+        let times = self.endpoint.http.timeouts;
+        // Nothing goes out before there is a connection, whose time is its own.
+        let mut patience = times.connect.saturating_add(times.stall);
         while *left.borrow_and_update() > 0 {
-            match timeout(UPLOAD_STALL, left.changed()).await {
-                Ok(Ok(())) => {}
+            match timeout(patience, left.changed()).await {
+                Ok(Ok(())) => patience = times.stall,
                 // The body is gone, sent or not: the answer, or an error, is what remains to wait for.
                 Ok(Err(_)) => break,
                 Err(_) => return Failure::UploadStalled,
             }
         }
-        tokio::time::sleep(self.endpoint.http.timeout).await;
+        tokio::time::sleep(times.answer).await;
         Failure::AnswerTimeout
     }
 
     fn headers(&self, post: &Post) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(encoding) = post.encoding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
         let mut add = |name, value: &str| {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(HeaderName::from_static(name), value);
@@ -174,40 +197,42 @@ impl Webhook {
     }
 }
 
-async fn read(mut response: Response, now: Timestamp) -> Answer {
-    let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let retry_after = header(RETRY_AFTER).and_then(|value| outcome::retry_after(value, header(DATE), now));
-    let status = response.status();
-    let mut body = Vec::new();
-    let reading = async {
-        let mut read = 0;
-        // Read to its end, so that the connection can be used again; but not for ever.
-        while let Ok(Some(chunk)) = response.chunk().await {
-            read += chunk.len();
-            let room = ANSWER_KEPT.saturating_sub(body.len());
-            body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
-            if read > ANSWER_BYTES {
-                break;
-            }
-        }
-    };
-    // A body that stalls changes nothing: the status line has said it.
-    drop(timeout(ANSWER_TIME, reading).await);
-    Answer::Status { status: status.as_u16(), retry_after, body: String::from_utf8_lossy(&body).into_owned() }
+/// The body as it goes over the wire, and what it was encoded by. Equal bodies give equal bytes.
+fn encode(compress: Compress, body: Bytes) -> (Bytes, Option<&'static str>) {
+    if compress == Compress::None || body.len() <= COMPRESSED_FROM {
+        return (body, None);
+    }
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::default());
+    match encoder.write_all(&body).and_then(|()| encoder.finish()) {
+        Ok(smaller) if smaller.len() < body.len() => (smaller.into(), Some("gzip")),
+        // Writing to memory does not fail; and what does not shrink goes as it is.
+        Ok(_) | Err(_) => (body, None),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering;
+
+    use tokio::io::AsyncBufReadExt as _;
     use tokio::io::AsyncReadExt as _;
     use tokio::io::AsyncWriteExt as _;
+    use tokio::io::BufReader;
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::deliver::Egress;
+
+    fn clock() -> Clock {
+        Clock::by_hand(Timestamp::UNIX_EPOCH)
+    }
 
     async fn check(url: &str, expected: Failure) {
         let mut endpoint = Endpoint::for_testing(url);
-        endpoint.http.timeout = Duration::from_millis(100);
-        let webhook = Webhook::new(endpoint).unwrap();
+        endpoint.http.timeouts.answer = Duration::from_millis(100);
+        let webhook = Webhook::new(endpoint, &clock()).unwrap();
         let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"));
         let answer = webhook.post(post).await;
         assert!(matches!(answer, Answer::Failed(failure) if failure == expected), "{url}: {answer:?}");
@@ -241,5 +266,110 @@ mod tests {
         check(&format!("http://127.0.0.1:{}/", serve(Some(b"+OK POP3 server ready\r\n")).await), Failure::NoHttp).await;
         check(&format!("https://127.0.0.1:{}/", serve(Some(b"HTTP/1.1 400 Bad\r\n\r\n")).await), Failure::Tls).await;
         check(&format!("https://127.0.0.1:{}/", serve(Some(b"")).await), Failure::ConnectionClosed).await;
+    }
+
+    /// A server whose connections end after so many requests each, of which the last is read and not answered; the
+    /// number of requests that it read.
+    async fn forgetful(connections: &'static [usize]) -> (u16, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let read = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&read);
+        tokio::spawn(async move {
+            for requests in connections {
+                let (tcp, _) = listener.accept().await.unwrap();
+                let mut tcp = BufReader::new(tcp);
+                'requests: for left in (0..*requests).rev() {
+                    let mut line = String::new();
+                    while line != "\r\n" {
+                        line.clear();
+                        if tcp.read_line(&mut line).await.unwrap() == 0 {
+                            break 'requests;
+                        }
+                    }
+                    tcp.read_exact(&mut [0; 2]).await.unwrap();
+                    count.fetch_add(1, Ordering::SeqCst);
+                    if left > 0 {
+                        tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                    }
+                }
+            }
+        });
+        (port, read)
+    }
+
+    async fn posts(port: u16, expected: &[Result<u16, Failure>]) {
+        let webhook = Webhook::new(Endpoint::for_testing(&format!("http://127.0.0.1:{port}/")), &clock()).unwrap();
+        for expected in expected {
+            let answer = webhook.post(webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"))).await;
+            let found = match answer {
+                Answer::Status { status, .. } => Ok(status),
+                Answer::Failed(failure) => Err(failure),
+            };
+            assert_eq!(found, *expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn e12_an_old_connection_that_closes_under_a_post_costs_no_attempt() {
+        let (port, read) = forgetful(&[3, 3]).await;
+        posts(port, &[Ok(200), Ok(200), Ok(200), Ok(200)]).await;
+        // The third was read twice.
+        assert_eq!(read.load(Ordering::SeqCst), 5);
+    }
+
+    #[tokio::test]
+    async fn e12_a_new_connection_that_closes_is_a_failure() {
+        let (port, read) = forgetful(&[1, 2, 1]).await;
+        posts(port, &[Err(Failure::ConnectionClosed), Ok(200), Err(Failure::ConnectionClosed)]).await;
+        // The last post was made on an old connection, and then once more on a new one.
+        assert_eq!(read.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test]
+    async fn n02_no_connection_is_used_that_is_older_than_a_minute() {
+        let (port, read) = forgetful(&[4, 4]).await;
+        let clock = clock();
+        let webhook = Webhook::new(Endpoint::for_testing(&format!("http://127.0.0.1:{port}/")), &clock).unwrap();
+        for (later, connections) in [(0, 1), (59, 1), (1, 2), (59, 2)] {
+            clock.advance(Duration::from_secs(later));
+            let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"));
+            assert!(matches!(webhook.post(post).await, Answer::Status { status: 200, .. }));
+            assert_eq!(webhook.connections.begun(), connections);
+        }
+        assert_eq!(read.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_egress_refuses_is_not_connected_to() {
+        for url in ["http://169.254.169.254/", "http://[::ffff:169.254.169.254]/", "https://2852039166/"] {
+            check(url, Failure::EgressDenied).await;
+            let webhook = Webhook::new(Endpoint::for_testing(url), &clock()).unwrap();
+            assert_eq!(webhook.head().await, Err(Failure::EgressDenied));
+            assert_eq!(webhook.connections.begun(), 0);
+        }
+        let mut endpoint = Endpoint::for_testing("http://localhost:1/");
+        endpoint.http.egress =
+            Arc::new(Egress::new(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()], vec![]));
+        assert_eq!(Webhook::new(endpoint, &clock()).unwrap().head().await, Err(Failure::EgressDenied));
+    }
+
+    #[test]
+    fn only_a_large_body_that_shrinks_is_compressed() {
+        let check = |compress, body: Vec<u8>, expected| {
+            let (sent, encoding) = encode(compress, Bytes::from(body.clone()));
+            assert_eq!(encoding, expected, "{} bytes", body.len());
+            let mut plain = Vec::new();
+            match encoding {
+                Some(_) => flate2::read::GzDecoder::new(&*sent).read_to_end(&mut plain).map(drop).unwrap(),
+                None => plain.extend_from_slice(&sent),
+            }
+            assert_eq!(plain, body);
+        };
+        check(Compress::Gzip, vec![b'x'; COMPRESSED_FROM + 1], Some("gzip"));
+        check(Compress::Gzip, vec![b'x'; COMPRESSED_FROM], None);
+        check(Compress::None, vec![b'x'; COMPRESSED_FROM + 1], None);
+        let mut chance = fastrand::Rng::with_seed(1);
+        check(Compress::Gzip, (0..20_000).map(|_| chance.u8(..)).collect(), None);
     }
 }

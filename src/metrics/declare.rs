@@ -62,6 +62,7 @@ impl DeliverMetrics {
             &self.concurrency_limit,
             &self.paused_until,
             &self.in_flight,
+            &self.clock_skew,
         ] {
             gauge.with_label_values(&[name]);
         }

@@ -244,13 +244,15 @@ pub enum Hold {
     RefusesAll,
     /// It refused for too long the message that all others of a mailbox wait for.
     HeadRefused,
+    /// Its status map says so of an answer.
+    Status,
     /// It is no longer in the configuration.
     Removed,
 }
 
 impl Hold {
     /// All reasons for a hold.
-    pub const ALL: [Hold; 4] = [Hold::Gone, Hold::RefusesAll, Hold::HeadRefused, Hold::Removed];
+    pub const ALL: [Hold; 5] = [Hold::Gone, Hold::RefusesAll, Hold::HeadRefused, Hold::Status, Hold::Removed];
 
     /// The name in listings.
     pub fn as_str(self) -> &'static str {
@@ -258,6 +260,7 @@ impl Hold {
             Hold::Gone => "gone",
             Hold::RefusesAll => "refuses_all",
             Hold::HeadRefused => "head_refused",
+            Hold::Status => "answered_hold",
             Hold::Removed => "removed",
         }
     }

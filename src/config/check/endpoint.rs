@@ -1,9 +1,15 @@
 //! The endpoints.
 
+mod authorization;
+mod client_certificate;
 mod http;
 mod order;
+mod proxy;
 mod retry;
 mod signing;
+mod statuses;
+
+use std::sync::Arc;
 
 use reqwest::Url;
 
@@ -21,6 +27,7 @@ use crate::config::problem::Report;
 use crate::config::units::Within;
 use crate::deliver;
 use crate::deliver::Attachments;
+use crate::deliver::Egress;
 use crate::deliver::Format;
 use crate::deliver::Pace;
 use crate::ident::EndpointName;
@@ -29,6 +36,7 @@ const MAX_CONCURRENCY: Within<1, 64> = Within(16);
 
 pub(super) fn check(
     list: &Option<List<Endpoint>>,
+    egress: &Arc<Egress>,
     outside: &dyn Outside,
     report: &mut Report,
 ) -> Vec<deliver::Endpoint> {
@@ -37,7 +45,7 @@ pub(super) fn check(
         report.missing(&path, "write at least one endpoint, with name, url and signing_keys");
     }
     check_names(list, &path, report);
-    items(list).filter_map(|(at, endpoint)| check_one(endpoint, &path.index(at), outside, report)).collect()
+    items(list).filter_map(|(at, endpoint)| check_one(endpoint, egress, &path.index(at), outside, report)).collect()
 }
 
 /// The names of the endpoints, without what is secret.
@@ -64,6 +72,7 @@ fn name(endpoint: &Endpoint, path: &Path, report: &mut Report) -> Option<Endpoin
 
 fn check_one(
     endpoint: &Endpoint,
+    egress: &Arc<Egress>,
     path: &Path,
     outside: &dyn Outside,
     report: &mut Report,
@@ -72,9 +81,10 @@ fn check_one(
     let url_path = path.key("url");
     let url = required(&endpoint.url, &url_path, "write where to post, such as https://example.com/inbound", report)
         .and_then(|text| noted(url(text), &url_path, report));
-    let http = http::check(endpoint, url.as_ref(), path, outside, report);
+    let http = http::check(endpoint, url.as_ref(), egress, path, outside, report);
     let signing = signing::check(endpoint, path, outside, report);
     let Within(max_in_flight) = or(&endpoint.max_concurrency, MAX_CONCURRENCY);
+    let statuses = statuses::check(endpoint, path, report);
     let retry = retry::check(endpoint, path, report);
     let ordering = order::check(endpoint, path, report);
     Some(deliver::Endpoint {
@@ -86,6 +96,7 @@ fn check_one(
         events: items(&endpoint.events).map(|(_, Plain(event))| *event).collect(),
         signing: signing?,
         http,
+        statuses,
         pace: Pace { max_in_flight, rate: endpoint.rate_limit.as_ref().map(|Plain(rate)| *rate) },
         retry,
         ordering,
@@ -100,9 +111,7 @@ fn url(text: &str) -> Result<Url, String> {
         return Err("is not for HTTP; write a URL that starts with https:// or http://".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(
-            "carries a user name or password; take it out, and write an Authorization field under headers".to_owned()
-        );
+        return Err("carries a user name or password; take it out, and write it as basic_auth".to_owned());
     }
     Ok(url)
 }

@@ -15,8 +15,11 @@ use crate::config::secret::Source;
 use crate::config::units::Within;
 use crate::deliver::AfterBlock;
 use crate::deliver::Attachments;
+use crate::deliver::Compress;
 use crate::deliver::Event;
 use crate::deliver::Format;
+use crate::deliver::Meaning;
+use crate::deliver::Preset;
 use crate::deliver::Rate;
 
 /// One HTTP receiver.
@@ -38,8 +41,24 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) signing: Option<Plain<Unsigned>>,
     /// A PEM file of certificates that are trusted beside the system's roots.
     pub(in crate::config) ca_file: Option<String>,
+    /// A PEM file of the certificate that we show to the endpoint, and of those of its authorities after it.
+    pub(in crate::config) client_cert_file: Option<String>,
+    /// The key of that certificate, in PEM and without a password.
+    pub(in crate::config) client_key: Option<Source>,
     /// Header fields that each request carries; their values are secrets.
     pub(in crate::config) headers: Option<BTreeMap<String, Source>>,
+    /// A user name and password that each request carries.
+    pub(in crate::config) basic_auth: Option<BasicAuth>,
+    /// A token that each request carries, as `Authorization: Bearer`.
+    pub(in crate::config) bearer_token: Option<Source>,
+    /// The HTTP proxy on the way, such as `http://proxy.example.com:3128`, or `none`. Default: that of the environment.
+    pub(in crate::config) proxy: Option<Source>,
+    /// Whether bodies of more than 8 KiB are compressed: none or gzip. Default: none.
+    pub(in crate::config) compress: Option<Plain<Compress>>,
+    /// What an answer means: a code or a class such as `4xx`, and retry, refuse, hold or accept.
+    pub(in crate::config) statuses: Option<BTreeMap<String, Plain<Meaning>>>,
+    /// The vendor whose receivers the endpoint is like: answers mean what they mean there. Default: default.
+    pub(in crate::config) status_preset: Option<Plain<Preset>>,
     /// How attachments travel: in the body, or only named and measured. Default: inline.
     pub(in crate::config) attachments: Option<Plain<Attachments>>,
     /// Whether the payload carries the whole message too. Default: false.
@@ -48,6 +67,12 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) events: Option<List<Plain<Event>>>,
     /// The longest wait for the first byte of the answer, after the body is sent. Default: 30s.
     pub(in crate::config) timeout: Option<Plain<Duration>>,
+    /// The longest wait for a connection: the look-up of the name, TCP and TLS together. Default: 10s.
+    pub(in crate::config) connect_timeout: Option<Plain<Duration>>,
+    /// An upload that makes no progress for so long has failed. Default: 30s.
+    pub(in crate::config) stall_timeout: Option<Plain<Duration>>,
+    /// The longest that a whole post may take until the answer begins. Default: 45s and 1s for each 512KiB.
+    pub(in crate::config) total_timeout: Option<Plain<Duration>>,
     /// Posts at once, at most. It begins with one, and grows as long as posts are taken. Default: 16.
     pub(in crate::config) max_concurrency: Option<Plain<Within<1, 64>>>,
     /// Posts in a time, such as `10/s`, `100/m` or `1000/h`, spread evenly. Default: no limit.
@@ -65,4 +90,17 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) on_head_block: Option<Plain<AfterBlock>>,
 }
 
-mapping!(Endpoint);
+/// A user name and password, for HTTP's basic authentication.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct BasicAuth {
+    /// The user name, without a colon.
+    #[schemars(required)]
+    pub(in crate::config) username: Option<String>,
+    /// The password.
+    #[schemars(required)]
+    pub(in crate::config) password: Option<Source>,
+}
+
+mapping!(Endpoint, BasicAuth);

@@ -88,7 +88,7 @@ fn a_section_of_the_wrong_shape_is_not_missing_too() {
 fn an_unknown_key_is_told_with_its_neighbours() {
     check_top(
         "colour: red\n",
-        "F:4: colour: is an unknown key; known here: admin, collect, defaults, deliver, endpoints, grace, include, mailboxes, routes, spool",
+        "F:4: colour: is an unknown key; known here: admin, collect, defaults, deliver, egress, endpoints, grace, include, mailboxes, routes, spool",
     );
     check_mailbox(
         "retention:\n  delete_afer: 1d\n",
@@ -569,4 +569,108 @@ fn the_operators_server_has_an_address_or_is_off() {
         "admin: { listen: localhost:8080 }\n",
         "F:4: admin.listen: \"localhost:8080\" is no address; write an IP address and a port such as 127.0.0.1:8080, or off",
     );
+}
+
+/// The one problem of a good endpoint with these keys.
+#[track_caller]
+fn check_line(more: &str, line: usize, problem: &str) {
+    check_endpoint(&format!("signing: none\n{more}"), &format!("F:{line}: endpoints[0].{problem}"));
+}
+
+#[test]
+fn a_status_map_names_codes_and_classes_and_leaves_success_alone() {
+    let known = "is no status; write a code such as 409, or 3xx, 4xx or 5xx";
+    check_line("statuses: { 99: retry }\n", 7, &format!("statuses.99: {known}"));
+    check_line("statuses: { 6xx: retry }\n", 7, &format!("statuses.6xx: {known}"));
+    check_line("statuses:\n  4xx: refuse\n  client_error: refuse\n", 9, &format!("statuses.client_error: {known}"));
+    let success = "is a success, which is always accepted; take it out";
+    check_line("statuses: { 204: refuse }\n", 7, &format!("statuses.204: {success}"));
+    check_line("statuses: { 2xx: hold }\n", 7, &format!("statuses.2xx: {success}"));
+    let unknown = "statuses.409: \"acept\" is not known; did you mean accept?";
+    check_line("statuses: { 409: acept }\n", 7, unknown);
+    check_line("status_preset: postmarc\n", 7, "status_preset: \"postmarc\" is not known; did you mean postmark?");
+}
+
+#[test]
+fn an_endpoint_says_who_we_are_in_one_way() {
+    let ways = "is not the only way to say who we are; write one of headers.Authorization, basic_auth, bearer_token";
+    let basic = "basic_auth: { username: u, password: hunter2 }\n";
+    check_line(&format!("headers: {{ authorization: hunter2 }}\n{basic}"), 8, &format!("basic_auth: {ways}"));
+    check_line(&format!("{basic}bearer_token: hunter2\n"), 8, &format!("bearer_token: {ways}"));
+    check_line(
+        "bearer_token: Bearer hunter2\n",
+        7,
+        "bearer_token: begins with Bearer, which pophook writes itself; leave it out",
+    );
+    check_line(
+        "basic_auth: { username: 'a:b', password: hunter2 }\n",
+        7,
+        "basic_auth.username: has a colon, which ends a user name in HTTP; write one without",
+    );
+    let password = "basic_auth.password: is missing; write { file: PATH }, say, with the user's password";
+    check_line("basic_auth: { username: u }\n", 7, password);
+}
+
+#[test]
+fn a_proxy_speaks_http() {
+    let no_proxy = "proxy: is no URL of an HTTP proxy; write one such as http://proxy.example.com:3128, or none";
+    for bad in ["proxy.example.com:3128", "socks5://u:hunter2@proxy.example.com", "off", "'http://'"] {
+        check_line(&format!("proxy: {bad}\n"), 7, no_proxy);
+    }
+    let path = "proxy: has a path, which a proxy does not; write one such as http://proxy.example.com:3128, or none";
+    check_line("proxy: http://u:hunter2@proxy.example.com/x\n", 7, path);
+}
+
+#[test]
+fn a_client_certificate_has_its_key() {
+    let secure = |more: &str| {
+        let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
+        format!("{SPOOL}{MAILBOXES}endpoints:\n  - name: e\n    url: https://h/\n    signing: none\n{more}")
+    };
+    check(
+        &secure("client_cert_file: /client.pem\n"),
+        "F:4: endpoints[0].client_key: is missing; write { file: PATH } with the key of client_cert_file, in PEM",
+    );
+    check(
+        &secure("client_key: { file: /client.key }\n"),
+        "F:4: endpoints[0].client_cert_file: is missing; write the PEM file of the certificate that client_key is for",
+    );
+    check(
+        &secure("client_cert_file: /client.pem\nclient_key: hunter2\n"),
+        "F:8: endpoints[0].client_key: is no private key in PEM, or has a password; write it without, with: openssl pkey -in KEY -out NEW",
+    );
+    check(
+        &secure("client_cert_file: /client.pem\nclient_key: { file: /other.key }\n"),
+        "F:8: endpoints[0].client_key: is not the key of the first certificate in client_cert_file; take those that belong together",
+    );
+    check_line(
+        "client_cert_file: /client.pem\nclient_key: { file: /client.key }\n",
+        7,
+        "client_cert_file: has no effect with a url that starts with http:; take it out, or post to https:",
+    );
+}
+
+#[test]
+fn an_address_that_egress_refuses_is_told_before_anything_is_sent() {
+    let endpoint = |url: &str| format!("endpoints: [{{ name: e, url: '{url}', signing: none }}]\n");
+    let refused = |address| {
+        format!(
+            "F:3: endpoints[0].url: names the address {address}, which egress refuses; write another, or allow it there"
+        )
+    };
+    let top = format!("{SPOOL}{MAILBOXES}");
+    check(&format!("{top}{}", endpoint("http://2852039166/x")), &refused("169.254.169.254"));
+    check(&format!("{top}{}", endpoint("http://[::ffff:a9fe:a9fe]/")), &refused("::ffff:169.254.169.254"));
+    let deny = "egress: { deny: [10.0.0.0/8] }\n";
+    check(&format!("{top}{}{deny}", endpoint("http://10.1.2.3/")), &refused("10.1.2.3"));
+    check_top(
+        "egress: { deny: [10.0.0.1/8] }\n",
+        "F:4: egress.deny[0]: \"10.0.0.1/8\" is an address inside of a network; write 10.0.0.0/8",
+    );
+}
+
+#[test]
+fn the_whole_time_is_not_shorter_than_the_wait_for_the_answer() {
+    check_line("total_timeout: 29s\n", 7, "total_timeout: is too short; write 30s or more");
+    check_line("connect_timeout: 10ms\n", 7, "connect_timeout: is too short; write 100ms or more");
 }
