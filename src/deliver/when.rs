@@ -22,7 +22,7 @@ pub(super) enum When {
     Shut(Option<Duration>),
     /// More is due, and the rate allows it at this uptime.
     Allowed(Duration),
-    /// More is due, and waits for a slot.
+    /// More is due, and waits for a slot; what is new may find one that is kept for it.
     Freed,
     /// More may be due, and waits for the end of one of the endpoint's own attempts, or of a record.
     Ended,
@@ -44,7 +44,10 @@ impl When {
             When::Now => {}
             When::Ended => pending().await,
             // The senders live as long as the queue does.
-            When::Freed => drop(freed.changed().await),
+            When::Freed => tokio::select! {
+                _ = work.changed() => {}
+                _ = freed.changed() => {}
+            },
             When::Allowed(uptime) => clock.wait_until_uptime(uptime).await,
             When::Due(None) => drop(work.changed().await),
             When::Due(Some(due)) => tokio::select! {

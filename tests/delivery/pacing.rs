@@ -239,6 +239,32 @@ async fn an_endpoint_that_hangs_with_every_slot_taken_delays_no_other() {
 }
 
 #[tokio::test]
+async fn new_mail_does_not_wait_behind_what_failed_and_hangs() {
+    let stage = Stage::start(&["max_concurrency: 4"]).await;
+    stage.take_all(&texts(20)).await;
+    stage.all_are_delivered(20).await;
+    // Refused, so that it gets four at once as before.
+    stage.desk.set(Answer::Status(422));
+    let old: Vec<String> = (0..10).map(|number| format!("old {number}")).collect();
+    stage.take_all(&old).await;
+    stage.tried(30).await;
+    stage.desk.set(Answer::Hold);
+    let (arrived, mut subjects) = tokio::sync::mpsc::unbounded_channel();
+    stage.desk.on_arrival(move |hit| drop(arrived.send(hit.subject())));
+    stage.ground.clock.advance(Duration::from_secs(10));
+    for _ in 0..3 {
+        assert!(subjects.recv().await.unwrap().starts_with("old "));
+    }
+    stage.take(&["new"]).await;
+    let fourth = tokio::time::timeout(Duration::from_secs(20), subjects.recv()).await;
+    assert_eq!(fourth.unwrap().unwrap(), "new");
+    stage.desk.unhook();
+    stage.desk.set(Answer::Status(200));
+    stage.desk.release();
+    stage.all_are_delivered(31).await;
+}
+
+#[tokio::test]
 async fn a_restart_with_an_open_breaker_waits_for_the_probe() {
     let stage = Stage::start(&[]).await;
     stage.desk.set(Answer::Status(500));
