@@ -191,6 +191,33 @@ fn an_endpoint_that_is_spared_is_listed_with_its_next_probe_and_resumed_by_comma
 }
 
 #[test]
+fn a_running_daemon_shows_a_pause_and_keeps_to_it_after_its_next_start() {
+    let (_server, desk, pophook) = stage(&["a"]);
+    desk.set(Answer::With(429, "retry-after", "600".to_owned()));
+    let metric = |name: &str| {
+        let metrics = pophook.metrics();
+        let line = metrics.lines().find(|line| line.starts_with(&format!("{name}{{endpoint=\"desk\"}} ")))?;
+        line.rsplit(' ').next().unwrap().parse::<i64>().ok()
+    };
+    let paused = || metric("pophook_endpoint_paused_until_timestamp_seconds").is_some_and(|until| until > 0);
+    for _ in 0..2 {
+        let running = pophook.start(&["run"]);
+        wait_for("the pause is shown", paused);
+        wait_for("nothing is under way", || metric("pophook_attempts_in_flight") == Some(0));
+        assert_eq!(metric("pophook_endpoint_breaker_state"), Some(0));
+        assert_eq!(metric("pophook_endpoint_concurrency_limit"), Some(1));
+        running.terminate();
+        running.wait().expect(0);
+    }
+    assert_eq!(desk.count(), 1);
+    pophook.command(&["endpoint", "resume", "desk"]).expect(0);
+    let running = pophook.start(&["run"]);
+    wait_for("the pause is over", || metric("pophook_endpoint_paused_until_timestamp_seconds") == Some(0));
+    running.terminate();
+    running.wait().expect(0);
+}
+
+#[test]
 fn a_spool_that_is_none_is_named_with_a_remedy() {
     let (_server, _desk, pophook) = stage(&["a"]);
     std::fs::write(pophook.spool(), "no database. ".repeat(100)).unwrap();

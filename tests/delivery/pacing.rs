@@ -197,8 +197,8 @@ async fn an_endpoint_that_is_down_gets_few_probes_and_when_it_is_up_everything()
     assert_eq!(stage.breaker().await, Breaker::Closed);
     stage.ground.clock.advance(HOUR);
     stage.all_are_delivered(texts.len()).await;
-    // The receiver sees an answer out a little before we see it.
-    assert!((1..=7).contains(&most.load(Ordering::SeqCst)), "{most:?} at once");
+    // The receiver counts an answer as gone only after it went: the next post may be there before.
+    assert!((2..=12).contains(&most.load(Ordering::SeqCst)), "{most:?} at once");
 }
 
 /// E16.
