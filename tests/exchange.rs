@@ -283,7 +283,7 @@ struct Authority {
     folder: TempDir,
 }
 
-/// For whom, and how many days from now on until when; none: it has expired.
+/// Whether a certificate is good today.
 #[derive(Clone, Copy)]
 enum Good {
     Now,

@@ -268,6 +268,33 @@ mod tests {
         check(&format!("https://127.0.0.1:{}/", serve(Some(b"")).await), Failure::ConnectionClosed).await;
     }
 
+    #[tokio::test]
+    async fn an_upload_that_nobody_reads_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut endpoint = Endpoint::for_testing(&format!("http://{}/", listener.local_addr().unwrap()));
+        endpoint.http.timeouts.stall = Duration::from_millis(100);
+        let webhook = Webhook::new(endpoint, &clock()).unwrap();
+        // More than the buffers of both ends hold.
+        let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from(vec![b'x'; 64 << 20]));
+        let answer = webhook.post(post).await;
+        assert!(matches!(answer, Answer::Failed(Failure::UploadStalled)), "{answer:?}");
+    }
+
+    #[test]
+    fn a_whole_exchange_has_time_for_its_size_unless_a_time_is_written() {
+        let check = |connect: u64, whole: Option<u64>, size: usize, expected: u64| {
+            let mut endpoint = Endpoint::for_testing("http://localhost/");
+            endpoint.http.timeouts.connect = Duration::from_secs(connect);
+            endpoint.http.timeouts.whole = whole.map(Duration::from_secs);
+            let webhook = Webhook::new(endpoint, &clock()).unwrap();
+            assert_eq!(webhook.whole(&Bytes::from(vec![0; size])), Duration::from_secs(expected));
+        };
+        check(10, None, 2, 45);
+        check(10, None, 10 << 20, 65);
+        check(60, None, 2, 90);
+        check(10, Some(30), 10 << 20, 30);
+    }
+
     /// A server whose connections end after so many requests each, of which the last is read and not answered; the
     /// number of requests that it read.
     async fn forgetful(connections: &'static [usize]) -> (u16, Arc<AtomicUsize>) {
