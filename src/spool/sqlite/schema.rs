@@ -143,7 +143,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
 const KINDS_SINCE: i64 = 4;
 
 /// The first schema whose endpoints have a breaker.
-const BREAKERS_SINCE: i64 = 6;
+const BREAKERS_SINCE: i64 = 7;
 
 /// What SQLite's header says of a file of ours: "poph".
 const APPLICATION_ID: i64 = 0x706F_7068;
