@@ -228,26 +228,29 @@ impl Reason {
     }
 }
 
-/// Why an endpoint's deliveries are held until somebody resumes it.
+/// Why an endpoint's deliveries are held: until somebody resumes it, or its cause is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
     /// It answered 410 twice.
     Gone,
     /// It refused many different messages in a row.
     RefusesAll,
-    /// It is no longer in the configuration.
+    /// None of its signing keys is valid; ends by itself with the next one that is.
+    NoValidKey,
+    /// It is no longer in the configuration; ends by itself when it is back.
     Removed,
 }
 
 impl Hold {
     /// All reasons for a hold.
-    pub const ALL: [Hold; 3] = [Hold::Gone, Hold::RefusesAll, Hold::Removed];
+    pub const ALL: [Hold; 4] = [Hold::Gone, Hold::RefusesAll, Hold::NoValidKey, Hold::Removed];
 
     /// The name in listings.
     pub fn as_str(self) -> &'static str {
         match self {
             Hold::Gone => "gone",
             Hold::RefusesAll => "refuses_all",
+            Hold::NoValidKey => "no_valid_key",
             Hold::Removed => "removed",
         }
     }

@@ -158,7 +158,7 @@ pub struct EndpointRow {
     pub endpoint: EndpointName,
     /// Nothing is posted before this.
     pub paused_until: Option<Timestamp>,
-    /// Nothing is posted until somebody resumes it.
+    /// Nothing is posted until somebody resumes it, or the cause is gone.
     pub held: Option<Hold>,
     /// Deliveries that wait.
     pub pending: u64,
@@ -250,6 +250,6 @@ mod tests {
     #[test]
     fn the_reasons_are_all_that_a_line_gives() {
         let known: Vec<&str> = Filter::reasons().collect();
-        assert_eq!(known, ["refused", "expired", "dropped", "gone", "refuses_all", "removed"]);
+        assert_eq!(known, ["refused", "expired", "dropped", "gone", "refuses_all", "no_valid_key", "removed"]);
     }
 }
