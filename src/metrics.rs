@@ -106,6 +106,10 @@ metrics! {
         dead_letters: IntGaugeVec ["endpoint", "reason"] "pophook_dead_letters";
         /// 1 while the endpoint's deliveries are held.
         held: IntGaugeVec ["endpoint"] "pophook_endpoint_held";
+        /// Signing keys that are valid now, for endpoints whose posts are signed.
+        signing_keys: IntGaugeVec ["endpoint"] "pophook_signing_keys_valid";
+        /// When the last signing key ends, or has ended, in Unix time; absent while one has no end.
+        signing_ends: IntGaugeVec ["endpoint"] "pophook_signing_ends_timestamp_seconds";
         /// Defects found in mails, by kind.
         defects: IntCounterVec ["kind"] "pophook_parse_defects_total";
         /// Messages that the parser failed on three times.

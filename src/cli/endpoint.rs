@@ -109,6 +109,7 @@ fn shown(tested: &Tested) -> String {
     let (end, body) = match tested {
         Tested::Answered { status, body } => (format!("HTTP {status}"), out::excerpt(body, 200)),
         Tested::Failed(failure) => (format!("no answer: {failure}"), String::new()),
+        Tested::Unsigned => ("not sent: no signing key is valid now".to_owned(), String::new()),
     };
     let remedy = tested.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
     let body = if body.is_empty() { body } else { format!("; it answered: {body}") };
@@ -128,6 +129,11 @@ mod tests {
             (answered(200, "thanks\n"), "HTTP 200; it answered: thanks"),
             (answered(404, "no\x1b[2J"), "HTTP 404; look at the path of url; it answered: no\u{fffd}[2J"),
             (Tested::Failed(Failure::UnknownHost), "no answer: unknown host; look at the host name in url, and at DNS"),
+            (
+                Tested::Unsigned,
+                "not sent: no signing key is valid now; write a valid key in signing_keys, or look at not_before and \
+                 not_after there",
+            ),
         ] {
             assert_eq!(shown(&tested), expected);
         }

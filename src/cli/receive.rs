@@ -26,8 +26,8 @@ use crate::cli::out;
 use crate::clock::Clock;
 use crate::deliver;
 use crate::deliver::signature;
-use crate::deliver::signature::Key;
 use crate::deliver::signature::Signed;
+use crate::deliver::signature::Trusted;
 use crate::secret::Secret;
 
 /// The largest body that is taken: base64 of the largest mail that anyone accepts, and then some.
@@ -51,10 +51,11 @@ pub(super) struct Receive {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8089")]
     listen: SocketAddr,
-    /// A secret that posts must be signed with (whsec_ and base64); may be repeated. `POPHOOK_SECRET` in the
-    /// environment gives one that does not show in the list of processes
+    /// A key that posts must be signed with: whsec_… for HMAC, the public whpk_… for Ed25519 (its private whsk_… will
+    /// do, too); may be repeated. `POPHOOK_SECRET` in the environment gives keys, with spaces between them, that do
+    /// not show in the list of processes
     #[arg(long, value_name = "SECRET", value_parser = key)]
-    secret: Vec<Key>,
+    secret: Vec<Trusted>,
     /// The status to answer, from 200 to 599
     #[arg(long, value_name = "CODE", default_value = "204", value_parser = status)]
     status: StatusCode,
@@ -66,8 +67,10 @@ pub(super) struct Receive {
     max: Option<u64>,
 }
 
-fn key(text: &str) -> Result<Key, &'static str> {
-    Key::parse(&Secret::new(text)).ok_or("not a secret: whsec_ and the base64 of 24 to 64 bytes")
+fn key(text: &str) -> Result<Trusted, &'static str> {
+    Trusted::parse(&Secret::new(text)).ok_or(
+        "not a secret: write whsec_ and the base64 of 24 to 64 bytes, or whpk_ and that of an Ed25519 public key",
+    )
 }
 
 fn status(text: &str) -> Result<StatusCode, &'static str> {
@@ -93,7 +96,7 @@ enum Trust {
 
 /// What every post needs.
 struct Desk {
-    keys: Vec<Key>,
+    keys: Vec<Trusted>,
     status: StatusCode,
     json: bool,
     left: Option<AtomicU64>,
@@ -153,17 +156,13 @@ impl Receive {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn keys(&self) -> anyhow::Result<Vec<Key>> {
+    fn keys(&self) -> anyhow::Result<Vec<Trusted>> {
         if !self.secret.is_empty() {
             return Ok(self.secret.clone());
         }
-        match std::env::var(SECRET_ENV) {
-            Ok(text) if !text.is_empty() => {
-                let key = key(&text).map_err(anyhow::Error::msg).with_context(|| format!("${SECRET_ENV}"))?;
-                Ok(vec![key])
-            }
-            _ => Ok(Vec::new()),
-        }
+        let text = std::env::var(SECRET_ENV).unwrap_or_default();
+        let keys = text.split_whitespace().map(key).collect::<Result<_, _>>();
+        keys.map_err(anyhow::Error::msg).with_context(|| format!("${SECRET_ENV}"))
     }
 }
 
@@ -293,10 +292,11 @@ fn items<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::signature::Key;
 
     const TAKEN: StatusCode = StatusCode::NO_CONTENT;
 
-    fn desk(keys: Vec<Key>) -> Desk {
+    fn desk(keys: Vec<Trusted>) -> Desk {
         let status = TAKEN;
         let clock = Clock::by_hand(jiff::Timestamp::from_second(1000).unwrap());
         Desk { keys, status, json: true, left: Some(AtomicU64::new(2)), stop: CancellationToken::new(), clock }
@@ -304,12 +304,12 @@ mod tests {
 
     #[test]
     fn a_post_that_is_not_signed_with_the_secret_is_refused() {
-        let key = key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let signature = signature::sign(std::slice::from_ref(&key), "msg_1", 1000, b"{}");
+        let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        let signature = signature::sign(&[&Key::parse(&secret).unwrap()], "msg_1", 1000, b"{}").unwrap();
         let headers = [("webhook-id", "msg_1"), ("webhook-timestamp", "1000"), ("webhook-signature", &*signature)];
         let headers: HeaderMap =
             headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect();
-        let desk = desk(vec![key]);
+        let desk = desk(vec![Trusted::parse(&secret).unwrap()]);
         assert_eq!(desk.answer(&headers, b"{ }").0, StatusCode::UNAUTHORIZED);
         assert_eq!(desk.answer(&HeaderMap::new(), b"{}").0, StatusCode::UNAUTHORIZED);
         // What was refused did not count.

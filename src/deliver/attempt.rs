@@ -18,6 +18,7 @@ use super::recent::Recent;
 use super::settle::settle;
 use super::webhook::Answer;
 use super::webhook::Post;
+use super::webhook::Unsigned;
 use super::webhook::Webhook;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
@@ -57,13 +58,18 @@ pub(super) struct Attempted {
     pub(super) record: Record,
 }
 
-/// Makes one attempt. A fault of the spool is no attempt: the claim is given back, a little later.
-pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Attempted, SpoolError> {
+/// Makes one attempt. A fault of the spool is no attempt: the claim is given back, a little later. Neither is it one
+/// (`None`) when the last signing key has ended since the claim, which is given back at once.
+pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Option<Attempted>, SpoolError> {
     let (started_at, began) = (means.clock.now(), means.clock.uptime());
     let answer = match render(&means, &claim, started_at).await {
         Ok(post) => means.webhook.post(post).await,
         Err(Unready::Render) => Answer::Failed(Failure::Render),
         Err(Unready::Released) => Answer::Failed(Failure::Released),
+        Err(Unready::NoValidKey) => {
+            means.spool.unclaim(vec![claim.delivery]).await?;
+            return Ok(None);
+        }
         Err(Unready::Spool(error)) if error.is_fatal() => return Err(error),
         Err(Unready::Spool(error)) => {
             tracing::warn!(id = %claim.message.id, %error, "cannot read a message now");
@@ -73,13 +79,15 @@ pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Attempted
         }
     };
     let took = means.clock.uptime().saturating_sub(began);
-    Ok(conclude(&means, claim, answer, (started_at, took), fastrand::f64()))
+    Ok(Some(conclude(&means, claim, answer, (started_at, took), fastrand::f64())))
 }
 
 /// Why there is nothing to post.
 enum Unready {
     /// The body could not be made.
     Render,
+    /// There is nothing to sign it with.
+    NoValidKey,
     /// Our copy is gone.
     Released,
     /// Our copy cannot be read.
@@ -141,7 +149,14 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
             Kind::Mail => json::render(&facts, &mail, &raw, &options),
             Kind::Oversize { size, limit } => json::render_oversize(&facts, &mail, json::TooLarge { size, limit }),
         };
-        body.map(|body| means.webhook.sign(message.id.as_str(), at, Bytes::from(body))).map_err(|_| Unready::Render)
+        let body = body.map_err(|_| Unready::Render)?;
+        means.webhook.sign(message.id.as_str(), at, Bytes::from(body)).map_err(|why| match why {
+            Unsigned::NoValidKey => Unready::NoValidKey,
+            Unsigned::Failed(error) => {
+                tracing::error!(endpoint = %means.endpoint.name, %error, "cannot sign a post");
+                Unready::Render
+            }
+        })
     };
     if small {
         return rendering();

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 
+use super::Keyring;
+use super::Standing;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::route::Routes;
-use crate::secret::Secret;
 
 /// Every endpoint, and the way to it.
 #[derive(Debug, Clone)]
@@ -103,8 +105,18 @@ pub enum Attachments {
 pub enum Signing {
     /// Not at all; must be written.
     None,
-    /// By Standard Webhooks, with each of these keys (`whsec_` and base64).
-    Keys(Vec<Secret>),
+    /// By Standard Webhooks, with each of these keys that is valid at that time.
+    Keys(Keyring),
+}
+
+impl Signing {
+    /// How the keys stand at `at`, where posts are signed.
+    pub fn standing(&self, at: Timestamp) -> Option<Standing> {
+        match self {
+            Signing::None => None,
+            Signing::Keys(keys) => Some(keys.standing(at)),
+        }
+    }
 }
 
 #[cfg(test)]

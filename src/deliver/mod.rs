@@ -3,7 +3,8 @@
 //! `sorting` parses each spooled message and commits where it goes. `queue` is one endpoint's loop: it claims what is
 //! due, as far as slots are free, and lets `attempt` post it (`payload` renders, `signature` signs, `webhook` sends,
 //! `upload` watches the body go out). `outcome`, `backoff` and `settle` decide what an answer means, `failure` why none
-//! came, and `told` what of it is news for the log; they are pure. `probe` is for operators.
+//! came, `keyring` which keys are valid, and `told` what of an answer is news for the log; they are pure. `keywatch`
+//! holds an endpoint while none of its keys is valid. `probe` is for operators.
 //!
 //! An endpoint's slot is free when the answer is in; the record of it joins the next group commit. **An error that
 //! nobody foresaw defers: it never refuses, and it never deletes.** This half never speaks POP3.
@@ -16,6 +17,8 @@ mod attempt;
 mod backoff;
 mod config;
 mod failure;
+mod keyring;
+mod keywatch;
 mod outcome;
 mod probe;
 mod queue;
@@ -37,6 +40,9 @@ pub use config::Pace;
 pub use config::Retry;
 pub use config::Signing;
 pub use failure::Failure;
+pub use keyring::Keyring;
+pub use keyring::SigningKey;
+pub use keyring::Standing;
 pub use outcome::OUTCOMES;
 pub use probe::TEST_EVENT;
 pub use probe::Tested;

@@ -17,8 +17,7 @@ pub const TEST_EVENT: &str = "endpoint.test";
 /// # Errors
 /// Why nobody answered, with the remedy.
 pub async fn reach(endpoint: &Endpoint) -> Result<u16, String> {
-    let webhook =
-        Webhook::new(endpoint.clone()).map_err(|error| format!("{error}; look at ca_file and signing_keys"))?;
+    let webhook = Webhook::new(endpoint.clone()).map_err(|error| format!("{error}; look at ca_file"))?;
     webhook.head().await.map_err(|failure| format!("{failure}; {}", failure.remedy()))
 }
 
@@ -29,6 +28,8 @@ pub enum Tested {
     Answered { status: u16, body: String },
     /// None did.
     Failed(Failure),
+    /// Nothing was sent, because no signing key is valid now.
+    Unsigned,
 }
 
 impl Tested {
@@ -37,6 +38,7 @@ impl Tested {
         match self {
             Tested::Failed(failure) => Some(failure.remedy()),
             Tested::Answered { status, .. } => refused(*status),
+            Tested::Unsigned => Some("write a valid key in signing_keys, or look at not_before and not_after there"),
         }
     }
 }
@@ -67,7 +69,7 @@ pub async fn test(endpoint: &Endpoint, now: Timestamp) -> Result<Tested, ClientE
     });
     let webhook = Webhook::new(endpoint.clone())?;
     let id = format!("evt_test_{}", now.as_millisecond());
-    let post = webhook.sign(&id, now, Bytes::from(body.to_string()));
+    let Ok(post) = webhook.sign(&id, now, Bytes::from(body.to_string())) else { return Ok(Tested::Unsigned) };
     Ok(match webhook.post(post).await {
         Answer::Status { status, body, .. } => Tested::Answered { status, body },
         Answer::Failed(failure) => Tested::Failed(failure),

@@ -14,6 +14,7 @@ use super::Mode;
 use super::attempt::Attempted;
 use super::attempt::Means;
 use super::attempt::attempt;
+use super::keywatch::KeyWatch;
 use super::outcome::Outcome;
 use super::outcome::Says;
 use super::told::News;
@@ -51,6 +52,7 @@ pub struct Tally {
 pub(super) struct Queue {
     means: Arc<Means>,
     metrics: DeliverMetrics,
+    keys: KeyWatch,
     tally: Tally,
     /// Different messages refused in a row.
     refused: HashSet<MessageKey>,
@@ -63,6 +65,7 @@ impl Queue {
         Queue {
             means: Arc::new(means),
             metrics,
+            keys: KeyWatch::new(),
             tally: Tally::default(),
             refused: HashSet::new(),
             gone_since: None,
@@ -103,7 +106,8 @@ impl Queue {
                     let mut ended = Vec::new();
                     for attempted in std::iter::once(first).chain(std::iter::from_fn(|| attempts.try_join_next())) {
                         match joined(attempted)? {
-                            Ok(attempted) => ended.push(self.conclude(attempted).await?),
+                            Ok(Some(attempted)) => ended.push(self.conclude(attempted).await?),
+                            Ok(None) => {}
                             Err(error) if error.is_fatal() || untried_since.is_some() => return Err(error),
                             // It was told, and its claim was given back.
                             Err(_) => {}
@@ -136,8 +140,8 @@ impl Queue {
 
     /// Claims as much as slots are free, and begins the attempts. Tells when to look again.
     async fn start(
-        &self,
-        attempts: &mut JoinSet<Result<Attempted, SpoolError>>,
+        &mut self,
+        attempts: &mut JoinSet<Result<Option<Attempted>, SpoolError>>,
         waiting: usize,
         untried_since: Option<Timestamp>,
     ) -> Result<Option<Timestamp>, SpoolError> {
@@ -145,13 +149,8 @@ impl Queue {
         if free == 0 || waiting >= RECORDS_MAX {
             return Ok(None);
         }
-        match self.means.spool.claim(&self.means.endpoint.name, Wanted { free, untried_since }).await {
-            Ok(claimed) => {
-                for claim in claimed.claims {
-                    attempts.spawn(attempt(Arc::clone(&self.means), claim));
-                }
-                Ok(claimed.next_due)
-            }
+        match self.claim(attempts, Wanted { free, untried_since }).await {
+            Ok(look_again) => Ok(look_again),
             // A single round has no later: it must not end as if there were nothing to deliver.
             Err(error) if error.is_fatal() || untried_since.is_some() => Err(error),
             Err(error) => {
@@ -159,6 +158,23 @@ impl Queue {
                 Ok(self.means.clock.now().checked_add(LOOK_AGAIN).ok())
             }
         }
+    }
+
+    /// Claims nothing while no signing key is valid.
+    async fn claim(
+        &mut self,
+        attempts: &mut JoinSet<Result<Option<Attempted>, SpoolError>>,
+        wanted: Wanted,
+    ) -> Result<Option<Timestamp>, SpoolError> {
+        let keys = self.keys.look(&self.means, &self.metrics).await?;
+        if !keys.can_post {
+            return Ok(keys.again);
+        }
+        let claimed = self.means.spool.claim(&self.means.endpoint.name, wanted).await?;
+        for claim in claimed.claims {
+            attempts.spawn(attempt(Arc::clone(&self.means), claim));
+        }
+        Ok([claimed.next_due, keys.again].into_iter().flatten().min())
     }
 
     /// Counts and tells an attempt's end, and heeds what the answer says of the endpoint.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use openssl::error::ErrorStack;
 use reqwest::Client;
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
@@ -24,7 +25,6 @@ use super::Signing;
 use super::failure::Failure;
 use super::outcome;
 use super::signature;
-use super::signature::Key;
 use super::upload::Upload;
 
 /// TCP and TLS together.
@@ -59,9 +59,6 @@ pub enum ClientError {
     /// Its certificates, or TLS itself.
     #[error("endpoint {name}: cannot make its HTTP client")]
     Client { name: String, source: reqwest::Error },
-    /// Posts are to be signed, and there is nothing that they could be signed with.
-    #[error("endpoint {name}: a signing key is none; nothing is sent unsigned")]
-    Key { name: String },
 }
 
 /// The way to one endpoint.
@@ -69,7 +66,15 @@ pub enum ClientError {
 pub(super) struct Webhook {
     client: Client,
     endpoint: Endpoint,
-    keys: Vec<Key>,
+}
+
+/// Why a post is not sent that must be signed.
+#[derive(Debug)]
+pub(super) enum Unsigned {
+    /// No key is valid at that time.
+    NoValidKey,
+    /// OpenSSL does not sign.
+    Failed(ErrorStack),
 }
 
 /// One post, ready to go.
@@ -94,21 +99,20 @@ impl Webhook {
         if let Some(pem) = &endpoint.http.ca_pem {
             builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(failed)?);
         }
-        let keys = match &endpoint.signing {
-            Signing::None => Some(Vec::new()),
-            Signing::Keys(keys) => {
-                keys.iter().map(Key::parse).collect::<Option<_>>().filter(|keys: &Vec<_>| !keys.is_empty())
-            }
-        };
-        let keys = keys.ok_or_else(|| ClientError::Key { name: name.clone() })?;
         let client = builder.build().map_err(failed)?;
-        Ok(Webhook { client, endpoint, keys })
+        Ok(Webhook { client, endpoint })
     }
 
-    /// Signs `body` for this endpoint, as sent at `at`.
-    pub(super) fn sign(&self, id: &str, at: Timestamp, body: Bytes) -> Post {
-        let signature = (!self.keys.is_empty()).then(|| signature::sign(&self.keys, id, at.as_second(), &body));
-        Post { id: id.to_owned(), at, signature, body }
+    /// Signs `body` for this endpoint, as sent at `at`, with every key that is valid then.
+    pub(super) fn sign(&self, id: &str, at: Timestamp, body: Bytes) -> Result<Post, Unsigned> {
+        let signature = match &self.endpoint.signing {
+            Signing::None => None,
+            Signing::Keys(keys) => match keys.valid(at) {
+                valid if valid.is_empty() => return Err(Unsigned::NoValidKey),
+                valid => Some(signature::sign(&valid, id, at.as_second(), &body).map_err(Unsigned::Failed)?),
+            },
+        };
+        Ok(Post { id: id.to_owned(), at, signature, body })
     }
 
     /// Asks for nothing, to see whether anybody is there; tells the status.
@@ -208,7 +212,7 @@ mod tests {
         let mut endpoint = Endpoint::for_testing(url);
         endpoint.http.timeout = Duration::from_millis(100);
         let webhook = Webhook::new(endpoint).unwrap();
-        let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"));
+        let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}")).unwrap();
         let answer = webhook.post(post).await;
         assert!(matches!(answer, Answer::Failed(failure) if failure == expected), "{url}: {answer:?}");
     }

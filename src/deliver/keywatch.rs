@@ -1,0 +1,83 @@
+//! Minds an endpoint's signing keys for its queue: while none is valid, the endpoint is held and nothing is claimed.
+//!
+//! The hold ends by itself as soon as a key is valid, be it one whose time has come or one of a newer configuration.
+//! A hold of another kind is left alone. The last days before no key is left are told, one line a day.
+
+use jiff::Timestamp;
+
+use super::attempt::Means;
+use super::keyring::Standing;
+use crate::ident::EndpointName;
+use crate::metrics::DeliverMetrics;
+use crate::spool::Hold;
+use crate::spool::SpoolError;
+
+/// What is known of an endpoint's keys since the last look.
+#[derive(Debug)]
+pub(super) struct KeyWatch {
+    /// Whether the spool may hold the endpoint for want of a key; an earlier process may have left it so.
+    may_be_held: bool,
+    shown: Option<Standing>,
+    days_told: Option<i64>,
+}
+
+/// What a look at the keys tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    /// Whether posts can be signed, or need not be.
+    pub(super) can_post: bool,
+    /// When to look again, if nothing else comes before.
+    pub(super) again: Option<Timestamp>,
+}
+
+impl KeyWatch {
+    pub(super) fn new() -> KeyWatch {
+        KeyWatch { may_be_held: true, shown: None, days_told: None }
+    }
+
+    /// Looks at the keys, and holds the endpoint or ends that hold.
+    pub(super) async fn look(&mut self, means: &Means, metrics: &DeliverMetrics) -> Result<Look, SpoolError> {
+        let (endpoint, now) = (&means.endpoint.name, means.clock.now());
+        let standing = means.endpoint.signing.standing(now);
+        self.show(endpoint, standing, metrics);
+        self.warn(endpoint, standing, now);
+        let can_post = standing.is_none_or(|standing| standing.valid > 0);
+        if !can_post {
+            self.may_be_held = true;
+            if means.spool.hold_if_free(endpoint, Hold::NoValidKey).await? {
+                let next = standing.and_then(|standing| standing.begins).map(|next| format!("{next:.0}"));
+                tracing::error!(%endpoint, next, "no signing key is valid: nothing is posted, and mail waits; write one in signing_keys");
+            }
+        } else if self.may_be_held {
+            if means.spool.end_hold(endpoint, Hold::NoValidKey).await? {
+                tracing::info!(%endpoint, "a signing key is valid again; mail goes on");
+            }
+            self.may_be_held = false;
+        }
+        Ok(Look { can_post, again: standing.and_then(|standing| standing.look_again(now)) })
+    }
+
+    fn show(&mut self, endpoint: &EndpointName, standing: Option<Standing>, metrics: &DeliverMetrics) {
+        let Some(standing) = standing.filter(|standing| self.shown != Some(*standing)) else { return };
+        let name = [endpoint.as_str()];
+        metrics.signing_keys.with_label_values(&name).set(i64::try_from(standing.valid).unwrap_or(i64::MAX));
+        match standing.ends {
+            Some(ends) => metrics.signing_ends.with_label_values(&name).set(ends.as_second()),
+            // It is not there already where it never was.
+            None => drop(metrics.signing_ends.remove_label_values(&name)),
+        }
+        self.shown = Some(standing);
+    }
+
+    fn warn(&mut self, endpoint: &EndpointName, standing: Option<Standing>, now: Timestamp) {
+        let days = standing.and_then(|standing| standing.days_left(now));
+        let ends = standing.and_then(|standing| standing.ends);
+        if let (Some(days), Some(ends)) = (days, ends)
+            && self.days_told != Some(days)
+        {
+            let ends = format!("{ends:.0}");
+            tracing::warn!(%endpoint, days, ends, "the last signing key ends soon, and then nothing is posted; add one to signing_keys");
+        }
+        self.days_told = days;
+    }
+}
