@@ -73,7 +73,7 @@ impl Stage {
         Stage { ground, spool, desk: Receiver::start(), stop: CancellationToken::new(), running: None }
     }
 
-    /// Delivers with these signing keys.
+    /// Delivers with these signing keys, or unsigned.
     async fn start(keys: &str) -> Stage {
         let mut stage = Stage::new().await;
         stage.deliver(keys);
@@ -86,9 +86,13 @@ impl Stage {
     }
 
     fn deliverer(&self, keys: &str) -> Deliverer {
+        let signing = match keys {
+            "" => "signing: none".to_owned(),
+            keys => format!("signing_keys: [{keys}]"),
+        };
         let text = format!(
             "spool: {{ url: sqlite:{} }}\nmailboxes: [{{ name: a, host: h, username: u, password: p, start_from: all, \
-             deliver_to: [desk] }}]\nendpoints: [{{ name: desk, url: {}, signing_keys: [{keys}] }}]\n",
+             deliver_to: [desk] }}]\nendpoints: [{{ name: desk, url: {}, {signing} }}]\n",
             self.ground.path().display(),
             self.desk.url()
         );
@@ -253,6 +257,24 @@ async fn e09_a_new_key_ends_the_hold_at_the_next_start() {
 }
 
 #[tokio::test]
+async fn e09_a_post_that_is_refused_for_its_signature_comes_again_with_the_next_key() {
+    let mut stage = Stage::start(OLD).await;
+    stage.desk.script([Answer::Status(401)]);
+    let refused = stage.deliver_one("m").await;
+    stage
+        .until("the attempt is written down", async |stage| {
+            ground::rows(&stage.spool).await[0].last_status == Some(401)
+        })
+        .await;
+    stage.pause().await;
+    stage.deliver(NEW);
+    stage.ground.clock.advance(HOUR);
+    stage.until("it is delivered", async |stage| states(&stage.spool).await == ["desk delivered"]).await;
+    let taken = stage.desk.hits().remove(1);
+    assert_eq!((taken.id(), signed_by(&taken, [OLD, NEW])), (refused.id(), [false, true]));
+}
+
+#[tokio::test]
 async fn e09_a_hold_of_another_kind_is_not_ended_by_a_key() {
     let mut stage = Stage::new().await;
     stage.spool.hold(&endpoint("desk"), Hold::Gone).await.unwrap();
@@ -304,6 +326,14 @@ async fn the_metrics_tell_how_many_keys_are_valid_and_when_the_last_one_ends() {
         assert_eq!(stage.gauge(ends).map(|value| value.to_string()), Some(end.as_second().to_string()));
         stage.ground.clock.advance(HOUR);
     }
+    // Without keys there are no figures, and no hold.
+    let mut stage = stage;
+    stage.until_held(Some(Hold::NoValidKey)).await;
+    stage.pause().await;
+    stage.deliver("");
+    let hit = stage.deliver_one("m").await;
+    assert_eq!((hit.header("webhook-signature"), stage.held().await), (None, None));
+    assert_eq!((stage.gauge(valid), stage.gauge(ends)), (None, None));
     // Keys without an end have none to alert on.
     let stage = Stage::start(OLD).await;
     stage.deliver_one("m").await;
@@ -438,6 +468,14 @@ fn receive_verifies_with_whatever_key_the_sender_has() {
         let (code, tested, said) = test(keys, &secrets);
         assert_eq!((code, said.contains("  verified")), (0, true), "{tested}{said}");
     }
+    let slip = Process::new(env!("CARGO_BIN_EXE_pophook")).args(["receive", "--secret", "whsec_hunter2"]).output();
+    let slip = slip.unwrap();
+    let said = String::from_utf8_lossy(&slip.stderr);
+    assert_eq!(
+        (slip.status.code(), said.contains("whpk_"), said.contains("hunter2")),
+        (Some(64), true, false),
+        "{said}"
+    );
     let (code, tested, _) = test(PRIVATE, &[OLD]);
     assert_eq!((code, tested.contains("v1a with whpk_")), (2, true), "{tested}");
 }

@@ -1,5 +1,6 @@
 //! `pophook receive`: an endpoint for trying things out.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::BadArgument;
 use crate::cli::out;
 use crate::clock::Clock;
 use crate::deliver;
@@ -41,6 +43,7 @@ const TEXT_SHOWN: usize = 300;
 /// Point an endpoint's url at it to see what pophook sends, before the real receiver exists:
 ///
 ///   pophook receive --secret whsec_…
+///   pophook receive --secret whpk_…      the public half, where a whsk_… key signs
 ///
 /// With a secret, a post whose signature is missing or wrong is answered 401. Give several during a change of keys.
 /// Without one, nothing is verified, and each post is shown as such.
@@ -54,8 +57,8 @@ pub(super) struct Receive {
     /// A key that posts must be signed with: whsec_… for HMAC, the public whpk_… for Ed25519 (its private whsk_… will
     /// do, too); may be repeated. `POPHOOK_SECRET` in the environment gives keys, with spaces between them, that do
     /// not show in the list of processes
-    #[arg(long, value_name = "SECRET", value_parser = key)]
-    secret: Vec<Trusted>,
+    #[arg(long, value_name = "SECRET", value_parser = secret)]
+    secret: Vec<Secret>,
     /// The status to answer, from 200 to 599
     #[arg(long, value_name = "CODE", default_value = "204", value_parser = status)]
     status: StatusCode,
@@ -67,10 +70,9 @@ pub(super) struct Receive {
     max: Option<u64>,
 }
 
-fn key(text: &str) -> Result<Trusted, &'static str> {
-    Trusted::parse(&Secret::new(text)).ok_or(
-        "not a secret: write whsec_ and the base64 of 24 to 64 bytes, or whpk_ and that of an Ed25519 public key",
-    )
+/// Not judged here, where a slip would be repeated on the terminal.
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
 }
 
 fn status(text: &str) -> Result<StatusCode, &'static str> {
@@ -157,12 +159,16 @@ impl Receive {
     }
 
     fn keys(&self) -> anyhow::Result<Vec<Trusted>> {
-        if !self.secret.is_empty() {
-            return Ok(self.secret.clone());
-        }
-        let text = std::env::var(SECRET_ENV).unwrap_or_default();
-        let keys = text.split_whitespace().map(key).collect::<Result<_, _>>();
-        keys.map_err(anyhow::Error::msg).with_context(|| format!("${SECRET_ENV}"))
+        let (secrets, origin) = match self.secret.is_empty() {
+            false => (self.secret.clone(), "--secret".to_owned()),
+            true => {
+                let text = std::env::var(SECRET_ENV).unwrap_or_default();
+                (text.split_whitespace().map(Secret::new).collect(), format!("${SECRET_ENV}"))
+            }
+        };
+        let keys: Option<_> = secrets.iter().map(Trusted::parse).collect();
+        let forms = "write whsec_ and the base64 of 24 to 64 bytes, or whpk_ and that of an Ed25519 public key";
+        Ok(keys.ok_or_else(|| BadArgument(format!("{origin} holds what is no secret; {forms}")))?)
     }
 }
 

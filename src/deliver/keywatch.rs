@@ -17,7 +17,9 @@ use crate::spool::SpoolError;
 pub(super) struct KeyWatch {
     /// Whether the spool may hold the endpoint for want of a key; an earlier process may have left it so.
     may_be_held: bool,
-    shown: Option<Standing>,
+    /// What the metrics show; `None` before the first look.
+    shown: Option<Option<Standing>>,
+    /// How many days were left when it was told last.
     days_told: Option<i64>,
 }
 
@@ -50,23 +52,28 @@ impl KeyWatch {
             }
         } else if self.may_be_held {
             if means.spool.end_hold(endpoint, Hold::NoValidKey).await? {
-                tracing::info!(%endpoint, "a signing key is valid again; mail goes on");
+                tracing::info!(%endpoint, "no longer held for want of a signing key; mail goes on");
             }
             self.may_be_held = false;
         }
         Ok(Look { can_post, again: standing.and_then(|standing| standing.look_again(now)) })
     }
 
+    /// An endpoint without keys has none of these figures, also if it had keys before.
     fn show(&mut self, endpoint: &EndpointName, standing: Option<Standing>, metrics: &DeliverMetrics) {
-        let Some(standing) = standing.filter(|standing| self.shown != Some(*standing)) else { return };
-        let name = [endpoint.as_str()];
-        metrics.signing_keys.with_label_values(&name).set(i64::try_from(standing.valid).unwrap_or(i64::MAX));
-        match standing.ends {
-            Some(ends) => metrics.signing_ends.with_label_values(&name).set(ends.as_second()),
-            // It is not there already where it never was.
-            None => drop(metrics.signing_ends.remove_label_values(&name)),
+        if self.shown == Some(standing) {
+            return;
         }
         self.shown = Some(standing);
+        let valid = standing.map(|standing| i64::try_from(standing.valid).unwrap_or(i64::MAX));
+        let ends = standing.and_then(|standing| standing.ends).map(Timestamp::as_second);
+        for (gauge, value) in [(&metrics.signing_keys, valid), (&metrics.signing_ends, ends)] {
+            match value {
+                Some(value) => gauge.with_label_values(&[endpoint.as_str()]).set(value),
+                // That it was not there is no fault.
+                None => drop(gauge.remove_label_values(&[endpoint.as_str()])),
+            }
+        }
     }
 
     fn warn(&mut self, endpoint: &EndpointName, standing: Option<Standing>, now: Timestamp) {
