@@ -87,6 +87,13 @@ impl Clock {
         }
     }
 
+    /// Sets the wall time of a clock that is moved by hand, as somebody sets a machine's: the uptime does not change.
+    pub fn set(&self, now: Timestamp) {
+        if let Source::ByHand(hands) = &self.0 {
+            hands.send_modify(|hands| hands.now = now);
+        }
+    }
+
     /// Moves a clock that is moved by hand; the system's clock is left alone.
     pub fn advance(&self, by: Duration) {
         if let Source::ByHand(hands) = &self.0 {

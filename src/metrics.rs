@@ -68,7 +68,11 @@ metrics! {
         messages: IntGaugeVec ["state"] "pophook_spool_messages";
         /// Live bytes in the spool; not the size of its file.
         bytes: IntGauge [] "pophook_spool_bytes";
-        /// The high-water mark of the spool, in bytes.
+        /// 1 while no mail is retrieved, because spool or disk is full.
+        full: IntGauge [] "pophook_spool_full";
+        /// Bytes that are free on the spool's disk.
+        disk_free: IntGauge [] "pophook_spool_disk_free_bytes";
+        /// How much mail the spool may hold, in bytes.
         max_bytes: IntGauge [] "pophook_spool_max_bytes";
         /// 1 while the spool can be written.
         writable: IntGauge [] "pophook_spool_writable";

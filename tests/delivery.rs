@@ -144,6 +144,13 @@ impl Stage {
         rows.remove(0)
     }
 
+    /// The row that is due next, after so many attempts in all.
+    async fn due_after(&self, attempts: u32) -> Row {
+        self.tried(attempts).await;
+        let waits = |row: &Row| row.attempts > 0 && row.due.is_some();
+        self.rows().await.into_iter().find(waits).expect("something was put off")
+    }
+
     /// Moves the clock to when `row` is due.
     fn advance_to(&self, row: &Row) {
         self.ground.clock.advance(self.wait_of(row));
@@ -172,6 +179,11 @@ impl Stage {
 
 fn wait_after(failures: usize) -> Duration {
     Duration::from_secs(*WAITS.get(failures).unwrap_or(&WAITS[8]))
+}
+
+/// The subjects in the order in which they arrived.
+fn arrivals(receiver: &Receiver) -> Vec<String> {
+    receiver.hits().iter().map(|hit| hit.subject()).collect()
 }
 
 fn texts(count: usize) -> Vec<String> {
@@ -323,6 +335,76 @@ async fn an_endpoint_is_gone_when_it_says_so_twice_a_minute_apart() {
     let row = stage.after(5).await;
     stage.advance_to(&row);
     assert_eq!(stage.after(6).await.state, "delivered");
+}
+
+#[tokio::test]
+async fn in_order_the_next_mail_waits_for_the_one_before_it() {
+    let stage = Stage::start(&["ordering: per_mailbox", "max_concurrency: 8"]).await;
+    stage.desk.script([500, 200, 503, 200].map(Answer::Status));
+    stage.take(&["one", "two", "three"]).await;
+    let first = stage.due_after(1).await;
+    stage.advance_to(&first);
+    let second = stage.due_after(3).await;
+    stage.advance_to(&second);
+    stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 3]).await;
+    assert_eq!(arrivals(&stage.desk), ["one", "one", "two", "two", "three"]);
+}
+
+#[tokio::test]
+async fn in_order_a_mail_that_is_refused_keeps_the_others_waiting_for_an_hour_at_most() {
+    let stage = Stage::start(&["ordering: per_mailbox"]).await;
+    let began = stage.ground.clock.now();
+    stage.desk.set(Answer::Status(422));
+    stage.take(&["one", "two"]).await;
+    let mut attempts = 1;
+    stage.tried(attempts).await;
+    while stage.attempts("two").await.is_empty() {
+        if let Some(row) = stage.rows().await.iter().find(|row| row.id == Some(id_of("one")) && row.due.is_some()) {
+            stage.advance_to(row);
+        }
+        attempts += 1;
+        stage.tried(attempts).await;
+        // Both were tried when the first one died: the other's turn has come.
+        if stage.rows().await.iter().any(|row| row.state == "dead") {
+            stage.tried(attempts + 1).await;
+        }
+    }
+    let rows = stage.rows().await;
+    let dead = rows.iter().find(|row| row.state == "dead").unwrap();
+    assert_eq!((dead.id.clone(), dead.reason.as_deref()), (Some(id_of("one")), Some("refused")));
+    assert!(dead.attempts > 5, "its time counts, not the number of refusals: {}", dead.attempts);
+    assert_eq!(stage.ground.clock.now().duration_since(began), jiff::SignedDuration::from_hours(1));
+}
+
+#[tokio::test]
+async fn in_order_an_endpoint_can_be_held_until_somebody_looked_at_the_mail_that_it_refuses() {
+    let lines = ["ordering: per_mailbox", "max_head_block: 30s", "on_head_block: halt", "backoff: [30s]"];
+    let stage = Stage::start(&lines).await;
+    stage.desk.script([422, 422, 200, 200].map(Answer::Status));
+    stage.take(&["one", "two"]).await;
+    let row = stage.due_after(1).await;
+    stage.advance_to(&row);
+    stage.tried(2).await;
+    stage.until("it is held", async |stage| stage.endpoint("desk").await.held == Some(Hold::HeadRefused)).await;
+    stage.ground.clock.advance(HOUR);
+    stage.resume().await;
+    stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 2]).await;
+    assert_eq!(arrivals(&stage.desk), ["one", "one", "one", "two"]);
+}
+
+#[tokio::test]
+async fn t01_a_clock_that_is_set_by_a_day_neither_puts_mail_off_nor_kills_it() {
+    for days in [-1, 1, 30] {
+        let stage = Stage::start(&["give_up_after: 1h"]).await;
+        stage.desk.script([Answer::Status(500)]);
+        stage.take(&["m"]).await;
+        stage.after(1).await;
+        stage.ground.clock.set(stage.ground.clock.now() + jiff::SignedDuration::from_hours(days * 24));
+        // What a wait lasts at most, if the clock had been left alone.
+        stage.ground.clock.advance(wait_after(8).mul_f64(1.25));
+        let row = stage.after(2).await;
+        assert_eq!(row.state, "delivered", "{days} d");
+    }
 }
 
 #[tokio::test]

@@ -88,6 +88,8 @@ pub(super) struct Spool {
     pub(super) ledger_keep: Option<Plain<Duration>>,
     /// How much mail the spool may hold, at least 64MiB and more than every `max_message_size`. Default: 10GiB.
     pub(super) max_size: Option<Plain<Size>>,
+    /// How much of its disk stays free, with whatever else lies there: below it, no more mail is taken. Default: 256MiB.
+    pub(super) min_free: Option<Plain<Size>>,
     /// How much of `max_size` the unsettled mail of one mailbox may fill. Default: 25%.
     pub(super) max_share: Option<Plain<Percent>>,
 }
@@ -101,6 +103,8 @@ pub(super) struct Collect {
     pub(super) max_visits: Option<Plain<Within<1, 10_000>>>,
     /// Visits at once to one server (host name and port). Default: 10.
     pub(super) max_visits_per_host: Option<Plain<Within<1, 10_000>>>,
+    /// How much mail the visits may hold in memory at once, in large messages. Default: 128MiB.
+    pub(super) max_bytes_in_flight: Option<Plain<Size>>,
 }
 
 /// What mailboxes and endpoints are where they do not say it themselves.

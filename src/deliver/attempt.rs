@@ -15,6 +15,7 @@ use super::outcome::Says;
 use super::outcome::judge;
 use super::payload::json;
 use super::recent::Recent;
+use super::settle::halted;
 use super::settle::settle;
 use super::webhook::Answer;
 use super::webhook::Post;
@@ -111,6 +112,7 @@ fn conclude(
             (Judgement { outcome: Outcome::Deferred, says }, None, Some(failure.as_str()), None)
         }
     };
+    let judgement = halted(judgement, &claim, means.endpoint.ordering);
     let record = Record {
         delivery: claim.delivery,
         generation: claim.generation,
@@ -203,7 +205,8 @@ mod tests {
 
     /// A spool with a mail that is due at `endpoint`.
     async fn spool_with_a_mail(path: std::path::PathBuf, clock: &Clock, endpoint: &Endpoint) -> Arc<dyn Spool> {
-        let config = Config { path, max_size: 10 << 30, max_share: 25, ledger_keep: Duration::from_secs(9) };
+        let config =
+            Config { path, max_size: 10 << 30, max_share: 25, min_free: 0, ledger_keep: Duration::from_secs(9) };
         let metrics = Metrics::new().unwrap();
         let spool: Arc<dyn Spool> = Arc::new(Sqlite::open(config, clock.clone(), metrics.spool).unwrap());
         spool.keep_endpoints(vec![endpoint.name.clone()]).await.unwrap();
@@ -236,7 +239,7 @@ mod tests {
             recent: Arc::default(),
             clock: clock.clone(),
         });
-        let wanted = Wanted { free: 9, untried_since: None };
+        let wanted = Wanted::at_most(9);
         let claim = spool.claim(&endpoint.name, wanted).await.unwrap().claims.remove(0);
         clock.advance(Duration::from_secs(10));
         assert!(attempt(Arc::clone(&means), claim).await.unwrap().is_none());

@@ -48,6 +48,36 @@ pub struct Endpoint {
     pub pace: Pace,
     /// When a delivery is tried again, and for how long.
     pub retry: Retry,
+    /// In which order it gets its mail.
+    pub ordering: Ordering,
+}
+
+/// In which order an endpoint gets its mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordering {
+    /// None is promised: what is due goes.
+    None,
+    /// The mail of one mailbox in the order in which it was committed, one message at a time: the next one goes when
+    /// the one before is settled. Several mailboxes do not wait for each other.
+    PerMailbox(HeadBlock),
+}
+
+/// What happens to a message that is refused while others wait behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadBlock {
+    /// How long it may be refused; time in which the endpoint could not be reached, or was held, does not count.
+    pub at_most: Duration,
+    /// What comes then.
+    pub then: AfterBlock,
+}
+
+/// What comes when a message was refused for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterBlock {
+    /// It is a dead letter, and the next one goes.
+    DeadLetter,
+    /// The endpoint is held until a human has looked.
+    Halt,
 }
 
 /// How an endpoint is reached.
@@ -137,6 +167,7 @@ impl Endpoint {
                 backoff: vec![Duration::from_secs(5), Duration::from_secs(30)],
                 give_up_after: Duration::from_secs(5 * 24 * 3600),
             },
+            ordering: Ordering::None,
         }
     }
 }

@@ -30,12 +30,15 @@ mod told;
 mod upload;
 mod webhook;
 
+pub use config::AfterBlock;
 pub use config::Attachments;
 pub use config::Config;
 pub use config::Endpoint;
 pub use config::Event;
 pub use config::Format;
+pub use config::HeadBlock;
 pub use config::Http;
+pub use config::Ordering;
 pub use config::Pace;
 pub use config::Retry;
 pub use config::Signing;

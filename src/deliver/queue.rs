@@ -11,9 +11,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Mode;
+use super::Ordering;
 use super::attempt::Attempted;
 use super::attempt::Means;
 use super::attempt::attempt;
+use super::backoff;
 use super::keywatch::KeyWatch;
 use super::outcome::Outcome;
 use super::outcome::Says;
@@ -33,6 +35,8 @@ const RECORDS_MAX: usize = 64;
 const REFUSED_MAX: usize = 20;
 /// Two answers 410 this far apart mean it.
 const GONE_APART: Duration = Duration::from_secs(60);
+/// How long the wall clock is believed: it may be set back, and what is due would then come late.
+const CLOCK_MAX: Duration = Duration::from_secs(60);
 /// How long to wait after a fault of the spool.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -132,9 +136,11 @@ impl Queue {
 
     /// Returns when there may be something to claim.
     async fn idle(&self, work: &mut watch::Receiver<u64>, next_due: Option<Timestamp>) {
+        let Some(next_due) = next_due else { return drop(work.changed().await) };
         tokio::select! {
             _ = work.changed() => {}
-            () = self.means.clock.wait_until(next_due.unwrap_or(Timestamp::MAX)) => {}
+            () = self.means.clock.wait_until(next_due) => {}
+            () = self.means.clock.wait(CLOCK_MAX) => {}
         }
     }
 
@@ -149,7 +155,14 @@ impl Queue {
         if free == 0 || waiting >= RECORDS_MAX {
             return Ok(None);
         }
-        match self.claim(attempts, Wanted { free, untried_since }).await {
+        let endpoint = &self.means.endpoint;
+        let wanted = Wanted {
+            free,
+            untried_since,
+            ordered: endpoint.ordering != Ordering::None,
+            longest_wait: backoff::longest(&endpoint.retry.backoff),
+        };
+        match self.claim(attempts, wanted).await {
             Ok(look_again) => Ok(look_again),
             // A single round has no later: it must not end as if there were nothing to deliver.
             Err(error) if error.is_fatal() || untried_since.is_some() => Err(error),
@@ -243,6 +256,7 @@ impl Queue {
                 Ok(())
             }
             Says::Nothing if self.refused.len() >= REFUSED_MAX => self.hold(Hold::RefusesAll).await,
+            Says::Halt => self.hold(Hold::HeadRefused).await,
             Says::Nothing | Says::Ours => Ok(()),
         };
         // A pause or hold that cannot be written down now will be asked for by the next answer again.

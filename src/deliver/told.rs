@@ -51,7 +51,7 @@ impl Told {
                     News::Fails
                 }
             }
-            (Outcome::Refused, Says::Nothing | Says::Gone) | (_, Says::Ours) => News::Nothing,
+            (Outcome::Refused, Says::Nothing | Says::Gone) | (_, Says::Ours | Says::Halt) => News::Nothing,
         }
     }
 

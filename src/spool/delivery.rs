@@ -124,6 +124,8 @@ pub struct Claim {
     pub failures: u32,
     /// How often the endpoint refused this message in this generation.
     pub refusals: u32,
+    /// How long it has been refused without another failure between; as `tried_for`, by the endpoint's own time.
+    pub refused_for: Duration,
     /// What the endpoint gets.
     pub form: Form,
     /// How long this generation has been tried; time in which the endpoint was held or pophook did not run is left out.
@@ -235,6 +237,8 @@ pub enum Hold {
     Gone,
     /// It refused many different messages in a row.
     RefusesAll,
+    /// It refused for too long the message that all others of a mailbox wait for.
+    HeadRefused,
     /// None of its signing keys is valid; ends by itself with the next one that is.
     NoValidKey,
     /// It is no longer in the configuration; ends by itself when it is back.
@@ -243,13 +247,14 @@ pub enum Hold {
 
 impl Hold {
     /// All reasons for a hold.
-    pub const ALL: [Hold; 4] = [Hold::Gone, Hold::RefusesAll, Hold::NoValidKey, Hold::Removed];
+    pub const ALL: [Hold; 5] = [Hold::Gone, Hold::RefusesAll, Hold::HeadRefused, Hold::NoValidKey, Hold::Removed];
 
     /// The name in listings.
     pub fn as_str(self) -> &'static str {
         match self {
             Hold::Gone => "gone",
             Hold::RefusesAll => "refuses_all",
+            Hold::HeadRefused => "head_refused",
             Hold::NoValidKey => "no_valid_key",
             Hold::Removed => "removed",
         }

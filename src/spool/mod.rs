@@ -20,6 +20,7 @@ mod error;
 mod filesystem;
 mod ledger;
 mod report;
+mod room;
 pub mod socket;
 pub mod sqlite;
 mod state;
@@ -28,6 +29,7 @@ mod token;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -74,8 +76,8 @@ pub use report::Listed;
 pub use report::MailboxRow;
 pub use report::Row;
 pub use report::Stats;
+pub use room::Room;
 pub use state::PARSES_MAX;
-pub use state::Room;
 pub use state::State;
 pub use token::Token;
 
@@ -89,6 +91,18 @@ pub struct Wanted {
     pub free: usize,
     /// Only those that were not tried at or after this; `None`: all that are due.
     pub untried_since: Option<Timestamp>,
+    /// Whether the mail of one mailbox goes one at a time, in the order in which it was committed.
+    pub ordered: bool,
+    /// The longest wait that a delivery can have been given: one that is due later was written by a clock that ran
+    /// ahead, and is due now.
+    pub longest_wait: Duration,
+}
+
+impl Wanted {
+    /// At most `free` of all that are due, in no order.
+    pub fn at_most(free: usize) -> Wanted {
+        Wanted { free, untried_since: None, ordered: false, longest_wait: Duration::MAX }
+    }
 }
 
 /// What can be read of a spool, also beside a daemon that writes it.
@@ -156,8 +170,9 @@ pub trait Collecting: Send + Sync + fmt::Debug {
     /// Notes that QUIT was answered after the DELE of these.
     fn expunged(&self, mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()>;
 
-    /// Whether `mailbox` may retrieve more; makes room first where that costs nothing undelivered.
-    fn room(&self, mailbox: &MailboxName) -> Reply<Room>;
+    /// Whether `mailbox` may retrieve `wanted` bytes more, or how many; makes room first where that costs nothing
+    /// undelivered. What is promised here is kept from others until it is accepted, or asked for anew.
+    fn room(&self, mailbox: &MailboxName, wanted: u64) -> Reply<Room>;
 }
 
 /// What the delivering half does. Every verb is one transaction.

@@ -40,8 +40,7 @@ async fn what_is_due_is_claimed_oldest_first_and_once() {
         ground.clock.advance(Duration::from_millis(1));
     }
     let claims = async |name: &str, free: usize| {
-        let Claims { claims, next_due } =
-            spool.claim(&endpoint(name), Wanted { free, untried_since: None }).await.unwrap();
+        let Claims { claims, next_due } = spool.claim(&endpoint(name), Wanted::at_most(free)).await.unwrap();
         assert_eq!(next_due, None);
         claims.iter().map(|claim| claim.message.key).collect::<Vec<_>>()
     };
@@ -76,7 +75,7 @@ async fn a_deferred_delivery_comes_back_when_it_is_due() {
     let first = only(claim(&spool, "desk").await);
     record(&spool, &ground.clock, &first, deferred(&ground.clock, HOUR)).await;
     let due = ground.clock.now().checked_add(HOUR).unwrap();
-    let wanted = Wanted { free: 1, untried_since: None };
+    let wanted = Wanted::at_most(1);
     let nothing = spool.claim(&endpoint("desk"), wanted).await.unwrap();
     assert_eq!((nothing.claims.len(), nothing.next_due), (0, Some(due)));
     ground.clock.advance(HOUR - Duration::from_millis(1));
@@ -84,6 +83,43 @@ async fn a_deferred_delivery_comes_back_when_it_is_due() {
     ground.clock.advance(Duration::from_millis(1));
     let second = only(claim(&spool, "desk").await);
     assert_eq!((second.attempt, second.failures, second.refusals), (2, 1, 0));
+}
+
+/// Deliveries are put off for an hour, at most two hours can be; then somebody sets the clock by so many hours. Tells
+/// after how many more hours all of them are due.
+async fn check_clock_set(hours: i64, expected: u32) {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    for text in ["one", "two"] {
+        routed(&spool, text, &["desk"]).await;
+    }
+    for claim in claim(&spool, "desk").await {
+        record(&spool, &ground.clock, &claim, deferred(&ground.clock, HOUR)).await;
+    }
+    ground.clock.set(ground.clock.now() + jiff::SignedDuration::from_hours(hours));
+    let wanted = Wanted { longest_wait: 2 * HOUR, ..Wanted::at_most(9) };
+    let mut waited = 0;
+    let due = loop {
+        let due = spool.claim(&endpoint("desk"), wanted).await.unwrap().claims;
+        if !due.is_empty() || waited > 99 {
+            break due;
+        }
+        ground.clock.advance(HOUR);
+        waited += 1;
+    };
+    assert_eq!((due.len(), waited), (2, expected), "clock set by {hours} h");
+    // However far the clock is set, the time that a delivery has is the time that it was tried.
+    let tried = due[0].tried_for;
+    assert_eq!(tried, waited * HOUR, "clock set by {hours} h");
+}
+
+#[tokio::test]
+async fn t01_a_clock_that_is_set_neither_puts_a_delivery_off_nor_ends_its_time() {
+    check_clock_set(0, 1).await;
+    check_clock_set(24, 0).await;
+    check_clock_set(-1, 2).await;
+    check_clock_set(-24, 0).await;
+    check_clock_set(-24 * 365, 0).await;
 }
 
 #[tokio::test]
@@ -117,7 +153,7 @@ async fn only_what_was_not_tried_in_this_round_is_wanted() {
     let untried_since = Some(ground.clock.now());
     routed(&spool, "new", &["desk"]).await;
     let wanted = async || {
-        let wanted = Wanted { free: 9, untried_since };
+        let wanted = Wanted { untried_since, ..Wanted::at_most(9) };
         spool.claim(&endpoint("desk"), wanted).await.unwrap().claims
     };
     let round = wanted().await;

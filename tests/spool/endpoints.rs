@@ -44,7 +44,7 @@ async fn a_pause_is_only_ever_extended_and_ends_by_itself() {
         spool.pause(&endpoint("desk"), at(asked)).await.unwrap();
     }
     assert_eq!(desk(&spool).await.paused_until, Some(until));
-    let nothing = spool.claim(&endpoint("desk"), Wanted { free: 1, untried_since: None }).await.unwrap();
+    let nothing = spool.claim(&endpoint("desk"), Wanted::at_most(1)).await.unwrap();
     assert_eq!((nothing.claims.len(), nothing.next_due), (0, Some(until)));
     assert_eq!(claim(&spool, "erp").await.len(), 1, "the others go on");
     ground.clock.advance(2 * HOUR - Duration::from_millis(1));
@@ -63,7 +63,7 @@ async fn a_hold_lasts_until_somebody_resumes_it() {
     let row = desk(&spool).await;
     assert_eq!((row.held, row.pending), (Some(Hold::Gone), 1));
     ground.clock.advance(100 * DAY);
-    let nothing = spool.claim(&endpoint("desk"), Wanted { free: 1, untried_since: None }).await.unwrap();
+    let nothing = spool.claim(&endpoint("desk"), Wanted::at_most(1)).await.unwrap();
     assert_eq!((nothing.claims.len(), nothing.next_due), (0, None));
     // Neither an end nor a start changes it.
     drop(spool);

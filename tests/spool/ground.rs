@@ -42,6 +42,13 @@ pub fn start() -> Timestamp {
     "2026-01-31T12:00:00Z".parse().unwrap()
 }
 
+/// Takes back what the sixth schema brought.
+pub const WITHOUT_ORDER: &str = "
+    DROP INDEX delivery_order;
+    ALTER TABLE delivery DROP COLUMN mailbox;
+    ALTER TABLE delivery DROP COLUMN refused_ms;
+    ALTER TABLE delivery DROP COLUMN refused_from;";
+
 /// Where the spool lies, and what time it is there.
 pub struct Ground {
     pub folder: TempDir,
@@ -53,8 +60,13 @@ pub struct Ground {
 impl Ground {
     pub fn new() -> Ground {
         let folder = tempfile::tempdir().unwrap();
-        let config =
-            Config { path: folder.path().join("spool.db"), max_size: 10 << 30, max_share: 25, ledger_keep: 90 * DAY };
+        let config = Config {
+            path: folder.path().join("spool.db"),
+            max_size: 10 << 30,
+            min_free: 0,
+            max_share: 25,
+            ledger_keep: 90 * DAY,
+        };
         Ground { folder, config, clock: Clock::by_hand(start()), metrics: Metrics::new().unwrap() }
     }
 
@@ -78,6 +90,7 @@ impl Ground {
     /// Brings a spool that nobody has open back to the first schema.
     pub fn make_old(&self) -> rusqlite::Connection {
         let file = rusqlite::Connection::open(self.path()).unwrap();
+        file.execute_batch(WITHOUT_ORDER).unwrap();
         let newer = "DROP TABLE token;
             ALTER TABLE message DROP COLUMN kind;
             ALTER TABLE message DROP COLUMN listed_size;
@@ -180,7 +193,7 @@ pub async fn routed(spool: &Arc<dyn Spool>, text: &str, endpoints: &[&str]) -> M
 
 /// All that is due at `endpoint`.
 pub async fn claim(spool: &Arc<dyn Spool>, name: &str) -> Vec<Claim> {
-    let wanted = Wanted { free: 1000, untried_since: None };
+    let wanted = Wanted::at_most(1000);
     spool.claim(&endpoint(name), wanted).await.unwrap().claims
 }
 

@@ -19,6 +19,7 @@ mod events;
 mod file;
 mod ground;
 mod ledger;
+mod order;
 mod people;
 mod retention;
 mod sorting;

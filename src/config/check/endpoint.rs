@@ -1,6 +1,7 @@
 //! The endpoints.
 
 mod http;
+mod order;
 mod retry;
 mod signing;
 
@@ -75,6 +76,7 @@ fn check_one(
     let signing = signing::check(endpoint, path, outside, report);
     let Within(max_in_flight) = or(&endpoint.max_concurrency, MAX_CONCURRENCY);
     let retry = retry::check(endpoint, path, report);
+    let ordering = order::check(endpoint, path, report);
     Some(deliver::Endpoint {
         name: name?,
         url: url?,
@@ -86,6 +88,7 @@ fn check_one(
         http,
         pace: Pace { max_in_flight },
         retry,
+        ordering,
     })
 }
 

@@ -9,11 +9,12 @@ use serde::Deserialize;
 use crate::config::file::SigningKey;
 use crate::config::list::List;
 use crate::config::mapping::mapping;
-use crate::config::names::Unordered;
+use crate::config::names::Ordered;
 use crate::config::names::Unsigned;
 use crate::config::plain::Plain;
 use crate::config::secret::Source;
 use crate::config::units::Within;
+use crate::deliver::AfterBlock;
 use crate::deliver::Attachments;
 use crate::deliver::Event;
 use crate::deliver::Format;
@@ -54,8 +55,13 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) backoff: Option<List<Plain<Duration>>>,
     /// How long a delivery is tried before it is a dead letter. Default: 5d.
     pub(in crate::config) give_up_after: Option<Plain<Duration>>,
-    /// In which order mail is posted; `none` promises nothing. Default: none.
-    pub(in crate::config) ordering: Option<Plain<Unordered>>,
+    /// In which order mail is posted: `none` promises nothing, `per_mailbox` keeps the order within each mailbox, one
+    /// message at a time. Default: none.
+    pub(in crate::config) ordering: Option<Plain<Ordered>>,
+    /// With `per_mailbox`, how long a message may be refused while others wait behind it. Default: 1h.
+    pub(in crate::config) max_head_block: Option<Plain<Duration>>,
+    /// What comes then: it is a dead letter, or the endpoint is held. Default: `dead_letter`.
+    pub(in crate::config) on_head_block: Option<Plain<AfterBlock>>,
 }
 
 mapping!(Endpoint);

@@ -112,7 +112,6 @@ fn what_comes_later_is_not_supported_yet() {
     }
     endpoint("attachments", "multipart", "inline, omit");
     endpoint("attachments", "link", "inline, omit");
-    endpoint("ordering", "per_mailbox", "none");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! One thread writes and commits in groups, readers stand beside it. One process owns the file, so claims live in
 //! memory. The verbs stand in `verbs`, `collecting` and `delivering`; their
-//! SQL in `collected`, `oversize`, `sorting`, `queue`, `record`, `release`, `change` and `reports`.
+//! SQL in `collected`, `oversize`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change` and `reports`.
 
 mod change;
 mod collected;
@@ -12,6 +12,7 @@ mod delivering;
 mod endpoint;
 mod enrol;
 mod fresh;
+mod heads;
 mod open;
 mod oversize;
 mod queue;
@@ -20,6 +21,7 @@ mod record;
 mod release;
 mod reports;
 mod reserve;
+mod room;
 mod schema;
 mod sorting;
 mod token;
@@ -38,6 +40,8 @@ use tokio::sync::watch;
 
 use self::queue::Claimed;
 use self::reserve::Reserve;
+use self::room::Look;
+use self::room::Pressure;
 use self::writer::Haste;
 use self::writer::Writer;
 use super::Config;
@@ -61,6 +65,7 @@ pub struct Sqlite {
     readers: Readers,
     reserve: Reserve,
     claimed: Arc<Mutex<Claimed>>,
+    pressure: Arc<Mutex<Pressure>>,
     work: watch::Sender<u64>,
     /// Milliseconds that pophook had run before this start.
     ran_before: i64,
@@ -96,6 +101,7 @@ impl Sqlite {
             metrics,
             writer,
             claimed: Arc::default(),
+            pressure: Arc::default(),
             work: watch::Sender::new(0),
             ran_before,
             _lock: lock,
@@ -113,6 +119,26 @@ impl Sqlite {
 
     fn claimed(&self) -> MutexGuard<'_, Claimed> {
         guard(&self.claimed)
+    }
+
+    /// Shows what a look at the room found.
+    fn show(&self) -> impl Fn(&Look) + Send + use<> {
+        let (metrics, config) = (self.metrics.clone(), self.config.clone());
+        move |look| {
+            metrics.released.inc_by(look.released);
+            metrics.disk_free.set(columns::integer(look.disk));
+            let full = i64::from(look.is_full(&config));
+            if metrics.full.get() != full {
+                metrics.full.set(full);
+                match full {
+                    1 => tracing::error!(
+                        disk_free = look.disk,
+                        "the spool is full: mail stays on its servers until there is room"
+                    ),
+                    _ => tracing::info!("the spool has room again"),
+                }
+            }
+        }
     }
 
     /// Sends `work`, watches over the disk, and wakes those who wait for work if it made some.
@@ -163,8 +189,8 @@ enum MakesWork {
     No,
 }
 
-fn guard(claimed: &Mutex<Claimed>) -> MutexGuard<'_, Claimed> {
-    claimed.lock().unwrap_or_else(PoisonError::into_inner)
+fn guard<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Notes the time that pophook has run, so that a crash forgets little of it.

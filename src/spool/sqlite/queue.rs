@@ -12,6 +12,7 @@ use super::columns::spooled;
 use super::columns::time;
 use super::endpoint;
 use super::fresh::Fresh;
+use super::heads;
 use crate::ident::EndpointName;
 use crate::spool::Claim;
 use crate::spool::Claims;
@@ -28,6 +29,11 @@ pub(super) struct Claimed {
     pub(super) fresh: Fresh,
 }
 
+/// The columns that [`claim_row`] reads after `SPOOLED`, in its order.
+pub(super) const CLAIMED: &str =
+    "delivery.key, delivery.attempts, delivery.generation, delivery.failures, delivery.refusals, delivery.budget_from,
+     delivery.form, delivery.due, delivery.refused_ms, delivery.refused_from";
+
 /// Claims deliveries that are due.
 pub(super) fn claim(
     connection: &Connection,
@@ -43,9 +49,12 @@ pub(super) fn claim(
     if let Some(until) = standing.paused_until.filter(|until| *until > now) {
         return Ok(Claims { claims: Vec::new(), next_due: Some(until) });
     }
+    bring_forward(connection, endpoint, wanted.longest_wait, now)?;
+    if wanted.ordered {
+        return heads::claim(connection, claimed, endpoint, wanted, (now, standing.budget_ms));
+    }
     let mut query = connection.prepare_cached(&format!(
-        "SELECT {SPOOLED}, delivery.key, delivery.attempts, delivery.generation, delivery.failures, delivery.refusals,
-                delivery.budget_from, delivery.form, delivery.due
+        "SELECT {SPOOLED}, {CLAIMED}
          FROM delivery JOIN message ON message.seq = delivery.message
          WHERE delivery.endpoint = ?1 AND delivery.state = 'pending'
            AND (delivery.tried_at IS NULL OR delivery.tried_at < ?2)
@@ -69,9 +78,28 @@ pub(super) fn claim(
     Ok(claims)
 }
 
-fn claim_row(row: &rusqlite::Row<'_>, budget_ms: i64) -> Result<Claim, SpoolError> {
-    let from: Option<i64> = row.get(15)?;
-    let tried_ms = from.map_or(0, |from| budget_ms - from);
+/// What a wall clock that ran ahead has put off for longer than any wait is due now.
+fn bring_forward(
+    connection: &Connection,
+    endpoint: &EndpointName,
+    longest_wait: Duration,
+    now: Timestamp,
+) -> Result<(), SpoolError> {
+    let latest = now.checked_add(longest_wait).unwrap_or(Timestamp::MAX);
+    let brought = connection
+        .prepare_cached("UPDATE delivery SET due = ?3 WHERE endpoint = ?1 AND state = 'pending' AND due > ?2")?
+        .execute(params![endpoint.as_str(), latest.as_millisecond(), now.as_millisecond()])?;
+    if brought > 0 {
+        tracing::warn!(%endpoint, deliveries = brought, "put off by a clock that ran ahead; they are due now");
+    }
+    Ok(())
+}
+
+/// Reads a claim from a row of [`CLAIMED`].
+pub(super) fn claim_row(row: &rusqlite::Row<'_>, budget_ms: i64) -> Result<Claim, SpoolError> {
+    let since = |from: Option<i64>| from.map_or(0, |from| budget_ms - from);
+    let tried_ms = since(row.get(15)?);
+    let refused_ms = row.get::<_, i64>(18)? + since(row.get(19)?);
     let form: String = row.get(16)?;
     Ok(Claim {
         delivery: DeliveryKey(row.get(10)?),
@@ -81,6 +109,11 @@ fn claim_row(row: &rusqlite::Row<'_>, budget_ms: i64) -> Result<Claim, SpoolErro
         failures: row.get(13)?,
         refusals: row.get(14)?,
         form: if form == "unparsed" { Form::Unparsed } else { Form::Parsed },
-        tried_for: Duration::from_millis(u64::try_from(tried_ms).unwrap_or(0)),
+        tried_for: millis(tried_ms),
+        refused_for: millis(refused_ms),
     })
+}
+
+fn millis(count: i64) -> Duration {
+    Duration::from_millis(u64::try_from(count).unwrap_or(0))
 }

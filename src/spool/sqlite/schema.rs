@@ -115,6 +115,14 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ",
     // The SHA-256 of whom a token was given to. One that was kept without it counts no more.
     "ALTER TABLE token ADD COLUMN given_to BLOB",
+    // Which message of a mailbox is the oldest that an endpoint has not settled, and how long it has been refused.
+    "
+    ALTER TABLE delivery ADD COLUMN mailbox TEXT NOT NULL DEFAULT '';
+    UPDATE delivery SET mailbox = (SELECT mailbox FROM message WHERE seq = delivery.message);
+    CREATE INDEX delivery_order ON delivery (endpoint, mailbox, message) WHERE state = 'pending';
+    ALTER TABLE delivery ADD COLUMN refused_ms INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE delivery ADD COLUMN refused_from INTEGER;
+",
 ];
 
 /// The first schema whose messages have a kind.
