@@ -131,7 +131,7 @@ pub enum Attachments {
 }
 
 /// How posts are signed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Signing {
     /// Not at all; must be written.
     None,

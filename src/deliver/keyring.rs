@@ -12,7 +12,7 @@ const DAYS_WARNED: i64 = 7;
 const DAY_SECONDS: i64 = 24 * 3600;
 
 /// One signing key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SigningKey {
     /// What signs.
     pub key: Key,
@@ -23,7 +23,7 @@ pub struct SigningKey {
 }
 
 /// An endpoint's signing keys, in the order of the file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Keyring(pub Vec<SigningKey>);
 
 /// How an endpoint's keys stand at some instant.

@@ -50,7 +50,7 @@ pub(super) fn check(endpoint: &Endpoint, path: &Path, outside: &dyn Outside, rep
             }
         };
         let Some((key, from, until)) = found else { continue };
-        if let Some((twin, _)) = keys.iter().find(|(_, other)| other.key.is_same(&key)) {
+        if let Some((twin, _)) = keys.iter().find(|(_, other)| other.key == key) {
             report.add(&path, format!("is the same key as signing_keys[{twin}]; take one of them out"));
         }
         keys.push((at, deliver::SigningKey { key, from, until }));
