@@ -120,6 +120,10 @@ metrics! {
         in_flight: IntGaugeVec ["endpoint"] "pophook_attempts_in_flight";
         /// How many seconds our clock is ahead of the endpoint's, by the `Date` of its last answer; negative if behind.
         clock_skew: IntGaugeVec ["endpoint"] "pophook_clock_skew_seconds";
+        /// Signing keys that are valid now, for endpoints whose posts are signed.
+        signing_keys: IntGaugeVec ["endpoint"] "pophook_signing_keys_valid";
+        /// When the last signing key ends, or has ended, in Unix time; absent while one has no end.
+        signing_ends: IntGaugeVec ["endpoint"] "pophook_signing_ends_timestamp_seconds";
         /// Defects found in mails, by kind.
         defects: IntCounterVec ["kind"] "pophook_parse_defects_total";
         /// Messages that the parser failed on three times.

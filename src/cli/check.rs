@@ -38,8 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// Tells all problems of the configuration at once, and with --online what the servers say
 ///
 /// --online looks at the spool's folder, logs in to each mailbox and counts its messages (nothing is retrieved or
-/// deleted), and looks whether each endpoint can be reached; nothing is posted. A mailbox whose refresh token a running
-/// pophook uses is not logged in to, which is a note and no finding. Exit code 0: fine. 64: the file. 2: findings online.
+/// deleted), and looks whether each endpoint can be reached and has a valid signing key; nothing is posted. A mailbox
+/// whose refresh token a running pophook uses is not logged in to, which is a note and no finding. Exit code 0: fine.
+/// 64: the file. 2: findings online.
 #[derive(Debug, Args)]
 pub(super) struct Check {
     #[command(flatten)]
@@ -96,6 +97,8 @@ async fn online(mut config: Config) -> anyhow::Result<ExitCode> {
     asked.spawn(async move { (0, 0, look_at_spool(&spool, mailboxes).await) });
     let answers = unless_interrupted(&sources.fetches, "pophook: interrupted", asked.join_all()).await?;
     let Some(mut answers) = answers else { return Ok(ExitCode::from(LEFT)) };
+    let unsigned = config.deliver.endpoints.iter().enumerate();
+    answers.extend(unsigned.filter_map(|(index, endpoint)| Some((2, index, look_at_keys(endpoint)?))));
     answers.sort_by_key(|(kind, index, _)| (*kind, *index));
     let mut fine = true;
     for (_, _, answer) in answers {
@@ -178,5 +181,16 @@ async fn ask_endpoint(endpoint: &deliver::Endpoint) -> Answer {
     let said = deliver::reach(endpoint, &Clock::system())
         .await
         .map(|status| format!("reachable (HTTP {status} to a HEAD request)"));
-    Answer { name, said: said.into(), warnings: Vec::new() }
+    let now = Clock::system().now();
+    let days = endpoint.signing.standing(now).and_then(|keys| keys.days_left(now));
+    let warn = |days| format!("its last signing key ends in {days} days or less; add one to signing_keys");
+    Answer { name, said: said.into(), warnings: days.map(warn).into_iter().collect() }
+}
+
+/// What is wrong where mail would wait for want of a key.
+fn look_at_keys(endpoint: &deliver::Endpoint) -> Option<Answer> {
+    let keys = endpoint.signing.standing(Clock::system().now()).filter(|keys| keys.valid == 0)?;
+    let next = keys.begins.map(|begins| format!(" before {begins:.0}")).unwrap_or_default();
+    let why = format!("no signing key is valid{next}, and nothing is posted; write a valid one in signing_keys");
+    Some(Answer { name: format!("endpoint {}", endpoint.name), said: Said::Finding(why), warnings: Vec::new() })
 }

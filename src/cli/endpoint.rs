@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::deliver;
 use crate::deliver::Tested;
 use crate::spool::Command;
+use crate::spool::Hold;
 use crate::spool::Reading as _;
 
 /// Shows endpoints, posts a test event, ends a hold
@@ -56,12 +57,7 @@ impl Endpoint {
             match self {
                 Endpoint::List(list) => list.run().await,
                 Endpoint::Test(named) => named.test().await,
-                Endpoint::Resume(named) => {
-                    expect_endpoint(&named.name, &named.config, &store::read(&named.config)?).await?;
-                    store::change(&named.config, Command::Resume { endpoint: named.name.clone() }).await?;
-                    out::line(format!("{} is resumed", named.name).as_bytes())?;
-                    Ok(ExitCode::SUCCESS)
-                }
+                Endpoint::Resume(named) => named.resume().await,
             }
         })
     }
@@ -103,6 +99,20 @@ impl List {
 }
 
 impl Named {
+    async fn resume(self) -> anyhow::Result<ExitCode> {
+        let spool = store::read(&self.config)?;
+        expect_endpoint(&self.name, &self.config, &spool).await?;
+        let rows = spool.endpoints().await?;
+        let held = rows.into_iter().find(|row| row.endpoint.as_str() == self.name).and_then(|row| row.held);
+        store::change(&self.config, Command::Resume { endpoint: self.name.clone() }).await?;
+        let remedy = match held {
+            Some(Hold::NoValidKey) => "; while none of its signing_keys is valid, it is held again at once",
+            _ => "",
+        };
+        out::line(format!("{} is resumed{remedy}", self.name).as_bytes())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
     async fn test(self) -> anyhow::Result<ExitCode> {
         let config = self.config.load()?;
         let endpoint = config
@@ -126,6 +136,7 @@ fn shown(tested: &Tested) -> String {
             (format!("HTTP {status}{to}"), out::excerpt(body, 200))
         }
         Tested::Failed(failure) => (format!("no answer: {failure}"), String::new()),
+        Tested::Unsigned => ("not sent: no signing key is valid now".to_owned(), String::new()),
     };
     let remedy = tested.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
     let body = if body.is_empty() { body } else { format!("; it answered: {body}") };
@@ -154,6 +165,11 @@ mod tests {
                 "no answer: the address is refused by egress; look at the host in url, or allow its network under egress",
             ),
             (Tested::Failed(Failure::UnknownHost), "no answer: unknown host; look at the host name in url, and at DNS"),
+            (
+                Tested::Unsigned,
+                "not sent: no signing key is valid now; write a valid key in signing_keys, or look at not_before and \
+                 not_after there",
+            ),
         ] {
             assert_eq!(shown(&tested), expected);
         }

@@ -1,5 +1,6 @@
 //! `pophook receive`: an endpoint for trying things out.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,13 +23,14 @@ use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::BadArgument;
 use crate::cli::gzip;
 use crate::cli::out;
 use crate::clock::Clock;
 use crate::deliver;
 use crate::deliver::signature;
-use crate::deliver::signature::Key;
 use crate::deliver::signature::Signed;
+use crate::deliver::signature::Trusted;
 use crate::secret::Secret;
 
 /// The largest body that is taken: base64 of the largest mail that anyone accepts, and then some.
@@ -42,6 +44,7 @@ const TEXT_SHOWN: usize = 300;
 /// Point an endpoint's url at it to see what pophook sends, before the real receiver exists:
 ///
 ///   pophook receive --secret whsec_…
+///   pophook receive --secret whpk_…      the public half, where a whsk_… key signs
 ///
 /// With a secret, a post whose signature is missing or wrong is answered 401. Give several during a change of keys.
 /// Without one, nothing is verified, and each post is shown as such.
@@ -52,10 +55,11 @@ pub(super) struct Receive {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8089")]
     listen: SocketAddr,
-    /// A secret that posts must be signed with (whsec_ and base64); may be repeated. `POPHOOK_SECRET` in the
-    /// environment gives one that does not show in the list of processes
-    #[arg(long, value_name = "SECRET", value_parser = key)]
-    secret: Vec<Key>,
+    /// A key that posts must be signed with: whsec_… for HMAC, the public whpk_… for Ed25519 (its private whsk_… will
+    /// do, too); may be repeated. `POPHOOK_SECRET` in the environment gives keys, with spaces between them, that do
+    /// not show in the list of processes
+    #[arg(long, value_name = "SECRET", value_parser = secret)]
+    secret: Vec<Secret>,
     /// The status to answer, from 200 to 599
     #[arg(long, value_name = "CODE", default_value = "204", value_parser = status)]
     status: StatusCode,
@@ -67,8 +71,9 @@ pub(super) struct Receive {
     max: Option<u64>,
 }
 
-fn key(text: &str) -> Result<Key, &'static str> {
-    Key::parse(&Secret::new(text)).ok_or("not a secret: whsec_ and the base64 of 24 to 64 bytes")
+/// Not judged here, where a slip would be repeated on the terminal.
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
 }
 
 fn status(text: &str) -> Result<StatusCode, &'static str> {
@@ -94,7 +99,7 @@ enum Trust {
 
 /// What every post needs.
 struct Desk {
-    keys: Vec<Key>,
+    keys: Vec<Trusted>,
     status: StatusCode,
     json: bool,
     left: Option<AtomicU64>,
@@ -154,17 +159,17 @@ impl Receive {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn keys(&self) -> anyhow::Result<Vec<Key>> {
-        if !self.secret.is_empty() {
-            return Ok(self.secret.clone());
-        }
-        match std::env::var(SECRET_ENV) {
-            Ok(text) if !text.is_empty() => {
-                let key = key(&text).map_err(anyhow::Error::msg).with_context(|| format!("${SECRET_ENV}"))?;
-                Ok(vec![key])
+    fn keys(&self) -> anyhow::Result<Vec<Trusted>> {
+        let (secrets, origin) = match self.secret.is_empty() {
+            false => (self.secret.clone(), "--secret".to_owned()),
+            true => {
+                let text = std::env::var(SECRET_ENV).unwrap_or_default();
+                (text.split_whitespace().map(Secret::new).collect(), format!("${SECRET_ENV}"))
             }
-            _ => Ok(Vec::new()),
-        }
+        };
+        let keys: Option<_> = secrets.iter().map(Trusted::parse).collect();
+        let forms = "write whsec_ and the base64 of 24 to 64 bytes, or whpk_ and that of an Ed25519 public key";
+        Ok(keys.ok_or_else(|| BadArgument(format!("{origin} holds what is no secret; {forms}")))?)
     }
 }
 
@@ -298,10 +303,11 @@ fn items<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::signature::Key;
 
     const TAKEN: StatusCode = StatusCode::NO_CONTENT;
 
-    fn desk(keys: Vec<Key>) -> Desk {
+    fn desk(keys: Vec<Trusted>) -> Desk {
         let status = TAKEN;
         let clock = Clock::by_hand(jiff::Timestamp::from_second(1000).unwrap());
         Desk { keys, status, json: true, left: Some(AtomicU64::new(2)), stop: CancellationToken::new(), clock }
@@ -309,12 +315,12 @@ mod tests {
 
     #[test]
     fn a_post_that_is_not_signed_with_the_secret_is_refused() {
-        let key = key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let signature = signature::sign(std::slice::from_ref(&key), "msg_1", 1000, b"{}");
+        let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        let signature = signature::sign(&[&Key::parse(&secret).unwrap()], "msg_1", 1000, b"{}").unwrap();
         let headers = [("webhook-id", "msg_1"), ("webhook-timestamp", "1000"), ("webhook-signature", &*signature)];
         let headers: HeaderMap =
             headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect();
-        let desk = desk(vec![key]);
+        let desk = desk(vec![Trusted::parse(&secret).unwrap()]);
         assert_eq!(desk.answer(&headers, b"{ }").0, StatusCode::UNAUTHORIZED);
         assert_eq!(desk.answer(&HeaderMap::new(), b"{}").0, StatusCode::UNAUTHORIZED);
         // What was refused did not count.

@@ -7,6 +7,7 @@ mod endpoint;
 mod mailbox;
 mod oauth2;
 mod route;
+mod signing;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(super) use oauth2::OAuth2;
 pub(super) use route::Patterns;
 pub(super) use route::Route;
 pub(super) use route::When;
+pub(super) use signing::Moment;
+pub(super) use signing::SigningKey;
 
 use crate::config::list::List;
 use crate::config::locate::Walk;

@@ -94,7 +94,26 @@ impl<'de> Deserialize<'de> for Source {
     }
 }
 
-struct Form;
+/// What a secret is written as.
+pub(super) struct Form;
+
+impl Form {
+    /// Reads a mapping of which the key `first` was read; `or` is what may be written too, for one that is no form.
+    pub(super) fn of_map<'de, A: MapAccess<'de>>(
+        first: Option<&str>,
+        mut map: A,
+        or: &str,
+    ) -> Result<Source, A::Error> {
+        let no_form = || de::Error::custom(format!("is no form of a secret; {FORMS}{or}"));
+        let source = match first {
+            Some("file") => Source::File(map.next_value()?),
+            Some("env") => Source::Variable(map.next_value()?),
+            Some("command") => Source::Command(map.next_value()?),
+            Some(_) | None => return Err(no_form()),
+        };
+        if map.next_key::<String>()?.is_some() { Err(no_form()) } else { Ok(source) }
+    }
+}
 
 impl<'de> Visitor<'de> for Form {
     type Value = Source;
@@ -108,14 +127,8 @@ impl<'de> Visitor<'de> for Form {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Source, A::Error> {
-        let no_form = || de::Error::custom(format!("is no form of a secret; {FORMS}"));
-        let source = match map.next_key::<String>()?.as_deref() {
-            Some("file") => Source::File(map.next_value()?),
-            Some("env") => Source::Variable(map.next_value()?),
-            Some("command") => Source::Command(map.next_value()?),
-            Some(_) | None => return Err(no_form()),
-        };
-        if map.next_key::<String>()?.is_some() { Err(no_form()) } else { Ok(source) }
+        let first = map.next_key::<String>()?;
+        Form::of_map(first.as_deref(), map, "")
     }
 
     // The default would repeat the value.

@@ -3,6 +3,7 @@
 mod lines;
 mod problems;
 mod several;
+mod signing;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -323,7 +324,7 @@ F:20: mailboxes[1].username: is not read as a text; put it in quotes
 F:21: mailboxes[1].password: is a number; put it in quotes
 F:22: mailboxes[1].tls: "startls" is not known; did you mean starttls?
 F:25: endpoints[0].url: carries a user name or password; take it out, and write it as basic_auth
-F:28: endpoints[0].signing_keys[1]: is no signing key: whsec_ and 24 to 64 bytes in base64; make one with: echo whsec_$(openssl rand -base64 32)
+F:28: endpoints[0].signing_keys[1]: is no signing key: neither whsec_ (HMAC) nor whsk_ (Ed25519) and base64; make one with: echo whsec_$(openssl rand -base64 32)
 F:29: endpoints[0].backoff[1]: "30" has no unit; write it with one, such as 5m
 F:29: endpoints[0].backoff[2]: "soon" is no duration; write one such as 30s, 5m, 1h or 7d
 F:32: endpoints[0].headers.Webhook-Id: is set by pophook itself; take it out

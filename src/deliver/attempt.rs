@@ -19,6 +19,7 @@ use super::remark::Remark;
 use super::settle::halted;
 use super::settle::settle;
 use super::webhook::Post;
+use super::webhook::Unsigned;
 use super::webhook::Webhook;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
@@ -60,13 +61,18 @@ pub(super) struct Attempted {
     pub(super) remark: Option<Remark>,
 }
 
-/// Makes one attempt. A fault of the spool is no attempt: the claim is given back, a little later.
-pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Attempted, SpoolError> {
+/// Makes one attempt. A fault of the spool is no attempt: the claim is given back, a little later. Neither is it one
+/// (`None`) when the last signing key has ended since the claim, which is given back at once.
+pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Option<Attempted>, SpoolError> {
     let (started_at, began) = (means.clock.now(), means.clock.uptime());
     let answer = match render(&means, &claim, started_at).await {
         Ok(post) => means.webhook.post(post).await,
         Err(Unready::Render) => Answer::Failed(Failure::Render),
         Err(Unready::Released) => Answer::Failed(Failure::Released),
+        Err(Unready::NoValidKey) => {
+            means.spool.unclaim(vec![claim.delivery]).await?;
+            return Ok(None);
+        }
         Err(Unready::Spool(error)) if error.is_fatal() => return Err(error),
         Err(Unready::Spool(error)) => {
             tracing::warn!(id = %claim.message.id, %error, "cannot read a message now");
@@ -76,13 +82,15 @@ pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Attempted
         }
     };
     let took = means.clock.uptime().saturating_sub(began);
-    Ok(conclude(&means, claim, answer, (started_at, took), fastrand::f64()))
+    Ok(Some(conclude(&means, claim, answer, (started_at, took), fastrand::f64())))
 }
 
 /// Why there is nothing to post.
 enum Unready {
     /// The body could not be made.
     Render,
+    /// There is nothing to sign it with.
+    NoValidKey,
     /// Our copy is gone.
     Released,
     /// Our copy cannot be read.
@@ -152,7 +160,14 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
             Kind::Mail => json::render(&facts, &mail, &raw, &options),
             Kind::Oversize { size, limit } => json::render_oversize(&facts, &mail, json::TooLarge { size, limit }),
         };
-        body.map(|body| means.webhook.sign(message.id.as_str(), at, Bytes::from(body))).map_err(|_| Unready::Render)
+        let body = body.map_err(|_| Unready::Render)?;
+        means.webhook.sign(message.id.as_str(), at, Bytes::from(body)).map_err(|why| match why {
+            Unsigned::NoValidKey => Unready::NoValidKey,
+            Unsigned::Failed(error) => {
+                tracing::error!(endpoint = %means.endpoint.name, %error, "cannot sign a post");
+                Unready::Render
+            }
+        })
     };
     if small {
         return rendering();
@@ -177,4 +192,67 @@ fn facts<'a>(message: &'a Spooled, labels: &'a BTreeMap<MailboxName, BTreeMap<St
 fn unparsed() -> Mail {
     let detail = "sent unparsed, by command".to_owned();
     Mail { defects: vec![Defect { kind: DefectKind::ParserFailed, detail }], ..Mail::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deliver::Keyring;
+    use crate::deliver::Signing;
+    use crate::deliver::SigningKey;
+    use crate::deliver::signature::Key;
+    use crate::ident::Content;
+    use crate::ident::MessageId;
+    use crate::metrics::Metrics;
+    use crate::secret::Secret;
+    use crate::spool::Config;
+    use crate::spool::Incoming;
+    use crate::spool::Sorted;
+    use crate::spool::Verdict;
+    use crate::spool::Wanted;
+    use crate::spool::sqlite::Sqlite;
+
+    /// A spool with a mail that is due at `endpoint`.
+    async fn spool_with_a_mail(path: std::path::PathBuf, clock: &Clock, endpoint: &Endpoint) -> Arc<dyn Spool> {
+        let config =
+            Config { path, max_size: 10 << 30, max_share: 25, min_free: 0, ledger_keep: Duration::from_secs(9) };
+        let metrics = Metrics::new().unwrap();
+        let spool: Arc<dyn Spool> = Arc::new(Sqlite::open(config, clock.clone(), metrics.spool).unwrap());
+        spool.keep_endpoints(vec![endpoint.name.clone()]).await.unwrap();
+        let (mailbox, raw) = (MailboxName::parse("a").unwrap(), Bytes::from_static(b"Subject: a\r\n\r\n"));
+        let content = Content::of(&raw);
+        let id = MessageId::of(&mailbox, &content);
+        let mail = Incoming { id, unique_id: None, content, sha256: [0; 32], listed_size: None, raw };
+        spool.accept(&mailbox, vec![mail]).await.unwrap();
+        let unsorted = spool.claim_unsorted(1).await.unwrap().remove(0);
+        let verdict = Verdict::Routed(vec![endpoint.name.clone()]);
+        spool.sort(vec![Sorted { message: unsorted.message.key, verdict }]).await.unwrap();
+        spool
+    }
+
+    #[tokio::test]
+    async fn e09_when_the_last_key_ends_after_the_claim_nothing_is_posted_and_no_attempt_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let key = Key::parse(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
+        let until = Timestamp::from_second(10).ok();
+        // Nothing listens there: a post would fail, and be recorded.
+        let mut endpoint = Endpoint::for_testing("http://127.0.0.1:9/");
+        endpoint.signing = Signing::Keys(Keyring(vec![SigningKey { key, from: None, until }]));
+        let spool = spool_with_a_mail(folder.path().join("spool.db"), &clock, &endpoint).await;
+        let means = Arc::new(Means {
+            webhook: Webhook::new(endpoint.clone(), &clock).unwrap(),
+            endpoint: endpoint.clone(),
+            labels: Arc::default(),
+            spool: Arc::clone(&spool),
+            recent: Arc::default(),
+            clock: clock.clone(),
+        });
+        let wanted = Wanted::default();
+        let claim = spool.claim(&endpoint.name, wanted).await.unwrap().claims.remove(0);
+        clock.advance(Duration::from_secs(10));
+        assert!(attempt(Arc::clone(&means), claim).await.unwrap().is_none());
+        let again = spool.claim(&endpoint.name, wanted).await.unwrap().claims.remove(0);
+        assert_eq!((again.attempt, again.failures), (1, 0), "the claim was given back unused");
+    }
 }

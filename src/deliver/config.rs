@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::Url;
 
 pub use http::ClientCertificate;
@@ -14,11 +15,12 @@ pub use http::Http;
 pub use http::Proxy;
 pub use http::Timeouts;
 
+use super::Keyring;
+use super::Standing;
 use super::Statuses;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::route::Routes;
-use crate::secret::Secret;
 
 /// Every endpoint, and the way to it.
 #[derive(Debug, Clone)]
@@ -157,12 +159,22 @@ pub enum Attachments {
 }
 
 /// How posts are signed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Signing {
     /// Not at all; must be written.
     None,
-    /// By Standard Webhooks, with each of these keys (`whsec_` and base64).
-    Keys(Vec<Secret>),
+    /// By Standard Webhooks, with each of these keys that is valid at that time.
+    Keys(Keyring),
+}
+
+impl Signing {
+    /// How the keys stand at `at`, where posts are signed.
+    pub fn standing(&self, at: Timestamp) -> Option<Standing> {
+        match self {
+            Signing::None => None,
+            Signing::Keys(keys) => Some(keys.standing(at)),
+        }
+    }
 }
 
 #[cfg(test)]

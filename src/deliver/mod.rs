@@ -4,12 +4,12 @@
 //! due, as far as slots are free, and lets `attempt` post it (`payload` renders, `signature` signs, `webhook` sends,
 //! `upload` watches the body go out, `answer` reads what comes back). `client` makes the connections: `resolve` looks
 //! names up, and `egress` says which addresses are allowed. `outcome`, `statuses`, `backoff` and `settle` decide what an
-//! answer means, `failure` why none came, and `told` and `remark` what of it is news for the log; they are pure. `probe`
-//! is for operators.
+//! answer means, `failure` why none came, `keyring` which keys are valid, and `told` and `remark` what of an answer is
+//! news for the log; they are pure. `keywatch` holds an endpoint while none of its keys is valid. `probe` is for operators.
 //!
 //! How much an endpoint gets is decided before it is claimed: `gate` goes by its answers (`breaker` spares one that
 //! fails, `concurrency` finds how much it takes at once), `rate` by the configuration, and `slots` by what all endpoints
-//! have under way together. **No endpoint waits for another one's slots.**
+//! have under way together; `wanted` asks the spool for that much. **No endpoint waits for another one's slots.**
 //!
 //! An endpoint's slot is free when the answer is in; the record of it joins the next group commit. **An error that
 //! nobody foresaw defers: it never refuses, and it never deletes.** This half never speaks POP3.
@@ -28,6 +28,8 @@ mod config;
 mod egress;
 mod failure;
 mod gate;
+mod keyring;
+mod keywatch;
 mod outcome;
 mod probe;
 mod queue;
@@ -44,6 +46,7 @@ mod statuses;
 mod tell;
 mod told;
 mod upload;
+mod wanted;
 mod webhook;
 mod when;
 mod writing;
@@ -69,6 +72,9 @@ pub use config::Signing;
 pub use config::Timeouts;
 pub use egress::Egress;
 pub use failure::Failure;
+pub use keyring::Keyring;
+pub use keyring::SigningKey;
+pub use keyring::Standing;
 pub use outcome::OUTCOMES;
 pub use probe::TEST_EVENT;
 pub use probe::Tested;

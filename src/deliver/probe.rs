@@ -17,8 +17,8 @@ pub const TEST_EVENT: &str = "endpoint.test";
 /// # Errors
 /// Why nobody answered, with the remedy.
 pub async fn reach(endpoint: &Endpoint, clock: &Clock) -> Result<u16, String> {
-    let webhook = Webhook::new(endpoint.clone(), clock)
-        .map_err(|error| format!("{error}; look at its certificates and signing_keys"))?;
+    let webhook =
+        Webhook::new(endpoint.clone(), clock).map_err(|error| format!("{error}; look at its certificates"))?;
     webhook.head().await.map_err(|failure| format!("{failure}; {}", failure.remedy()))
 }
 
@@ -29,6 +29,8 @@ pub enum Tested {
     Answered { status: u16, body: String, redirect: Option<String> },
     /// None did.
     Failed(Failure),
+    /// Nothing was sent, because no signing key is valid now.
+    Unsigned,
 }
 
 impl Tested {
@@ -37,6 +39,7 @@ impl Tested {
         match self {
             Tested::Failed(failure) => Some(failure.remedy()),
             Tested::Answered { status, .. } => refused(*status),
+            Tested::Unsigned => Some("write a valid key in signing_keys, or look at not_before and not_after there"),
         }
     }
 }
@@ -68,7 +71,7 @@ pub async fn test(endpoint: &Endpoint, clock: &Clock) -> Result<Tested, ClientEr
     });
     let webhook = Webhook::new(endpoint.clone(), clock)?;
     let id = format!("evt_test_{}", now.as_millisecond());
-    let post = webhook.sign(&id, now, Bytes::from(body.to_string()));
+    let Ok(post) = webhook.sign(&id, now, Bytes::from(body.to_string())) else { return Ok(Tested::Unsigned) };
     Ok(match webhook.post(post).await {
         Answer::Status { status, body, aside, .. } => Tested::Answered { status, body, redirect: aside.redirect },
         Answer::Failed(failure) => Tested::Failed(failure),

@@ -12,16 +12,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Mode;
-use super::Ordering;
 use super::attempt::Attempted;
 use super::attempt::Means;
 use super::attempt::attempt;
-use super::backoff;
 use super::breaker::Moment;
 use super::breaker::Ticket;
 use super::gate::Asks;
 use super::gate::Gate;
 use super::gate::Room;
+use super::keywatch::KeyWatch;
 use super::rate::Allowed;
 use super::rate::Meter;
 use super::score::Score;
@@ -30,31 +29,26 @@ use super::slots::Reserved;
 use super::slots::Slot;
 use super::slots::Slots;
 use super::tell;
+use super::wanted::wanted;
 use super::when::When;
 use super::writing::Kept;
 use super::writing::Writing;
 use crate::metrics::DeliverMetrics;
 use crate::spool::Claim;
 use crate::spool::SpoolError;
-use crate::spool::Wanted;
 use crate::spool::Weight;
 
 /// Bursts of records that may wait for their commit; beyond that, no new attempt begins.
 const RECORDS_MAX: usize = 64;
 /// How long to wait after a fault of the spool.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// The memory of an attempt, at its peak: the raw bytes, the parsed mail with its attachments decoded, and the body,
-/// where they stand in base64 again.
-const WEIGHT: Weight = Weight { times: 3, plus: 64 << 10 };
-/// The whole message in base64 comes to the body, and is copied into it.
-const WEIGHT_WITH_RAW: Weight = Weight { times: 5, plus: 64 << 10 };
-
 /// One endpoint's queue. What was learnt of the endpoint stands beside the means to reach it, so that these can be
 /// exchanged.
 #[derive(Debug)]
 pub(super) struct Queue {
     means: Arc<Means>,
     gate: Gate,
+    keys: KeyWatch,
     meter: Meter,
     slots: Arc<Slots>,
     /// Attempts under way for deliveries that were tried before.
@@ -66,7 +60,7 @@ pub(super) struct Queue {
 struct Ended {
     ticket: Ticket,
     retry: bool,
-    ended: Result<Attempted, SpoolError>,
+    ended: Result<Option<Attempted>, SpoolError>,
 }
 
 impl Queue {
@@ -74,6 +68,7 @@ impl Queue {
         Queue {
             means: Arc::new(means),
             gate: Gate::default(),
+            keys: KeyWatch::new(),
             meter: Meter::default(),
             slots,
             retries: 0,
@@ -166,6 +161,10 @@ impl Queue {
     ) -> Result<When, SpoolError> {
         let means = Arc::clone(&self.means);
         let (name, pace) = (&means.endpoint.name, means.endpoint.pace);
+        let keys = self.keys.look(&means, &self.score.metrics).await?;
+        if !keys.can_post {
+            return Ok(When::Due(keys.again));
+        }
         self.meter.follow(pace.rate, &means.clock);
         let room = self.gate.room((attempts.len(), self.retries), pace.max_in_flight, means.clock.uptime());
         let (reserved, retries, otherwise) = match room {
@@ -176,7 +175,7 @@ impl Queue {
                 Allowed::Posts(posts) => (Some(self.slots.reserve(name, posts)), retries, When::Freed),
             },
         };
-        let wanted = self.wanted(reserved.as_ref(), retries, untried_since);
+        let wanted = wanted(&means.endpoint, reserved.as_ref(), retries, untried_since);
         let claimed = means.spool.claim(name, wanted).await?;
         let is_new = self.gate.follow(&claimed.standing, self.moment());
         if is_new {
@@ -193,28 +192,7 @@ impl Queue {
             _ if is_new || (count > 0 && claimed.more_due) => Ok(When::Now),
             When::Shut(until) => Ok(When::Shut(until)),
             otherwise if claimed.more_due => Ok(otherwise),
-            _ => Ok(When::Due(claimed.next_due)),
-        }
-    }
-
-    /// What to claim; without slots, only to see where the endpoint stands.
-    fn wanted(&self, reserved: Option<&Reserved>, retries: usize, untried_since: Option<Timestamp>) -> Wanted {
-        let weight = if self.means.endpoint.include_raw { WEIGHT_WITH_RAW } else { WEIGHT };
-        let endpoint = &self.means.endpoint;
-        let ordered = endpoint.ordering != Ordering::None;
-        let longest_wait = backoff::longest(&endpoint.retry.backoff);
-        match reserved {
-            None => Wanted { free: 0, untried_since, ordered, longest_wait, ..Wanted::default() },
-            Some(reserved) => Wanted {
-                free: reserved.attempts(),
-                retries,
-                bytes: reserved.bytes(),
-                weight,
-                at_least: reserved.at_least,
-                untried_since,
-                ordered,
-                longest_wait,
-            },
+            _ => Ok(When::Due([claimed.next_due, keys.again].into_iter().flatten().min())),
         }
     }
 
@@ -232,7 +210,9 @@ impl Queue {
         for Ended { ticket, retry, ended } in ended {
             self.retries = self.retries.saturating_sub(usize::from(retry));
             let attempted = match ended {
-                Ok(attempted) => attempted,
+                Ok(Some(attempted)) => attempted,
+                // Its key has ended: it was not made.
+                Ok(None) => continue,
                 Err(error) if error.is_fatal() || matches!(mode, Mode::Once) => return Err(error),
                 // It was told, and its claim was given back.
                 Err(_) => continue,

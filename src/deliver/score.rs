@@ -29,7 +29,7 @@ pub struct Tally {
 pub(super) struct Score {
     pub(super) tally: Tally,
     remarks: Remarks,
-    metrics: DeliverMetrics,
+    pub(super) metrics: DeliverMetrics,
 }
 
 impl Score {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
+use openssl::error::ErrorStack;
 use reqwest::Response;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_ENCODING;
@@ -31,7 +32,6 @@ use super::client::Connections;
 use super::failure::Failure;
 use super::failure::Via;
 use super::signature;
-use super::signature::Key;
 use super::upload::Upload;
 use crate::clock::Clock;
 
@@ -47,7 +47,15 @@ const COMPRESSED_FROM: usize = 8 << 10;
 pub(super) struct Webhook {
     connections: Arc<Connections>,
     endpoint: Endpoint,
-    keys: Vec<Key>,
+}
+
+/// Why a post is not sent that must be signed.
+#[derive(Debug)]
+pub(super) enum Unsigned {
+    /// No key is valid at that time.
+    NoValidKey,
+    /// OpenSSL does not sign.
+    Failed(ErrorStack),
 }
 
 /// One post, ready to go.
@@ -63,23 +71,23 @@ pub(super) struct Post {
 
 impl Webhook {
     pub(super) fn new(endpoint: Endpoint, clock: &Clock) -> Result<Webhook, ClientError> {
-        let keys = match &endpoint.signing {
-            Signing::None => Some(Vec::new()),
-            Signing::Keys(keys) => {
-                keys.iter().map(Key::parse).collect::<Option<_>>().filter(|keys: &Vec<_>| !keys.is_empty())
-            }
-        };
-        let keys = keys.ok_or_else(|| ClientError::Key { name: endpoint.name.to_string() })?;
         let connections = Arc::new(Connections::new(endpoint.name.as_str(), &endpoint.http, clock)?);
-        Ok(Webhook { connections, endpoint, keys })
+        Ok(Webhook { connections, endpoint })
     }
 
-    /// Signs `body` for this endpoint, as sent at `at`, and compresses it where that is wanted. The signature is of the
-    /// body as it was before: receivers see it so, because what stands in front of them decompresses first.
-    pub(super) fn sign(&self, id: &str, at: Timestamp, body: Bytes) -> Post {
-        let signature = (!self.keys.is_empty()).then(|| signature::sign(&self.keys, id, at.as_second(), &body));
+    /// Signs `body` for this endpoint, as sent at `at`, with every key that is valid then, and compresses it where that
+    /// is wanted. The signature is of the body as it was before: receivers see it so, because what stands in front of
+    /// them decompresses first.
+    pub(super) fn sign(&self, id: &str, at: Timestamp, body: Bytes) -> Result<Post, Unsigned> {
+        let signature = match &self.endpoint.signing {
+            Signing::None => None,
+            Signing::Keys(keys) => match keys.valid(at) {
+                valid if valid.is_empty() => return Err(Unsigned::NoValidKey),
+                valid => Some(signature::sign(&valid, id, at.as_second(), &body).map_err(Unsigned::Failed)?),
+            },
+        };
         let (body, encoding) = encode(self.endpoint.http.compress, body);
-        Post { id: id.to_owned(), at, signature, body, encoding }
+        Ok(Post { id: id.to_owned(), at, signature, body, encoding })
     }
 
     /// Asks for nothing, to see whether anybody is there; tells the status.
@@ -233,7 +241,7 @@ mod tests {
         let mut endpoint = Endpoint::for_testing(url);
         endpoint.http.timeouts.answer = Duration::from_millis(100);
         let webhook = Webhook::new(endpoint, &clock()).unwrap();
-        let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"));
+        let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}")).unwrap();
         let answer = webhook.post(post).await;
         assert!(matches!(answer, Answer::Failed(failure) if failure == expected), "{url}: {answer:?}");
     }
@@ -276,7 +284,7 @@ mod tests {
         let webhook = Webhook::new(endpoint, &clock()).unwrap();
         // More than the buffers of both ends hold.
         let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from(vec![b'x'; 64 << 20]));
-        let answer = webhook.post(post).await;
+        let answer = webhook.post(post.unwrap()).await;
         assert!(matches!(answer, Answer::Failed(Failure::UploadStalled)), "{answer:?}");
     }
 
@@ -328,7 +336,8 @@ mod tests {
     async fn posts(port: u16, expected: &[Result<u16, Failure>]) {
         let webhook = Webhook::new(Endpoint::for_testing(&format!("http://127.0.0.1:{port}/")), &clock()).unwrap();
         for expected in expected {
-            let answer = webhook.post(webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"))).await;
+            let answer =
+                webhook.post(webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}")).unwrap()).await;
             let found = match answer {
                 Answer::Status { status, .. } => Ok(status),
                 Answer::Failed(failure) => Err(failure),
@@ -360,7 +369,7 @@ mod tests {
         let webhook = Webhook::new(Endpoint::for_testing(&format!("http://127.0.0.1:{port}/")), &clock).unwrap();
         for (later, connections) in [(0, 1), (59, 1), (1, 2), (59, 2)] {
             clock.advance(Duration::from_secs(later));
-            let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}"));
+            let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}")).unwrap();
             assert!(matches!(webhook.post(post).await, Answer::Status { status: 200, .. }));
             assert_eq!(webhook.connections.begun(), connections);
         }

@@ -235,7 +235,7 @@ impl Reason {
     }
 }
 
-/// Why an endpoint's deliveries are held until somebody resumes it.
+/// Why an endpoint's deliveries are held: until somebody resumes it, or its cause is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
     /// It answered 410 twice.
@@ -246,13 +246,16 @@ pub enum Hold {
     HeadRefused,
     /// Its status map says so of an answer.
     Status,
-    /// It is no longer in the configuration.
+    /// None of its signing keys is valid; ends by itself with the next one that is.
+    NoValidKey,
+    /// It is no longer in the configuration; ends by itself when it is back.
     Removed,
 }
 
 impl Hold {
     /// All reasons for a hold.
-    pub const ALL: [Hold; 5] = [Hold::Gone, Hold::RefusesAll, Hold::HeadRefused, Hold::Status, Hold::Removed];
+    pub const ALL: [Hold; 6] =
+        [Hold::Gone, Hold::RefusesAll, Hold::HeadRefused, Hold::Status, Hold::NoValidKey, Hold::Removed];
 
     /// The name in listings.
     pub fn as_str(self) -> &'static str {
@@ -261,6 +264,7 @@ impl Hold {
             Hold::RefusesAll => "refuses_all",
             Hold::HeadRefused => "head_refused",
             Hold::Status => "answered_hold",
+            Hold::NoValidKey => "no_valid_key",
             Hold::Removed => "removed",
         }
     }

@@ -250,6 +250,12 @@ pub trait Delivering: Send + Sync + fmt::Debug {
     /// Nothing is posted to `endpoint` until [`Command::Resume`].
     fn hold(&self, endpoint: &EndpointName, why: Hold) -> Reply<()>;
 
+    /// As [`Delivering::hold`], where nothing else holds it already; tells whether it is held from now on.
+    fn hold_if_free(&self, endpoint: &EndpointName, why: Hold) -> Reply<bool>;
+
+    /// Ends a hold of this kind; one of another kind stays, and so does a pause. Tells whether there was one.
+    fn end_hold(&self, endpoint: &EndpointName, why: Hold) -> Reply<bool>;
+
     /// Makes the configured endpoints known; rows of all others are held as [`Hold::Removed`].
     fn keep_endpoints(&self, endpoints: Vec<EndpointName>) -> Reply<()>;
 

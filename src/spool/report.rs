@@ -159,7 +159,7 @@ pub struct EndpointRow {
     pub endpoint: EndpointName,
     /// Nothing is posted before this.
     pub paused_until: Option<Timestamp>,
-    /// Nothing is posted until somebody resumes it.
+    /// Nothing is posted until somebody resumes it, or the cause is gone.
     pub held: Option<Hold>,
     /// Whether it is spared for having failed again and again.
     pub breaker: Breaker,
@@ -255,7 +255,17 @@ mod tests {
         let known: Vec<&str> = Filter::reasons().collect();
         assert_eq!(
             known,
-            ["refused", "expired", "dropped", "gone", "refuses_all", "head_refused", "answered_hold", "removed"]
+            [
+                "refused",
+                "expired",
+                "dropped",
+                "gone",
+                "refuses_all",
+                "head_refused",
+                "answered_hold",
+                "no_valid_key",
+                "removed"
+            ]
         );
     }
 }

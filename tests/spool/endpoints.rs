@@ -283,3 +283,54 @@ async fn a_retry_by_hand_has_a_new_budget() {
     assert_eq!((third.tried_for, third.failures, third.refusals), (Duration::ZERO, 0, 0));
     assert_eq!((third.generation, third.attempt), (2, 3));
 }
+
+#[tokio::test]
+async fn a_hold_for_want_of_a_key_yields_to_every_other_and_ends_alone() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let desk_name = endpoint("desk");
+    // A hold of another kind is neither replaced nor ended.
+    spool.hold(&desk_name, Hold::Gone).await.unwrap();
+    assert!(!spool.hold_if_free(&desk_name, Hold::NoValidKey).await.unwrap());
+    assert!(!spool.end_hold(&desk_name, Hold::NoValidKey).await.unwrap());
+    assert_eq!(desk(&spool).await.held, Some(Hold::Gone));
+    assert_eq!(change(&spool, resume("desk")).await, 1);
+    // It is taken once, outlasts an end, and gives way to what an answer says meanwhile.
+    assert!(spool.hold_if_free(&desk_name, Hold::NoValidKey).await.unwrap());
+    assert!(!spool.hold_if_free(&desk_name, Hold::NoValidKey).await.unwrap());
+    drop(spool);
+    let ground = ground.after_an_end(DAY);
+    let spool = ground.open().await;
+    assert_eq!(desk(&spool).await.held, Some(Hold::NoValidKey));
+    assert!(spool.end_hold(&desk_name, Hold::NoValidKey).await.unwrap());
+    assert!(!spool.end_hold(&desk_name, Hold::NoValidKey).await.unwrap());
+    assert!(spool.hold_if_free(&desk_name, Hold::NoValidKey).await.unwrap());
+    spool.hold(&desk_name, Hold::RefusesAll).await.unwrap();
+    assert!(!spool.end_hold(&desk_name, Hold::NoValidKey).await.unwrap());
+    assert_eq!(desk(&spool).await.held, Some(Hold::RefusesAll));
+    // An endpoint that nobody knows can be held, and has no hold to end.
+    assert!(!spool.end_hold(&endpoint("new"), Hold::NoValidKey).await.unwrap());
+    assert!(spool.hold_if_free(&endpoint("new"), Hold::NoValidKey).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_hold_that_ends_by_itself_stops_the_time_and_leaves_a_pause() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    routed(&spool, "hello", &["desk"]).await;
+    let first = only(claim(&spool, "desk").await);
+    record(&spool, &ground.clock, &first, deferred(&ground.clock, Duration::ZERO)).await;
+    ground.clock.advance(HOUR);
+    spool.hold_if_free(&endpoint("desk"), Hold::NoValidKey).await.unwrap();
+    let until = ground.clock.now().checked_add(10 * DAY + HOUR).unwrap();
+    spool.pause(&endpoint("desk"), until).await.unwrap();
+    ground.clock.advance(10 * DAY);
+    assert!(claim(&spool, "desk").await.is_empty());
+    let mut work = spool.work();
+    work.borrow_and_update();
+    assert!(spool.end_hold(&endpoint("desk"), Hold::NoValidKey).await.unwrap());
+    assert!(work.has_changed().unwrap(), "whoever waits for the endpoint looks again");
+    assert_eq!((desk(&spool).await.held, desk(&spool).await.paused_until), (None, Some(until)));
+    ground.clock.advance(HOUR);
+    assert_eq!(only(claim(&spool, "desk").await).tried_for, 2 * HOUR);
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::file::SigningKey;
 use crate::config::list::List;
 use crate::config::mapping::mapping;
 use crate::config::names::Ordered;
@@ -35,8 +36,9 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) url: Option<String>,
     /// The body's shape. Default: json.
     pub(in crate::config) format: Option<Plain<Format>>,
-    /// The keys that sign each post: `whsec_` and 24 to 64 bytes in base64. This or `signing: none` is required.
-    pub(in crate::config) signing_keys: Option<List<Source>>,
+    /// The keys that sign each post, as many as are valid then: `whsec_` and 24 to 64 bytes in base64 for HMAC, `whsk_`
+    /// and a private key in base64 for Ed25519. This or `signing: none` is required.
+    pub(in crate::config) signing_keys: Option<List<SigningKey>>,
     /// `none`: posts are not signed.
     pub(in crate::config) signing: Option<Plain<Unsigned>>,
     /// A PEM file of certificates that are trusted beside the system's roots.

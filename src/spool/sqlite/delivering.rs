@@ -112,6 +112,16 @@ impl Delivering for Sqlite {
         self.write(Haste::Now, MakesWork::No, move |c| endpoint::hold(c, endpoint.as_str(), why, ran_ms))
     }
 
+    fn hold_if_free(&self, endpoint: &EndpointName, why: Hold) -> Reply<bool> {
+        let (endpoint, ran_ms) = (endpoint.clone(), self.ran_ms());
+        self.write(Haste::Now, MakesWork::No, move |c| endpoint::hold_if_free(c, endpoint.as_str(), why, ran_ms))
+    }
+
+    fn end_hold(&self, endpoint: &EndpointName, why: Hold) -> Reply<bool> {
+        let (endpoint, ran_ms) = (endpoint.clone(), self.ran_ms());
+        self.write(Haste::Now, MakesWork::Yes, move |c| endpoint::end_hold(c, endpoint.as_str(), why, ran_ms))
+    }
+
     fn keep_endpoints(&self, endpoints: Vec<EndpointName>) -> Reply<()> {
         let ran_ms = self.ran_ms();
         self.write(Haste::Now, MakesWork::Yes, move |c| enrol::endpoints(c, &endpoints, ran_ms))

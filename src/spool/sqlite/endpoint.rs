@@ -151,6 +151,28 @@ pub(super) fn hold(connection: &Connection, name: &str, why: Hold, ran_ms: i64) 
     Ok(())
 }
 
+/// As [`hold`], where nothing else holds it already; tells whether it is held from now on.
+pub(super) fn hold_if_free(connection: &Connection, name: &str, why: Hold, ran_ms: i64) -> Result<bool, SpoolError> {
+    let changed = connection
+        .prepare_cached(
+            "INSERT INTO endpoint (name, held, held_from) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET held = ?2, held_from = ?3 WHERE held IS NULL",
+        )?
+        .execute(params![name, why.as_str(), ran_ms])?;
+    Ok(changed > 0)
+}
+
+/// Ends a hold of this kind; a pause stays, and the budget clock goes on. Tells whether there was one.
+pub(super) fn end_hold(connection: &Connection, name: &str, why: Hold, ran_ms: i64) -> Result<bool, SpoolError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE endpoint SET held = NULL, held_from = NULL, held_ms = held_ms + ?3 - coalesce(held_from, ?3)
+             WHERE name = ?1 AND held = ?2",
+        )?
+        .execute(params![name, why.as_str(), ran_ms])?;
+    Ok(changed > 0)
+}
+
 /// Ends an endpoint's hold and pause, and closes its breaker: it is judged anew. Its budget clock goes on. Tells whether
 /// there was an endpoint.
 pub(super) fn resume(connection: &Connection, name: &str, ran_ms: i64) -> Result<bool, SpoolError> {
