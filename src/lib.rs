@@ -78,6 +78,8 @@ pub mod retention;
 
 pub mod oauth;
 
+pub mod notice;
+
 pub mod admin;
 
 pub mod config;

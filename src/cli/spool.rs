@@ -152,7 +152,7 @@ fn show_rows(rows: &[Row], json: bool) -> anyhow::Result<()> {
     for row in rows {
         table.add_row([
             text(if row.id.is_some() { &row.id } else { &row.unique_id }),
-            row.mailbox.clone(),
+            text(&row.mailbox),
             text(&row.endpoint),
             row.kind.iter().map(String::as_str).chain([row.state]).collect::<Vec<_>>().join(" "),
             text(&row.reason),

@@ -8,6 +8,7 @@ mod credential;
 mod endpoint;
 mod known;
 mod mailbox;
+mod notices;
 mod oauth2;
 mod route;
 mod server;
@@ -21,6 +22,7 @@ use crate::admin;
 use crate::collect;
 use crate::config::Config;
 use crate::config::Outline;
+use crate::config::check::endpoint::Mail;
 use crate::config::check::known::Known;
 use crate::config::file::File;
 use crate::config::file::Listen;
@@ -30,6 +32,7 @@ use crate::config::problem::Path;
 use crate::config::problem::Report;
 use crate::config::units::Within;
 use crate::deliver;
+use crate::ident::EndpointName;
 use crate::oauth;
 use crate::route::Routes;
 
@@ -49,7 +52,9 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     if let Some(written) = &file.spool {
         spool::check_room(written, mailbox::largest_message(&file.mailboxes), report);
     }
-    let endpoints = endpoint::check(&file.endpoints, outside, report);
+    let mail = if has_smtp(file) { Mail::Sent } else { Mail::Nowhere };
+    let endpoints = endpoint::check(&file.endpoints, &known_endpoints, mail, outside, report);
+    let notice = notices::check(file.notices.as_ref(), &endpoints, outside, report);
     let asks = |endpoint: &deliver::Endpoint| endpoint.events.contains(&deliver::Event::MailOversize);
     let oversize_events = endpoints.iter().any(asks);
     collected.mailboxes.iter_mut().for_each(|mailbox| mailbox.oversize_events = oversize_events);
@@ -69,6 +74,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
         collect: collect::Config { max_visits, max_visits_per_host, mailboxes: collected.mailboxes },
         oauth: oauth::Config { grants: collected.grants },
         deliver: deliver::Config { endpoints, routes, labels: collected.labels },
+        notice,
         admin: admin::Config { listen },
         grace: or(&file.grace, GRACE),
     })
@@ -83,8 +89,14 @@ pub(super) fn check_spool(file: &File, report: &mut Report) -> Option<crate::spo
 pub(super) fn check_outline(file: &File, report: &mut Report) -> Option<Outline> {
     let spool = check_spool(file, report);
     let mailboxes = mailbox::enrolments(&file.mailboxes, report);
-    let endpoints = endpoint::names(&file.endpoints, report);
+    let mut endpoints = endpoint::names(&file.endpoints, report);
+    endpoints.extend(has_smtp(file).then(EndpointName::mail));
     Some(Outline { spool: spool?, mailboxes, endpoints })
+}
+
+/// Whether there is a way for mail to humans.
+fn has_smtp(file: &File) -> bool {
+    file.notices.as_ref().is_some_and(|notices| notices.smtp.is_some())
 }
 
 /// The text of a key that must be written.

@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod mailbox;
+mod notices;
 mod oauth2;
 mod route;
 
@@ -21,6 +22,8 @@ use serde::de::DeserializeSeed as _;
 pub(super) use endpoint::Endpoint;
 pub(super) use mailbox::Mailbox;
 pub(super) use mailbox::Retention;
+pub(super) use notices::Notices;
+pub(super) use notices::Smtp;
 pub(super) use oauth2::OAuth2;
 pub(super) use route::Patterns;
 pub(super) use route::Route;
@@ -63,6 +66,8 @@ pub(super) struct File {
     pub(super) endpoints: Option<List<Endpoint>>,
     /// Which mail goes where; the first rule that matches decides.
     pub(super) routes: Option<List<Route>>,
+    /// What is told to humans.
+    pub(super) notices: Option<Notices>,
     /// The HTTP server for operators.
     pub(super) admin: Option<Admin>,
     /// The longest wait, on SIGTERM, for what is under way. Default: 25s.

@@ -11,10 +11,12 @@ use crate::config::plain::FromText;
 use crate::deliver::Attachments;
 use crate::deliver::Event;
 use crate::deliver::Format;
+use crate::notice;
 use crate::oauth::Provider;
 use crate::pop3::Auth;
 use crate::pop3::Tls;
 use crate::retention::OnServer;
+use crate::spool::Change;
 
 /// A choice from a fixed list.
 pub(super) trait Named: Copy + 'static {
@@ -27,6 +29,11 @@ pub(super) trait Named: Copy + 'static {
 impl Named for Tls {
     const NAMES: &'static [(&'static str, Tls)] =
         &[("implicit", Tls::Implicit), ("starttls", Tls::StartTls), ("none", Tls::None)];
+}
+
+impl Named for notice::Tls {
+    const NAMES: &'static [(&'static str, notice::Tls)] =
+        &[("starttls", notice::Tls::StartTls), ("implicit", notice::Tls::Implicit), ("none", notice::Tls::None)];
 }
 
 impl Named for Auth {
@@ -61,7 +68,14 @@ impl Named for Format {
 }
 
 impl Named for Event {
-    const NAMES: &'static [(&'static str, Event)] = &[("mail.oversize", Event::MailOversize)];
+    const NAMES: &'static [(&'static str, Event)] = &[
+        ("mail.oversize", Event::MailOversize),
+        ("mailbox.auth_failed", Event::Changed(Change::AuthFailed)),
+        ("mailbox.unreachable", Event::Changed(Change::Unreachable)),
+        ("mailbox.recovered", Event::Changed(Change::Recovered)),
+        ("mailbox.uidl_reset", Event::Changed(Change::UidlReset)),
+        ("endpoint.held", Event::Changed(Change::EndpointHeld)),
+    ];
 }
 
 impl Named for Attachments {

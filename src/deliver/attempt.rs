@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::Endpoint;
+use super::event;
 use super::failure::Failure;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
@@ -77,7 +78,7 @@ pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Attempted
 }
 
 /// Why there is nothing to post.
-enum Unready {
+pub(super) enum Unready {
     /// The body could not be made.
     Render,
     /// Our copy is gone.
@@ -111,15 +112,19 @@ fn conclude(
         took,
         status,
         error,
-        answer: body.filter(|body| !body.is_empty()),
+        answer: body.filter(|body| means.endpoint.keep_answers && !body.is_empty()),
         outcome: judgement.outcome.as_str(),
         end: settle(judgement, &claim, &means.endpoint, means.clock.now(), chance),
+        tell: means.endpoint.on_dead_letter.clone(),
     };
     Attempted { message: claim.message, judgement, record }
 }
 
 /// The signed body.
 async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post, Unready> {
+    if let Kind::DeadLetter | Kind::Changed(_) = claim.message.kind {
+        return event::render(means, &claim.message, at).await;
+    }
     let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
     let raw = match (&kept, means.endpoint.include_raw) {
         (Some(_), false) => Vec::new(),
@@ -136,8 +141,9 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
             attachments: means.endpoint.attachments,
             include_raw: include_raw || means.endpoint.include_raw,
         };
-        let facts = facts(&message, &means.labels);
+        let facts = facts(&message, &means.labels).ok_or(Unready::Render)?;
         let body = match message.kind {
+            Kind::DeadLetter | Kind::Changed(_) => return Err(Unready::Render),
             Kind::Mail => json::render(&facts, &mail, &raw, &options),
             Kind::Oversize { size, limit } => json::render_oversize(&facts, &mail, json::TooLarge { size, limit }),
         };
@@ -149,21 +155,26 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
     tokio::task::spawn_blocking(rendering).await.map_err(|_| Unready::Render)?
 }
 
-fn facts<'a>(message: &'a Spooled, labels: &'a BTreeMap<MailboxName, BTreeMap<String, String>>) -> json::Facts<'a> {
+/// What is told of a message beside its bytes; `None` of one that belongs to no mailbox.
+pub(super) fn facts<'a>(
+    message: &'a Spooled,
+    labels: &'a BTreeMap<MailboxName, BTreeMap<String, String>>,
+) -> Option<json::Facts<'a>> {
     const NONE: &BTreeMap<String, String> = &BTreeMap::new();
-    json::Facts {
+    let mailbox = message.mailbox.as_ref()?;
+    Some(json::Facts {
         id: &message.id,
-        mailbox: &message.mailbox,
-        labels: labels.get(&message.mailbox).unwrap_or(NONE),
+        mailbox,
+        labels: labels.get(mailbox).unwrap_or(NONE),
         unique_id: message.unique_id.as_ref(),
         spooled_at: message.spooled_at,
         size: message.size,
         sha256: message.sha256,
-    }
+    })
 }
 
 /// What stands in for a mail that an operator wants sent as it is.
-fn unparsed() -> Mail {
+pub(super) fn unparsed() -> Mail {
     let detail = "sent unparsed, by command".to_owned();
     Mail { defects: vec![Defect { kind: DefectKind::ParserFailed, detail }], ..Mail::default() }
 }

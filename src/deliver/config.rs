@@ -11,6 +11,7 @@ use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::route::Routes;
 use crate::secret::Secret;
+use crate::spool::Change;
 
 /// Every endpoint, and the way to it.
 #[derive(Debug, Clone)]
@@ -38,6 +39,10 @@ pub struct Endpoint {
     pub include_raw: bool,
     /// What it is told beside the mail that routes send it.
     pub events: Vec<Event>,
+    /// Who is told of its dead letters.
+    pub on_dead_letter: Vec<EndpointName>,
+    /// Whether the first bytes of what it answers are kept, to be shown with the attempt.
+    pub keep_answers: bool,
     /// The keys that sign each post.
     pub signing: Signing,
     /// How it is reached.
@@ -87,6 +92,8 @@ pub enum Format {
 pub enum Event {
     /// A message is too large and stays on its server.
     MailOversize,
+    /// Something changed with a mailbox or an endpoint.
+    Changed(Change),
 }
 
 /// How attachments travel.
@@ -118,6 +125,8 @@ impl Endpoint {
             attachments: Attachments::Inline,
             include_raw: false,
             events: Vec::new(),
+            on_dead_letter: Vec::new(),
+            keep_answers: true,
             signing: Signing::None,
             http: Http { ca_pem: None, headers: HeaderMap::new(), timeout: Duration::from_secs(30) },
             pace: Pace { max_in_flight: 1 },

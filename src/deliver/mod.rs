@@ -3,7 +3,8 @@
 //! `sorting` parses each spooled message and commits where it goes. `queue` is one endpoint's loop: it claims what is
 //! due, as far as slots are free, and lets `attempt` post it (`payload` renders, `signature` signs, `webhook` sends,
 //! `upload` watches the body go out). `outcome`, `backoff` and `settle` decide what an answer means, `failure` why none
-//! came, and `told` what of it is news for the log; they are pure. `probe` is for operators.
+//! came, and `told` what of it is news for the log; they are pure. `event` renders what is told of dead letters and accounts. `probe` is
+//! for operators.
 //!
 //! An endpoint's slot is free when the answer is in; the record of it joins the next group commit. **An error that
 //! nobody foresaw defers: it never refuses, and it never deletes.** This half never speaks POP3.
@@ -15,6 +16,7 @@ pub mod signature;
 mod attempt;
 mod backoff;
 mod config;
+mod event;
 mod failure;
 mod outcome;
 mod probe;

@@ -79,6 +79,10 @@ impl Ground {
     pub fn make_old(&self) -> rusqlite::Connection {
         let file = rusqlite::Connection::open(self.path()).unwrap();
         let newer = "DROP TABLE token;
+            DROP TABLE condition;
+            DROP TABLE told_hold;
+            DROP INDEX message_about;
+            ALTER TABLE message DROP COLUMN about;
             ALTER TABLE message DROP COLUMN kind;
             ALTER TABLE message DROP COLUMN listed_size;
             ALTER TABLE message DROP COLUMN size_limit;
@@ -204,6 +208,7 @@ pub fn record_of(claim: &Claim, at: Timestamp, end: End) -> Record {
         answer: None,
         outcome: if end == End::Delivered { "delivered" } else { "deferred" },
         end,
+        tell: Vec::new(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The endpoints.
 
+mod dead_letter;
 mod http;
 mod retry;
 mod signing;
 
 use reqwest::Url;
 
+use crate::config::check::known::Known;
 use crate::config::check::known::Taken;
 use crate::config::check::noted;
 use crate::config::check::required;
@@ -26,8 +28,12 @@ use crate::ident::EndpointName;
 
 const MAX_CONCURRENCY: Within<1, 64> = Within(8);
 
+pub(super) use self::dead_letter::Mail;
+
 pub(super) fn check(
     list: &Option<List<Endpoint>>,
+    known: &Known<'_>,
+    mail: Mail,
     outside: &dyn Outside,
     report: &mut Report,
 ) -> Vec<deliver::Endpoint> {
@@ -36,7 +42,12 @@ pub(super) fn check(
         report.missing(&path, "write at least one endpoint, with name, url and signing_keys");
     }
     check_names(list, &path, report);
-    items(list).filter_map(|(at, endpoint)| check_one(endpoint, &path.index(at), outside, report)).collect()
+    items(list)
+        .filter_map(|(at, endpoint)| {
+            let told = dead_letter::check(endpoint, known, mail, &path.index(at), report);
+            Some(deliver::Endpoint { on_dead_letter: told, ..check_one(endpoint, &path.index(at), outside, report)? })
+        })
+        .collect()
 }
 
 /// The names of the endpoints, without what is secret.
@@ -82,6 +93,8 @@ fn check_one(
         attachments: or(&endpoint.attachments, Attachments::Inline),
         include_raw: endpoint.include_raw.unwrap_or(false),
         events: items(&endpoint.events).map(|(_, Plain(event))| *event).collect(),
+        on_dead_letter: Vec::new(),
+        keep_answers: endpoint.keep_answers.unwrap_or(true),
         signing: signing?,
         http,
         pace: Pace { max_in_flight },

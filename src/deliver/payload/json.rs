@@ -4,6 +4,8 @@
 //! is its description in the JSON Schema. Rendering the same message twice gives the same bytes.
 
 mod attachment;
+mod changed;
+mod dead_letter;
 mod letter;
 mod oversize;
 mod shape;
@@ -21,6 +23,9 @@ use crate::ident::MessageId;
 use crate::ident::UniqueId;
 use crate::parse;
 use crate::parse::Mail;
+use crate::spool;
+use crate::spool::Change;
+use crate::spool::DeadLetter;
 
 /// The `type` of a payload that carries a mail.
 pub const MAIL_RECEIVED: &str = "mail.received";
@@ -28,12 +33,17 @@ pub const MAIL_RECEIVED: &str = "mail.received";
 /// The `type` of a payload that tells of a mail that is too large.
 pub const MAIL_OVERSIZE: &str = "mail.oversize";
 
+/// The `type` of a payload that tells of a dead letter.
+pub const MAIL_DEAD_LETTER: &str = "mail.dead_letter";
+
 /// What an endpoint gets; `type` says which.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Payload<'a> {
     Received(&'a shape::Envelope<'a>),
     Oversize(&'a oversize::Envelope<'a>),
+    DeadLetter(&'a dead_letter::Envelope<'a>),
+    Changed(&'a changed::Envelope<'a>),
 }
 
 /// What the spool knows of a message.
@@ -90,6 +100,33 @@ pub fn render(facts: &Facts<'_>, mail: &Mail, raw: &[u8], options: &Options) -> 
 /// As [`render`].
 pub fn render_oversize(facts: &Facts<'_>, mail: &Mail, why: TooLarge) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&Payload::Oversize(&oversize::envelope(facts, mail, why)))
+}
+
+/// The body that tells of a dead letter, at `told_at`. Without `raw`, our copy of the mail is gone.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_dead_letter(
+    facts: &Facts<'_>,
+    mail: &Mail,
+    raw: Option<&[u8]>,
+    told_at: Timestamp,
+    settled: &DeadLetter,
+) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Payload::DeadLetter(&dead_letter::envelope(facts, mail, raw, told_at, settled)))
+}
+
+/// The body that tells of a change, at `told_at`; `labels` are those of its mailbox.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_changed(
+    change: Change,
+    told_at: Timestamp,
+    facts: &spool::Facts,
+    labels: Option<&BTreeMap<String, String>>,
+) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Payload::Changed(&changed::envelope(change, told_at, facts, labels)))
 }
 
 /// The JSON Schema of the body.

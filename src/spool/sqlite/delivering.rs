@@ -102,7 +102,8 @@ impl Delivering for Sqlite {
 
     fn hold(&self, endpoint: &EndpointName, why: Hold) -> Reply<()> {
         let (endpoint, ran_ms) = (endpoint.clone(), self.ran_ms());
-        self.write(Haste::Now, MakesWork::No, move |c| endpoint::hold(c, endpoint.as_str(), why, ran_ms))
+        // There is something to tell of it.
+        self.write(Haste::Now, MakesWork::Yes, move |c| endpoint::hold(c, endpoint.as_str(), why, ran_ms))
     }
 
     fn keep_endpoints(&self, endpoints: Vec<EndpointName>) -> Reply<()> {

@@ -115,10 +115,33 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ",
     // The SHA-256 of whom a token was given to. One that was kept without it counts no more.
     "ALTER TABLE token ADD COLUMN given_to BLOB",
+    "
+    -- The message that a notice tells of.
+    ALTER TABLE message ADD COLUMN about INTEGER;
+    CREATE INDEX message_about ON message (about) WHERE about IS NOT NULL;
+
+    -- How a mailbox is, and what was told of it. A flood is known by when it began.
+    CREATE TABLE condition (
+        mailbox TEXT PRIMARY KEY,
+        state TEXT NOT NULL DEFAULT 'ok',
+        since INTEGER,
+        reason TEXT,
+        failures INTEGER NOT NULL DEFAULT 0,
+        told TEXT NOT NULL DEFAULT 'ok',
+        flooding INTEGER NOT NULL DEFAULT 0,
+        flooded_at INTEGER,
+        told_flood INTEGER
+    ) WITHOUT ROWID;
+
+    -- The hold that was told last of an endpoint, known by its held_from.
+    CREATE TABLE told_hold (endpoint TEXT PRIMARY KEY, held_from INTEGER NOT NULL) WITHOUT ROWID;
+",
 ];
 
 /// The first schema whose messages have a kind.
 const KINDS_SINCE: i64 = 4;
+/// The first schema that has conditions of mailboxes, and notices about messages.
+const NOTICES_SINCE: i64 = 6;
 
 /// What SQLite's header says of a file of ours: "poph".
 const APPLICATION_ID: i64 = 0x706F_7068;
@@ -153,13 +176,14 @@ pub(super) fn found(connection: &Connection) -> Result<i64, rusqlite::Error> {
 /// Lets a reader find what it asks for in a file of schema `found`: where messages have no kind, they are mails. Should
 /// the file be migrated beside the reader, its own columns come first.
 pub(super) fn read_as_newest(connection: &Connection, found: i64) -> Result<(), rusqlite::Error> {
-    if found >= KINDS_SINCE {
+    if found >= NOTICES_SINCE {
         return Ok(());
     }
-    connection.execute_batch(
-        "CREATE TEMP VIEW message AS
-         SELECT *, 'mail' AS kind, NULL AS listed_size, NULL AS size_limit FROM main.message",
-    )
+    let kind = if found >= KINDS_SINCE { "" } else { "'mail' AS kind, NULL AS listed_size, NULL AS size_limit," };
+    connection.execute_batch(&format!(
+        "CREATE TEMP VIEW message AS SELECT *, {kind} NULL AS about FROM main.message;
+         CREATE TEMP VIEW condition AS SELECT NULL AS mailbox, NULL AS state, NULL AS since;"
+    ))
 }
 
 /// Brings an open file from `found` to the newest schema, each step in a transaction of its own.

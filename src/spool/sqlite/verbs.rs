@@ -10,11 +10,13 @@ use tokio::sync::oneshot;
 use super::MakesWork;
 use super::Sqlite;
 use super::change;
+use super::condition;
 use super::note_running;
 use super::open;
 use super::release;
 use super::token;
 use super::writer::Haste;
+use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::spool::AttemptRow;
 use crate::spool::Changed;
@@ -25,6 +27,7 @@ use crate::spool::Filter;
 use crate::spool::Ledger;
 use crate::spool::MailboxRow;
 use crate::spool::MessageKey;
+use crate::spool::Noticing;
 use crate::spool::Reading;
 use crate::spool::Reply;
 use crate::spool::Row;
@@ -34,6 +37,7 @@ use crate::spool::Spooled;
 use crate::spool::Stats;
 use crate::spool::Token;
 use crate::spool::Tokens;
+use crate::spool::Untold;
 
 impl Reading for Sqlite {
     fn ledger(&self, mailbox: &MailboxName) -> Reply<Ledger> {
@@ -86,6 +90,20 @@ impl Tokens for Sqlite {
         let (mailbox, now) = (mailbox.clone(), self.clock.now());
         // The one before may be worth nothing any more.
         self.write_by_all_means(Haste::Now, move |c| token::keep(c, mailbox.as_str(), &token, now))
+    }
+}
+
+impl Noticing for Sqlite {
+    fn untold(&self) -> Reply<Vec<Untold>> {
+        let now = self.clock.now();
+        self.readers.read(move |c| condition::untold(c, now))
+    }
+
+    fn tell(&self, changes: Vec<(Untold, Vec<EndpointName>)>) -> Reply<()> {
+        let now = self.clock.now();
+        self.write(Haste::Now, MakesWork::Yes, move |c| {
+            changes.iter().try_for_each(|(untold, to)| condition::tell(c, untold, to, now))
+        })
     }
 }
 
