@@ -144,10 +144,11 @@ impl Report {
         };
         let kept = if self.original.is_some() {
             format!(
-                "It stays in the list of dead letters until you settle it:\n\n\
-                 \x20 pophook spool show {mail} -c FILE     what was tried, and what was answered\n\
-                 \x20 pophook spool retry {mail} -c FILE    try again, once the endpoint is mended\n\
-                 \x20 pophook spool drop {mail} -c FILE     settle it without delivery\n"
+                "It stays in the list of dead letters until you settle it. Look at what was tried,\n\
+                 try it again once the endpoint is mended, or settle it without delivery:\n\n\
+                 \x20 pophook spool show {mail} -c FILE\n\
+                 \x20 pophook spool retry {mail} -c FILE\n\
+                 \x20 pophook spool drop {mail} -c FILE\n"
             )
         } else {
             String::new()
@@ -193,4 +194,125 @@ fn boundary(original: &[u8]) -> String {
 fn in_base64(original: &[u8]) -> Vec<u8> {
     let text = base64_simd::STANDARD.encode_to_string(original);
     text.as_bytes().chunks(BASE64_LINE).collect::<Vec<_>>().join(&b"\r\n"[..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &[u8] = b"Subject: hi\r\n\r\nhello\r\n";
+
+    fn report(original: Option<&[u8]>) -> Report {
+        Report {
+            id: MessageId::parse("evt_p54ru6mx5sc2wc6slugowgnw2j").unwrap(),
+            at: "2026-01-31T12:00:05Z".parse().unwrap(),
+            from: "pophook@example.com".parse().unwrap(),
+            to: vec!["ops@example.com".parse().unwrap(), "boss@example.com".parse().unwrap()],
+            mailbox: Some(MailboxName::parse("support").unwrap()),
+            spooled_at: Some("2026-01-31T12:00:00Z".parse().unwrap()),
+            settled: DeadLetter {
+                mail: "msg_p54ru6mx5sc2wc6slugowgnw2j".to_owned(),
+                endpoint: "helpdesk".to_owned(),
+                reason: "refused".to_owned(),
+                attempts: 5,
+                last_status: Some(422),
+                last_error: None,
+                settled_at: "2026-01-31T12:00:05.000Z".to_owned(),
+                unparsed: false,
+            },
+            original: original.map(<[u8]>::to_vec),
+        }
+    }
+
+    /// The header of the whole mail, and its parts, without their boundaries.
+    fn parts(mail: &[u8]) -> (String, Vec<Vec<u8>>) {
+        let text = String::from_utf8_lossy(mail).into_owned();
+        let boundary = text.split("boundary=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let line = format!("\r\n--{boundary}");
+        let mut at: Vec<usize> = memchr::memmem::find_iter(mail, line.as_bytes()).collect();
+        assert!(mail.ends_with(format!("{line}--\r\n").as_bytes()));
+        let head = text[..at[0]].to_owned();
+        let end = at.pop().unwrap();
+        let begins: Vec<usize> = at.iter().map(|at| at + line.len() + 2).collect();
+        let ends = at.iter().skip(1).copied().chain([end]);
+        (head, begins.into_iter().zip(ends).map(|(begin, end)| mail[begin..end].to_vec()).collect())
+    }
+
+    /// The header of a part, and its body.
+    fn part(part: &[u8]) -> (String, &[u8]) {
+        let blank = memchr::memmem::find(part, b"\r\n\r\n").unwrap();
+        (String::from_utf8(part[..blank].to_vec()).unwrap(), &part[blank + 4..])
+    }
+
+    #[test]
+    fn the_header_says_that_no_human_wrote_it() {
+        let (head, parts) = parts(&report(Some(PLAIN)).write(Form::AsItIs).0);
+        for line in [
+            "From: pophook <pophook@example.com>",
+            "To: ops@example.com,\r\n boss@example.com",
+            "Subject: pophook: a mail for helpdesk could not be delivered (refused)",
+            "Date: Sat, 31 Jan 2026 12:00:05 +0000",
+            "Message-ID: <evt_p54ru6mx5sc2wc6slugowgnw2j@example.com>",
+            "Auto-Submitted: auto-generated",
+        ] {
+            assert!(head.contains(line), "{line}: {head}");
+        }
+        let text = String::from_utf8(parts[0].clone()).unwrap();
+        assert!(text.is_ascii() && text.split("\r\n").all(|line| line.len() < 90 && !line.contains('\n')), "{text}");
+        for told in ["helpdesk", "msg_p54ru6mx5sc2wc6slugowgnw2j", "support", "HTTP 422", "spool retry", "five times"] {
+            assert!(text.contains(told), "{told}: {text}");
+        }
+    }
+
+    /// An original, and how it travels: it always arrives byte for byte.
+    fn check(original: &[u8], wanted: Form, expected: Form, encoding: &str) {
+        let (mail, form) = report(Some(original)).write(wanted);
+        assert_eq!(form, expected, "{:?}", String::from_utf8_lossy(original));
+        let (_, parts) = parts(&mail);
+        let (head, body) = part(&parts[1]);
+        assert!(head.contains(&format!("Content-Transfer-Encoding: {encoding}")), "{head}");
+        match form {
+            Form::AsItIs => {
+                assert!(head.starts_with("Content-Type: message/rfc822"), "{head}");
+                assert_eq!(body, original);
+            }
+            Form::Encoded => {
+                assert!(head.starts_with("Content-Type: application/octet-stream"), "{head}");
+                let text: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+                assert_eq!(base64_simd::STANDARD.decode_to_vec(text).unwrap(), original);
+                assert!(mail.is_ascii() && mail.split(|byte| *byte == b'\n').all(|line| line.len() <= 100));
+            }
+        }
+    }
+
+    #[test]
+    fn the_original_arrives_unchanged_whatever_it_is() {
+        use Form::AsItIs;
+        use Form::Encoded;
+        check(PLAIN, AsItIs, AsItIs, "7bit");
+        check(b"Subject: hi\r\n\r\nno end", AsItIs, AsItIs, "7bit");
+        check(b"", AsItIs, AsItIs, "7bit");
+        check("Subject: ü\r\n\r\nü\r\n".as_bytes(), AsItIs, AsItIs, "8bit");
+        check("Subject: ü\r\n\r\nü\r\n".as_bytes(), Encoded, Encoded, "base64");
+        check(&[b"a".repeat(998), b"\r\n".to_vec()].concat(), AsItIs, AsItIs, "7bit");
+        check(&[b"a".repeat(999), b"\r\n".to_vec()].concat(), AsItIs, Encoded, "base64");
+        check(b"Subject: hi\n\nhello\n", AsItIs, Encoded, "base64");
+        check(b"Subject: hi\r\n\r\nhel\rlo\r\n", AsItIs, Encoded, "base64");
+        check(b"Subject: hi\r\n\r\nhello\r", AsItIs, Encoded, "base64");
+        check(b"Subject: hi\r\n\r\nhel\0lo\r\n", AsItIs, Encoded, "base64");
+    }
+
+    #[test]
+    fn what_is_not_attached_is_told_with_how_to_get_it() {
+        let text = |original: Option<&[u8]>| {
+            let (_, parts) = parts(&report(original).write(Form::AsItIs).0);
+            assert_eq!(parts.len(), 1);
+            String::from_utf8(parts[0].clone()).unwrap()
+        };
+        assert!(
+            text(Some(&b"a".repeat(ORIGINAL_MAX + 1))).contains("pophook spool raw msg_p54ru6mx5sc2wc6slugowgnw2j")
+        );
+        let erased = text(None);
+        assert!(erased.contains("erased") && !erased.contains("spool retry"), "{erased}");
+    }
 }
