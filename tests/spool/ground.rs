@@ -37,6 +37,12 @@ use tempfile::TempDir;
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const HOUR: Duration = Duration::from_secs(3600);
 
+/// Takes back what came to the schema after refresh tokens knew whom they were given to.
+pub const BEFORE_NOTICES: &str = "DROP TABLE condition;
+    DROP TABLE told_hold;
+    DROP INDEX message_about;
+    ALTER TABLE message DROP COLUMN about;";
+
 /// 2026-01-31 12:00 UTC.
 pub fn start() -> Timestamp {
     "2026-01-31T12:00:00Z".parse().unwrap()
@@ -78,11 +84,8 @@ impl Ground {
     /// Brings a spool that nobody has open back to the first schema.
     pub fn make_old(&self) -> rusqlite::Connection {
         let file = rusqlite::Connection::open(self.path()).unwrap();
+        file.execute_batch(BEFORE_NOTICES).unwrap();
         let newer = "DROP TABLE token;
-            DROP TABLE condition;
-            DROP TABLE told_hold;
-            DROP INDEX message_about;
-            ALTER TABLE message DROP COLUMN about;
             ALTER TABLE message DROP COLUMN kind;
             ALTER TABLE message DROP COLUMN listed_size;
             ALTER TABLE message DROP COLUMN size_limit;

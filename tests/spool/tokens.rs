@@ -9,6 +9,7 @@ use pophook::spool::Token;
 use pophook::spool::socket;
 use pophook::spool::sqlite::Readers;
 
+use crate::ground::BEFORE_NOTICES;
 use crate::ground::DAY;
 use crate::ground::Ground;
 use crate::ground::enrolment;
@@ -91,6 +92,7 @@ async fn a_token_of_an_earlier_build_is_there_without_whom_it_was_given_to() {
     let ground = Ground::new();
     drop(ground.open().await);
     let file = rusqlite::Connection::open(ground.path()).unwrap();
+    file.execute_batch(BEFORE_NOTICES).unwrap();
     file.execute_batch(
         "ALTER TABLE token DROP COLUMN given_to; PRAGMA user_version = 4;
          INSERT INTO token VALUES ('a', 'one', NULL, 0)",

@@ -148,9 +148,8 @@ pub(super) fn tell(
         Account::Mailbox(mailbox) => mailbox.as_str(),
         Account::Endpoint(_) => "",
     };
-    let generation = untold.since.as_millisecond().to_string();
     let event = Event {
-        id: MessageId::of_event(untold.change.as_str(), name, &generation),
+        id: free_id(connection, untold)?,
         mailbox,
         unique_id: None,
         kind: Kind::Changed(untold.change),
@@ -169,4 +168,17 @@ pub(super) fn tell(
         Change::EndpointHeld => told("INSERT OR REPLACE INTO told_hold VALUES (?1, ?2)", &untold.mark),
     }?;
     Ok(())
+}
+
+/// The id of a new event: its generation is the time of the change or, where the wall clock stood still or went back to
+/// one that was told, the next that is free.
+fn free_id(connection: &Connection, untold: &Untold) -> Result<MessageId, SpoolError> {
+    let mut generation = untold.since.as_millisecond();
+    loop {
+        let id = MessageId::of_event(untold.change.as_str(), untold.account.as_str(), &generation.to_string());
+        if !connection.prepare_cached("SELECT 1 FROM message WHERE id = ?1")?.exists([id.as_str()])? {
+            return Ok(id);
+        }
+        generation += 1;
+    }
 }
