@@ -84,7 +84,7 @@ fn types(desk: &Receiver) -> Vec<String> {
 #[test]
 fn a_dead_letter_is_told_with_its_reason_and_the_whole_mail() {
     let raw = mails::shapes().into_iter().find(|(name, _)| *name == "parts").unwrap().1;
-    let stage = Stage::new(&[raw.clone()]);
+    let stage = Stage::new(std::slice::from_ref(&raw));
     stage.pophook.once_until("it is told", || stage.alarms.count() > 0 && !stage.smtp.taken().is_empty());
     stage.pophook.once();
     let hit = stage.alarms.hits().remove(0);
@@ -135,7 +135,7 @@ fn a_human_gets_the_original_byte_for_byte() {
 #[test]
 fn a_mail_beyond_ascii_reaches_a_server_without_8bitmime_too() {
     let raw = "Subject: caf\u{e9}\r\n\r\ncaf\u{e9}\r\n".as_bytes().to_vec();
-    let stage = Stage::with(&[raw.clone()], SmtpServer::announcing(&[]));
+    let stage = Stage::with(std::slice::from_ref(&raw), SmtpServer::announcing(&[]));
     stage.pophook.once_until("it is mailed", || !stage.smtp.taken().is_empty());
     let text = String::from_utf8(stage.smtp.taken()[0].part("application/octet-stream").unwrap()).unwrap();
     assert_eq!(support::unbase64(&text.replace("\r\n", "")), raw);
