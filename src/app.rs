@@ -225,7 +225,7 @@ impl App {
             visits.unwrap_or_else(|| Ok(Vec::new()))
         };
         let delivering = deliverer.run(Mode::Once, collected.clone(), stop.clone());
-        let (mut visits, attempts) = tokio::try_join!(collecting, delivering)?;
+        let (mut visits, mut attempts) = tokio::try_join!(collecting, delivering)?;
         let deletions = stop.run_until_cancelled(collector.delete_what_may_go(&visits)).await;
         for (name, deletion) in deletions.transpose()?.unwrap_or_default() {
             let Some((_, visit)) = visits.iter_mut().find(|(mailbox, _)| *mailbox == name) else { continue };
@@ -237,7 +237,10 @@ impl App {
         }
         // What the deliveries showed of endpoints; the next run posts it.
         notice.tell().await?;
-        notice.mail_once(stop.clone()).await?;
+        let mailed = notice.mail_once(stop.clone()).await?;
+        attempts.delivered += mailed.delivered;
+        attempts.deferred += mailed.deferred;
+        attempts.dead += mailed.dead;
         let waiting = Waiting::of(&self.spool.stats().await?, &self.spool.endpoints().await?);
         end_fetches(&self.fetches, Fetches::LONGEST).await;
         self.close().await;

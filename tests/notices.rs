@@ -37,6 +37,10 @@ use support::pophook::Pophook;
 use support::receiver::Answer;
 use support::receiver::Hit;
 use support::receiver::Receiver;
+use support::script::Certificate;
+use support::script::HANDSHAKE;
+use support::script::Script;
+use support::script::Turn;
 use support::smtp_server::SmtpServer;
 use tokio_util::sync::CancellationToken;
 
@@ -400,6 +404,51 @@ async fn nothing_goes_in_clear_to_a_server_that_should_protect_the_line() {
     let row = waiting.mail().await;
     assert_eq!((row.state, row.attempts, row.last_status), ("pending", 1, None));
     assert!(smtp.commands().iter().all(|command| !command.starts_with("MAIL")), "{:?}", smtp.commands());
+}
+
+/// `notices:` that mails through a script, with a login.
+fn protected(script: &Script, tls: &str, ca: &str) -> String {
+    format!(
+        "notices:\n  smtp: {{ host: 127.0.0.1, port: {}, tls: {tls}, {ca} username: u, password: pw, from: a@example.com, \
+         to: [b@example.com] }}\n",
+        script.port
+    )
+}
+
+/// From the protected EHLO to the end, where the only recipient is refused: AUTH PLAIN with `u` and `pw`.
+const LOGGED_IN: [Turn; 5] = [
+    ("EHLO example.com", b"250-s\r\n250 AUTH PLAIN\r\n"),
+    ("AUTH PLAIN AHUAcHc=", b"235 welcome\r\n"),
+    ("MAIL FROM:<>", b"250 fine\r\n"),
+    ("RCPT TO:<b@example.com>", b"550 nobody\r\n"),
+    ("QUIT", b"221 bye\r\n"),
+];
+
+#[tokio::test]
+async fn a_login_goes_over_a_protected_line() {
+    let starttls: &[Turn] = &[
+        ("", b"220 s\r\n"),
+        ("EHLO example.com", b"250-s\r\n250 STARTTLS\r\n"),
+        ("STARTTLS", b"220 go\r\n"),
+        ("", HANDSHAKE),
+    ];
+    let implicit: &[Turn] = &[("", HANDSHAKE), ("", b"220 s\r\n")];
+    for (tls, opening) in [("starttls", starttls), ("implicit", implicit)] {
+        let script = Script::start(vec![[opening, &LOGGED_IN].concat()]);
+        let ca = format!("ca_file: {},", Certificate::shared().ca_file.display());
+        let row = Waiting::new(&protected(&script, tls, &ca)).await.mail().await;
+        assert_eq!((row.state, row.last_status), ("pending", Some(550)), "{tls}");
+        script.expect_followed(tls);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_trusts_gets_no_password() {
+    let script = Script::start(vec![vec![("", HANDSHAKE), ("", b"220 s\r\n")]]);
+    let waiting = Waiting::new(&protected(&script, "implicit", "")).await;
+    let row = waiting.mail().await;
+    assert_eq!((row.state, row.last_status, row.attempts), ("pending", None, 1));
+    script.expect_followed("nothing was said");
 }
 
 #[tokio::test]

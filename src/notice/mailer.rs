@@ -36,6 +36,17 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// Claimed at once: one connection at a time is polite, and mail to humans is in no hurry.
 const ONE: usize = 1;
 
+/// How many attempts ended which way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mailed {
+    /// The mail server took the report.
+    pub delivered: usize,
+    /// It is tried again.
+    pub deferred: usize,
+    /// It became a dead letter.
+    pub dead: usize,
+}
+
 /// Sends until `stop`. Without a mail server there is nothing to do.
 pub(super) async fn run(notice: &Notice, stop: CancellationToken) -> Result<(), SpoolError> {
     let Some(smtp) = &notice.config.smtp else {
@@ -52,7 +63,7 @@ pub(super) async fn run(notice: &Notice, stop: CancellationToken) -> Result<(), 
                     tracing::warn!(%error, "cannot report by mail now");
                     notice.clock.now().checked_add(LOOK_AGAIN).ok()
                 }
-                Ok(()) => continue,
+                Ok(_) => continue,
             },
             Ok((None, next_due)) => next_due,
             Err(error) if error.is_fatal() => return Err(error),
@@ -71,14 +82,19 @@ pub(super) async fn run(notice: &Notice, stop: CancellationToken) -> Result<(), 
 }
 
 /// One attempt for each report that is due.
-pub(super) async fn once(notice: &Notice, stop: CancellationToken) -> Result<(), SpoolError> {
-    let Some(smtp) = &notice.config.smtp else { return Ok(()) };
+pub(super) async fn once(notice: &Notice, stop: CancellationToken) -> Result<Mailed, SpoolError> {
+    let mut mailed = Mailed::default();
+    let Some(smtp) = &notice.config.smtp else { return Ok(mailed) };
     let began = notice.clock.now();
     while !stop.is_cancelled() {
-        let (Some(claim), _) = next(notice, Some(began)).await? else { return Ok(()) };
-        attempt(notice, smtp, claim).await?;
+        let (Some(claim), _) = next(notice, Some(began)).await? else { break };
+        match attempt(notice, smtp, claim).await? {
+            End::Delivered => mailed.delivered += 1,
+            End::Deferred { .. } => mailed.deferred += 1,
+            End::Dead(_) => mailed.dead += 1,
+        }
     }
-    Ok(())
+    Ok(mailed)
 }
 
 /// The report that is due first, and when the next one is.
@@ -91,7 +107,7 @@ async fn next(
 }
 
 /// Makes one attempt and writes it down. A fault of the spool while it is read is no attempt: the claim is given back.
-async fn attempt(notice: &Notice, smtp: &Smtp, claim: Claim) -> Result<(), SpoolError> {
+async fn attempt(notice: &Notice, smtp: &Smtp, claim: Claim) -> Result<End, SpoolError> {
     let (started_at, began) = (notice.clock.now(), notice.clock.uptime());
     let sent = match write(notice, smtp, &claim).await {
         Ok(Some(report)) => smtp::send(smtp, &report).await,
@@ -132,7 +148,7 @@ async fn attempt(notice: &Notice, smtp: &Smtp, claim: Claim) -> Result<(), Spool
         end,
         tell: Vec::new(),
     };
-    write_down(notice, record).await
+    write_down(notice, record).await.map(|()| end)
 }
 
 /// Written down however long that takes: until then its claim stands, and the report is not sent again.

@@ -23,6 +23,7 @@ use crate::spool::SpoolError;
 pub use config::Config;
 pub use config::Smtp;
 pub use config::Tls;
+pub use mailer::Mailed;
 pub use mailer::OUTCOMES;
 
 /// The room, ready to run.
@@ -55,11 +56,11 @@ impl Notice {
         changes::tell(self).await
     }
 
-    /// One attempt for each report by mail that is due.
+    /// One attempt for each report by mail that is due; tells how they ended.
     ///
     /// # Errors
     /// A fault of the spool.
-    pub async fn mail_once(&self, stop: CancellationToken) -> Result<(), SpoolError> {
+    pub async fn mail_once(&self, stop: CancellationToken) -> Result<Mailed, SpoolError> {
         mailer::once(self, stop).await
     }
 }

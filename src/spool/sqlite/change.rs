@@ -47,6 +47,10 @@ fn retry(
     now: Timestamp,
 ) -> Result<u64, SpoolError> {
     if let Some(to) = to {
+        if EndpointName::mail().as_str() == to {
+            let why = format!("{to} sends reports of dead letters and takes nothing else over");
+            return Err(SpoolError::Impossible(why));
+        }
         require_endpoint(connection, to)?;
     }
     let mut changed = 0;
@@ -233,13 +237,8 @@ fn resume(connection: &Connection, name: &str, ran_ms: i64) -> Result<u64, Spool
     Ok(1)
 }
 
-/// An endpoint that left the configuration takes no mail over, nor does the one of the reports, and resuming it would post to nowhere.
+/// An endpoint that left the configuration takes no mail over, and resuming it would post to nowhere.
 fn require_endpoint(connection: &Connection, name: &str) -> Result<(), SpoolError> {
-    if EndpointName::mail().as_str() == name {
-        return Err(SpoolError::Impossible(format!(
-            "{name} sends reports of dead letters and takes nothing else over"
-        )));
-    }
     let configured = connection
         .prepare_cached("SELECT 1 FROM endpoint WHERE name = ?1 AND coalesce(held, '') <> ?2")?
         .exists([name, Hold::Removed.as_str()])?;
