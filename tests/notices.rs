@@ -236,6 +236,7 @@ fn a_refused_login_is_told_once_and_so_is_its_end() {
     assert!(hit.id().starts_with("evt_"), "{}", hit.id());
     let data = hit.json()["data"].clone();
     assert_eq!((&data["mailbox"], &data["labels"]), (&json!("support"), &json!({ "team": "blue" })), "{data}");
+    assert_eq!(data["reason"], "login_refused");
     assert_eq!(data.as_object().unwrap().keys().collect::<Vec<_>>(), ["labels", "mailbox", "reason", "since"]);
     for _ in 0..2 {
         pophook.once().expect(2);

@@ -35,7 +35,7 @@ pub struct Row {
     pub reason: Option<String>,
     /// Attempts made.
     pub attempts: u32,
-    /// The last HTTP status.
+    /// The last HTTP status; of a report by mail, the code that the mail server answered.
     pub last_status: Option<u16>,
     /// When the next attempt is due, RFC 3339.
     pub due: Option<String>,
