@@ -87,6 +87,21 @@ impl Clock {
         }
     }
 
+    /// Sets the wall time of a clock that is moved by hand, as somebody sets a machine's: the uptime does not change.
+    pub fn set(&self, now: Timestamp) {
+        if let Source::ByHand(hands) = &self.0 {
+            hands.send_modify(|hands| hands.now = now);
+        }
+    }
+
+    /// Returns once `uptime` has reached `due`.
+    pub async fn wait_until_uptime(&self, due: Duration) {
+        match &self.0 {
+            Source::System { .. } => tokio::time::sleep(due.saturating_sub(self.uptime())).await,
+            Source::ByHand(hands) => drop(hands.subscribe().wait_for(|hands| hands.uptime >= due).await),
+        }
+    }
+
     /// Moves a clock that is moved by hand; the system's clock is left alone.
     pub fn advance(&self, by: Duration) {
         if let Source::ByHand(hands) = &self.0 {

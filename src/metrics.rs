@@ -68,7 +68,11 @@ metrics! {
         messages: IntGaugeVec ["state"] "pophook_spool_messages";
         /// Live bytes in the spool; not the size of its file.
         bytes: IntGauge [] "pophook_spool_bytes";
-        /// The high-water mark of the spool, in bytes.
+        /// 1 while no mail is retrieved, because spool or disk is full.
+        full: IntGauge [] "pophook_spool_full";
+        /// Bytes that are free on the spool's disk.
+        disk_free: IntGauge [] "pophook_spool_disk_free_bytes";
+        /// How much mail the spool may hold, in bytes.
         max_bytes: IntGauge [] "pophook_spool_max_bytes";
         /// 1 while the spool can be written.
         writable: IntGauge [] "pophook_spool_writable";
@@ -106,6 +110,14 @@ metrics! {
         dead_letters: IntGaugeVec ["endpoint", "reason"] "pophook_dead_letters";
         /// 1 while the endpoint's deliveries are held.
         held: IntGaugeVec ["endpoint"] "pophook_endpoint_held";
+        /// Whether the endpoint is spared for failing again and again: 0 no (closed), 1 it is tried out (half open), 2 yes (open).
+        breaker_state: IntGaugeVec ["endpoint"] "pophook_endpoint_breaker_state";
+        /// Posts that the endpoint gets at once, as its answers allow.
+        concurrency_limit: IntGaugeVec ["endpoint"] "pophook_endpoint_concurrency_limit";
+        /// Until when the endpoint asked to be left alone, in Unix time; 0 where it did not.
+        paused_until: IntGaugeVec ["endpoint"] "pophook_endpoint_paused_until_timestamp_seconds";
+        /// Attempts under way.
+        in_flight: IntGaugeVec ["endpoint"] "pophook_attempts_in_flight";
         /// Defects found in mails, by kind.
         defects: IntCounterVec ["kind"] "pophook_parse_defects_total";
         /// Messages that the parser failed on three times.

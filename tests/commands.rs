@@ -196,6 +196,26 @@ fn the_log_tells_of_an_endpoint_and_not_of_each_mail() {
 }
 
 #[test]
+fn an_endpoint_that_is_spared_is_listed_with_its_next_probe_and_resumed_by_command() {
+    let ids: Vec<String> = (0..25).map(|number| format!("m{number}")).collect();
+    let (_server, desk, pophook) = stage(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    desk.set(Answer::Status(500));
+    pophook.once().expect(2);
+    let spared = desk.count();
+    assert!((20..25).contains(&spared), "{spared} posts");
+    let listed = || pophook.command(&["endpoint", "list", "--json"]).expect(0).json().remove(0);
+    assert_eq!((listed()["breaker"].clone(), listed()["held"].clone()), ("open".into(), serde_json::Value::Null));
+    assert!(listed()["probe_at"].as_str().is_some_and(|time| time.starts_with("20")), "{}", listed());
+    check(&pophook, &["endpoint", "list"], 0, &["open", "next probe"]);
+    desk.set(Answer::Status(200));
+    pophook.once();
+    assert_eq!(desk.count(), spared, "it gets nothing before the probe is due");
+    check(&pophook, &["endpoint", "resume", "desk"], 0, &["resumed"]);
+    assert_eq!((listed()["breaker"].clone(), listed()["probe_at"].clone()), ("closed".into(), serde_json::Value::Null));
+    pophook.once_until("all are delivered", || pophook.in_state("delivered").len() == 25);
+}
+
+#[test]
 fn a_spool_that_is_none_is_named_with_a_remedy() {
     let (_server, _desk, pophook) = stage(&["a"]);
     std::fs::write(pophook.spool(), "no database. ".repeat(100)).unwrap();

@@ -7,6 +7,8 @@
 #[allow(dead_code, unreachable_pub, reason = "the tests of the spool use the rest of it")]
 #[path = "spool/ground.rs"]
 mod ground;
+#[path = "delivery/pacing.rs"]
+mod pacing;
 mod support;
 
 use std::sync::Arc;
@@ -78,8 +80,16 @@ impl Stage {
         self.running = Some(tokio::spawn(deliverer.run(mode, collected, self.stop.clone())));
     }
 
-    /// Built from a file, so that the waits are those that operators get.
     fn deliverer(&self, lines: &[&str], erp: Option<&Receiver>) -> Deliverer {
+        self.deliverer_of(self.config(lines, erp))
+    }
+
+    fn deliverer_of(&self, config: pophook::deliver::Config) -> Deliverer {
+        Deliverer::new(config, &self.spool, &self.ground.clock, &self.ground.metrics.deliver).unwrap()
+    }
+
+    /// Read from a file, so that the waits are those that operators get.
+    fn config(&self, lines: &[&str], erp: Option<&Receiver>) -> pophook::deliver::Config {
         let more: String = lines.iter().map(|line| format!("    {line}\n")).collect();
         let names = if erp.is_some() { "desk, erp" } else { "desk" };
         let erp =
@@ -93,9 +103,7 @@ impl Stage {
         );
         let file = self.ground.folder.path().join("pophook.yaml");
         std::fs::write(&file, text).unwrap();
-        let config = pophook::config::load(&file).unwrap();
-        let metrics = &self.ground.metrics.deliver;
-        Deliverer::new(config.deliver, &self.spool, &self.ground.clock, metrics).unwrap()
+        pophook::config::load(&file).unwrap().deliver
     }
 
     /// Mail comes in.
@@ -103,6 +111,12 @@ impl Stage {
         for text in texts {
             take(&self.spool, text, text).await;
         }
+    }
+
+    /// Mail comes in, all at once.
+    async fn take_all(&self, texts: &[impl AsRef<str>]) {
+        let incoming = texts.iter().map(|text| ground::incoming("a", text.as_ref(), text.as_ref())).collect();
+        self.spool.accept(&ground::mailbox("a"), incoming).await.unwrap();
     }
 
     /// Returns once `is_so`; it is asked again whenever the spool changes.
@@ -144,6 +158,13 @@ impl Stage {
         rows.remove(0)
     }
 
+    /// The row that is due next, after so many attempts in all.
+    async fn due_after(&self, attempts: u32) -> Row {
+        self.tried(attempts).await;
+        let waits = |row: &Row| row.attempts > 0 && row.due.is_some();
+        self.rows().await.into_iter().find(waits).expect("something was put off")
+    }
+
     /// Moves the clock to when `row` is due.
     fn advance_to(&self, row: &Row) {
         self.ground.clock.advance(self.wait_of(row));
@@ -174,6 +195,11 @@ fn wait_after(failures: usize) -> Duration {
     Duration::from_secs(*WAITS.get(failures).unwrap_or(&WAITS[8]))
 }
 
+/// The subjects in the order in which they arrived.
+fn arrivals(receiver: &Receiver) -> Vec<String> {
+    receiver.hits().iter().map(|hit| hit.subject()).collect()
+}
+
 fn texts(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("mail {number}")).collect()
 }
@@ -202,12 +228,13 @@ async fn a_failure_is_tried_again_on_schedule_and_dead_only_after_its_time() {
     assert!(attempt > 15, "{attempt} attempts in five days");
     assert_eq!(stage.desk.ids().into_iter().collect::<Vec<_>>(), [id_of("m")], "one id for all attempts");
     assert_eq!(stage.desk.count(), usize::try_from(attempt).unwrap());
-    // By hand it is tried again, from the first wait on.
+    // By hand it is tried again, from the first wait on, as soon as the endpoint gets a probe.
     change(&stage.spool, retry(of_id("m"))).await;
+    stage.ground.clock.advance(HOUR);
     let row = stage.after(attempt + 1).await;
     assert!(stage.wait_of(&row) <= wait_after(0).mul_f64(1.25));
     stage.desk.set(Answer::Status(200));
-    stage.advance_to(&row);
+    stage.ground.clock.advance(HOUR);
     assert_eq!(stage.after(attempt + 2).await.state, "delivered");
 }
 
@@ -272,22 +299,25 @@ async fn one_message_that_is_refused_again_and_again_holds_nothing() {
 async fn an_endpoint_that_asks_to_wait_is_left_alone_until_then() {
     let mut stage = Stage::prepare().await;
     let wait = |status, seconds: &str| Answer::With(status, "retry-after", seconds.to_owned());
-    stage.desk.script([wait(429, "120"), wait(503, "30")]);
-    stage.take(&["one", "two"]).await;
     let deliverer = stage.deliverer(&["max_concurrency: 2"], None);
     stage.run(deliverer, Mode::Forever, CancellationToken::new());
-    stage.tried(2).await;
+    stage.take(&["zero"]).await;
+    // From now on it gets two at once.
+    stage.tried(1).await;
+    stage.desk.script([wait(429, "120"), wait(503, "30")]);
+    stage.take_all(&["one", "two"]).await;
+    stage.tried(3).await;
     let until = stage.ground.clock.now().checked_add(Duration::from_secs(120)).unwrap();
     assert_eq!(stage.endpoint("desk").await.paused_until, Some(until), "the longer one holds");
     stage.take(&["three"]).await;
-    stage.until("three is sorted", async |stage| stage.rows().await.len() == 3).await;
+    stage.until("three is sorted", async |stage| stage.rows().await.len() == 4).await;
     stage.ground.clock.advance(Duration::from_secs(119));
-    assert_eq!(stage.desk.count(), 2);
+    assert_eq!(stage.desk.count(), 3);
     stage.ground.clock.advance(Duration::from_secs(1 + 30));
-    stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 3]).await;
+    stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 4]).await;
     let attempts = stage.attempts("three").await;
     assert!(attempts[0].started_at.parse::<Timestamp>().unwrap() >= until);
-    assert_eq!(stage.end().await, Tally { delivered: 3, deferred: 2, dead: 0 });
+    assert_eq!(stage.end().await, Tally { delivered: 4, deferred: 2, dead: 0 });
 }
 
 #[tokio::test]
@@ -323,6 +353,76 @@ async fn an_endpoint_is_gone_when_it_says_so_twice_a_minute_apart() {
     let row = stage.after(5).await;
     stage.advance_to(&row);
     assert_eq!(stage.after(6).await.state, "delivered");
+}
+
+#[tokio::test]
+async fn in_order_the_next_mail_waits_for_the_one_before_it() {
+    let stage = Stage::start(&["ordering: per_mailbox", "max_concurrency: 8"]).await;
+    stage.desk.script([500, 200, 503, 200].map(Answer::Status));
+    stage.take(&["one", "two", "three"]).await;
+    let first = stage.due_after(1).await;
+    stage.advance_to(&first);
+    let second = stage.due_after(3).await;
+    stage.advance_to(&second);
+    stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 3]).await;
+    assert_eq!(arrivals(&stage.desk), ["one", "one", "two", "two", "three"]);
+}
+
+#[tokio::test]
+async fn in_order_a_mail_that_is_refused_keeps_the_others_waiting_for_an_hour_at_most() {
+    let stage = Stage::start(&["ordering: per_mailbox"]).await;
+    let began = stage.ground.clock.now();
+    stage.desk.set(Answer::Status(422));
+    stage.take(&["one", "two"]).await;
+    let mut attempts = 1;
+    stage.tried(attempts).await;
+    while stage.attempts("two").await.is_empty() {
+        if let Some(row) = stage.rows().await.iter().find(|row| row.id == Some(id_of("one")) && row.due.is_some()) {
+            stage.advance_to(row);
+        }
+        attempts += 1;
+        stage.tried(attempts).await;
+        // Both were tried when the first one died: the other's turn has come.
+        if stage.rows().await.iter().any(|row| row.state == "dead") {
+            stage.tried(attempts + 1).await;
+        }
+    }
+    let rows = stage.rows().await;
+    let dead = rows.iter().find(|row| row.state == "dead").unwrap();
+    assert_eq!((dead.id.clone(), dead.reason.as_deref()), (Some(id_of("one")), Some("refused")));
+    assert!(dead.attempts > 5, "its time counts, not the number of refusals: {}", dead.attempts);
+    assert_eq!(stage.ground.clock.now().duration_since(began), jiff::SignedDuration::from_hours(1));
+}
+
+#[tokio::test]
+async fn in_order_an_endpoint_can_be_held_until_somebody_looked_at_the_mail_that_it_refuses() {
+    let lines = ["ordering: per_mailbox", "max_head_block: 30s", "on_head_block: halt", "backoff: [30s]"];
+    let stage = Stage::start(&lines).await;
+    stage.desk.script([422, 422, 200, 200].map(Answer::Status));
+    stage.take(&["one", "two"]).await;
+    let row = stage.due_after(1).await;
+    stage.advance_to(&row);
+    stage.tried(2).await;
+    stage.until("it is held", async |stage| stage.endpoint("desk").await.held == Some(Hold::HeadRefused)).await;
+    stage.ground.clock.advance(HOUR);
+    stage.resume().await;
+    stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 2]).await;
+    assert_eq!(arrivals(&stage.desk), ["one", "one", "one", "two"]);
+}
+
+#[tokio::test]
+async fn t01_a_clock_that_is_set_by_a_day_neither_puts_mail_off_nor_kills_it() {
+    for days in [-1, 1, 30] {
+        let stage = Stage::start(&["give_up_after: 1h"]).await;
+        stage.desk.script([Answer::Status(500)]);
+        stage.take(&["m"]).await;
+        stage.after(1).await;
+        stage.ground.clock.set(stage.ground.clock.now() + jiff::SignedDuration::from_hours(days * 24));
+        // What a wait lasts at most, if the clock had been left alone.
+        stage.ground.clock.advance(wait_after(8).mul_f64(1.25));
+        let row = stage.after(2).await;
+        assert_eq!(row.state, "delivered", "{days} d");
+    }
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ impl Ground {
 
     fn spool(&self) -> Arc<dyn Tokens> {
         let path = self.folder.path().join("spool.db");
-        let config = spool::Config { path, max_size: 1 << 30, max_share: 25, ledger_keep: Duration::ZERO };
+        let config = spool::Config { path, max_size: 1 << 30, min_free: 0, max_share: 25, ledger_keep: Duration::ZERO };
         Arc::new(Sqlite::open(config, self.clock.clone(), self.metrics.spool.clone()).unwrap())
     }
 

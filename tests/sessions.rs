@@ -4,6 +4,8 @@
 
 mod support;
 
+use pophook::app::App;
+use pophook::clock::Clock;
 use support::mails;
 use support::pop3_server::Event;
 use support::pop3_server::Faults;
@@ -14,7 +16,9 @@ use support::pop3_server::Uidl;
 use support::pophook::Endpoint;
 use support::pophook::Mailbox;
 use support::pophook::Pophook;
+use support::receiver::Answer;
 use support::receiver::Receiver;
+use tokio_util::sync::CancellationToken;
 
 struct Stage {
     server: Pop3Server,
@@ -49,6 +53,25 @@ fn a_visit_goes_on_in_the_next_session_until_its_plan_is_carried_out() {
     stage.pophook.once().expect(0);
     assert_eq!(stage.retrieved()[..3], [2, 2, 1]);
     assert_eq!((stage.desk.count(), stage.server.messages().len()), (5, 5));
+}
+
+#[tokio::test]
+async fn s01_more_mail_than_the_spool_may_hold_waits_on_its_server() {
+    let mails = (0..40).map(|n| Message::new(&format!("id{n}"), &mails::large(&format!("mail {n}"), 200 << 10)));
+    let (server, desk) = (Pop3Server::start(mails.collect()), Receiver::start());
+    desk.set(Answer::Status(500));
+    let mailbox = Mailbox::scripted(&server).on_server("delete_when_spooled");
+    let pophook = Pophook::new([mailbox], [Endpoint::desk(&desk)]);
+    // Smaller than a file may have it.
+    let mut config = pophook::config::load(&pophook.config()).unwrap();
+    (config.spool.max_size, config.spool.max_share) = (4 << 20, 100);
+    let app = App::open(config, Clock::system()).await.unwrap();
+    let round = app.once(CancellationToken::new()).await.unwrap();
+    assert!(!round.is_complete());
+    let taken = pophook.in_state("pending").len();
+    assert!((16..=20).contains(&taken), "{taken} taken");
+    assert!(std::fs::metadata(pophook.spool()).unwrap().len() < 5 << 20);
+    assert_eq!(server.messages().len() + taken, 40, "what was taken is deleted, what was not is there");
 }
 
 #[test]

@@ -49,6 +49,8 @@ fn deliveries(page: &Page, stats: &Stats, endpoints: &[EndpointRow]) {
         metrics.pending.with_label_values(&name).set(0);
         metrics.oldest_pending.with_label_values(&name).set(0);
         metrics.held.with_label_values(&name).set(i64::from(row.held.is_some()));
+        let paused_until = row.paused_until.map_or(0, |until| until.as_second());
+        metrics.paused_until.with_label_values(&name).set(if paused_until > now { paused_until } else { 0 });
         for reason in Reason::DEAD_LETTERS {
             metrics.dead_letters.with_label_values(&[row.endpoint.as_str(), reason.as_str()]).set(0);
         }

@@ -1,7 +1,7 @@
 //! The HTTP server for operators: `/metrics`, `/healthz`, `/readyz`.
 //!
 //! `/healthz` tells whether the loops run, never whether a mail server or an endpoint is down: Kubernetes would restart
-//! a healthy pod. `/readyz` is false while draining and while the spool cannot be written. Gauges over the spool are
+//! a healthy pod. `/readyz` is false while draining, and while the spool cannot be written or is full. Gauges over the spool are
 //! filled when they are asked for.
 
 mod gauges;
@@ -77,6 +77,10 @@ async fn ready(State(page): State<Page>) -> Response {
     }
     if page.metrics.spool.writable.get() == 0 {
         return (StatusCode::SERVICE_UNAVAILABLE, "the spool cannot be written\n").into_response();
+    }
+    if page.metrics.spool.full.get() == 1 {
+        let text = "the spool is full: mail stays on its servers until there is room\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
     "ready\n".into_response()
 }

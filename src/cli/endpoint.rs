@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::BadArgument;
@@ -27,7 +28,7 @@ pub(super) enum Endpoint {
     List(List),
     /// Post a signed test event and show the answer, with what to look at if it is no success
     Test(Named),
-    /// End an endpoint's hold and pause
+    /// End an endpoint's hold and pause, and close its breaker
     Resume(Named),
 }
 
@@ -69,17 +70,30 @@ impl Endpoint {
 impl List {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let rows = store::read(&self.config)?.endpoints().await?;
-        let mut table = out::table(["endpoint", "held", "paused until", "pending"]);
+        let mut table = out::table(["endpoint", "held", "paused until", "breaker", "next probe", "pending"]);
         for row in rows {
-            let held = row.held.map(|hold| hold.as_str());
-            let paused = row.paused_until.map(|until| format!("{until:.3}"));
+            let shown = |time: Option<Timestamp>| time.map(|time| format!("{time:.3}"));
+            let (held, breaker) = (row.held.map(|hold| hold.as_str()), row.breaker.as_str());
+            let (paused, probe) = (shown(row.paused_until), shown(row.breaker.probe_at()));
             if self.json {
-                let name = row.endpoint.as_str();
-                out::json(&json!({ "endpoint": name, "held": held, "paused_until": paused, "pending": row.pending }))?;
+                out::json(&json!({
+                    "endpoint": row.endpoint.as_str(),
+                    "held": held,
+                    "paused_until": paused,
+                    "breaker": breaker,
+                    "probe_at": probe,
+                    "pending": row.pending,
+                }))?;
                 continue;
             }
-            let held = held.unwrap_or("no").to_owned();
-            table.add_row([row.endpoint.to_string(), held, paused.unwrap_or_default(), row.pending.to_string()]);
+            table.add_row([
+                row.endpoint.to_string(),
+                held.unwrap_or("no").to_owned(),
+                paused.unwrap_or_default(),
+                breaker.to_owned(),
+                probe.unwrap_or_default(),
+                row.pending.to_string(),
+            ]);
         }
         if !self.json {
             out::line(table.to_string().as_bytes())?;

@@ -170,7 +170,8 @@ mod tests {
     async fn a_token_outlives_a_daemon_that_goes_away_in_the_middle() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool.db");
-        let config = spool::Config { path: path.clone(), max_size: 1 << 30, max_share: 25, ledger_keep: PAUSE };
+        let config =
+            spool::Config { path: path.clone(), max_size: 1 << 30, min_free: 0, max_share: 25, ledger_keep: PAUSE };
         let clock = Clock::by_hand("2026-01-31T12:00:00Z".parse().unwrap());
         let kept = Kept { config, clock: clock.clone(), metrics: Metrics::new().unwrap().spool };
         let (mailbox, token) = (MailboxName::parse("support").unwrap(), Token::new("one", None));
@@ -197,7 +198,8 @@ mod tests {
     fn only_refresh_tokens_that_a_running_pophook_uses_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let spool = folder.path().join("spool.db");
-        let config = spool::Config { path: spool.clone(), max_size: 1 << 30, max_share: 25, ledger_keep: PAUSE };
+        let config =
+            spool::Config { path: spool.clone(), max_size: 1 << 30, min_free: 0, max_share: 25, ledger_keep: PAUSE };
         let name = |name: &str| MailboxName::parse(name).unwrap();
         let refreshing = BTreeSet::from([name("refreshing")]);
         let sources = Sources { fetches: Fetches::default(), spool, refreshing };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::budget::Budget;
 use super::plan::Take;
 use crate::clock::Clock;
 use crate::ident::UniqueId;
@@ -23,6 +24,7 @@ pub(super) struct Means<'a> {
     pub(super) spool: &'a dyn Spool,
     pub(super) clock: &'a Clock,
     pub(super) metrics: &'a CollectMetrics,
+    pub(super) budget: &'a Budget,
 }
 
 /// What the next visit of a mailbox should know of the ones before. It lives in memory.

@@ -8,6 +8,7 @@
 //! This half ends when a message is committed. It never waits for an endpoint: servers drop idle sessions, and a
 //! maildrop is locked while a session holds it.
 
+mod budget;
 mod course;
 mod expunge;
 mod flood;
@@ -52,6 +53,8 @@ pub struct Config {
     pub max_visits: usize,
     /// Visits at once to one server (host name and port).
     pub max_visits_per_host: usize,
+    /// Bytes that visits may hold in memory at once, in large messages.
+    pub max_bytes_in_flight: u64,
     /// The mailboxes in the order of the file.
     pub mailboxes: Vec<Mailbox>,
 }

@@ -40,7 +40,7 @@ pub(super) async fn prepare_events(
     if !mailbox.oversize_events || oversize.is_empty() {
         return Ok(0);
     }
-    let room = means.spool.room(&mailbox.name).await?;
+    let room = means.spool.room(&mailbox.name, 1).await?;
     let waiting = hold_back(oversize, course.headers_left, room);
     let numbers = numbers(listing);
     let mut refusals = 0;
@@ -79,8 +79,8 @@ pub(super) fn event(mailbox: &Mailbox, message: &Oversize, header: Vec<u8>) -> E
 fn hold_back(oversize: &mut Vec<Oversize>, headers_left: usize, room: Room) -> usize {
     let all = oversize.len();
     oversize.truncate(match room {
-        Room::Free => headers_left,
-        Room::ShareFull | Room::Full => 0,
+        Room::Free { .. } => headers_left,
+        Room::ShareFull | Room::Full | Room::DiskFull => 0,
     });
     all - oversize.len()
 }
@@ -111,9 +111,9 @@ mod tests {
                 "the oldest first"
             );
         };
-        check(3, 50, Room::Free, (3, 0));
-        check(60, 50, Room::Free, (50, 10));
-        check(10, 0, Room::Free, (0, 10));
+        check(3, 50, Room::Free { bytes: 1 }, (3, 0));
+        check(60, 50, Room::Free { bytes: 1 }, (50, 10));
+        check(10, 0, Room::Free { bytes: 1 }, (0, 10));
         check(3, 50, Room::Full, (0, 3));
         check(3, 50, Room::ShareFull, (0, 3));
     }

@@ -1,10 +1,11 @@
 //! Retrieves what the plan names, stretch by stretch, as long as the spool has room.
 
-use std::iter::Peekable;
+use std::collections::VecDeque;
 
 use super::Mailbox;
 use super::SessionLimits;
 use super::VisitError;
+use super::budget::LARGE;
 use super::course::Course;
 use super::intake::Intake;
 use super::intake::Taken;
@@ -21,7 +22,7 @@ use crate::spool::Room;
 
 /// Messages retrieved between two looks at the room that is left.
 const STRETCH_MESSAGES: usize = 500;
-/// Bytes, by LIST, between two looks at the room that is left.
+/// Bytes, by LIST, that are asked for at a look at the room that is left.
 const STRETCH_BYTES: u64 = 64 << 20;
 
 /// Retrieves stretch by stretch, as long as there is room and the session's limits allow. What arrived whole is durable
@@ -34,22 +35,36 @@ pub(super) async fn retrieve(
     course: &mut Course<'_>,
 ) -> Result<Vec<Taken>, VisitError> {
     let mut taken = Vec::new();
-    let mut left = wanted.into_iter().peekable();
+    let mut left = VecDeque::from(wanted);
     let (mut allowed, began) = (mailbox.session, means.clock.uptime());
-    while let Some(next) = left.peek() {
+    while let Some(next) = left.front() {
         let over = means.clock.uptime().saturating_sub(began) >= allowed.time || allowed.is_spent();
         // Without a unique-id they would all be read again by the next session.
         if over && next.unique_id.is_some() {
-            course.leave(left.collect());
+            course.leave(left.into());
             break;
         }
-        if means.spool.room(&mailbox.name).await? != Room::Free {
+        let wish = stretch(&left, allowed, STRETCH_BYTES.max(next.size()));
+        let room = match means.spool.room(&mailbox.name, wish.bytes).await? {
+            Room::Free { bytes } => stretch(&left, allowed, bytes),
+            Room::ShareFull | Room::Full | Room::DiskFull => Stretch::default(),
+        };
+        if room.messages == 0 {
             course.report.left += left.len();
             tracing::warn!(mailbox = %mailbox.name, messages = left.len(), "the spool has no room; they stay on the server");
             break;
         }
-        let stretch = stretch(&mut left, &mut allowed);
+        let large = if room.bytes > LARGE && room.messages == 1 { room.bytes } else { 0 };
+        let Some(held) = means.budget.take(large, means.clock).await else {
+            course.report.left += left.len();
+            tracing::debug!(mailbox = %mailbox.name, messages = left.len(), "other visits hold too much; they stay on the server");
+            break;
+        };
+        allowed.messages = allowed.messages.saturating_sub(room.messages);
+        allowed.bytes = allowed.bytes.saturating_sub(room.bytes);
+        let stretch = left.drain(..room.messages).collect();
         taken.extend(retrieve_stretch(session, stretch, mailbox, means, course).await?);
+        drop(held);
     }
     Ok(taken)
 }
@@ -60,19 +75,38 @@ impl SessionLimits {
     }
 }
 
-/// The next messages; takes them from what is `allowed`.
-fn stretch(left: &mut Peekable<impl Iterator<Item = Take>>, allowed: &mut SessionLimits) -> Vec<Take> {
-    let (mut stretch, mut bytes) = (Vec::new(), 0);
-    while stretch.len() < STRETCH_MESSAGES && bytes < STRETCH_BYTES {
-        let fits = |take: &Take| !allowed.is_spent() || take.unique_id.is_none();
-        let Some(take) = left.next_if(fits) else { break };
-        let size = take.size.unwrap_or_default();
-        bytes += size;
+/// Messages that are retrieved between two looks, and their bytes, by LIST.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Stretch {
+    messages: usize,
+    bytes: u64,
+}
+
+/// The next messages that fit into `room` bytes and into what is allowed. A large one comes alone: it has to wait for
+/// the memory that it takes.
+fn stretch(left: &VecDeque<Take>, mut allowed: SessionLimits, room: u64) -> Stretch {
+    let mut stretch = Stretch::default();
+    for take in left.iter().take(STRETCH_MESSAGES) {
+        let size = take.size();
+        let alone = size > LARGE && stretch.messages > 0;
+        let spent = allowed.is_spent() && take.unique_id.is_some();
+        if alone || spent || stretch.bytes + size > room {
+            break;
+        }
+        stretch = Stretch { messages: stretch.messages + 1, bytes: stretch.bytes + size };
         allowed.messages = allowed.messages.saturating_sub(1);
         allowed.bytes = allowed.bytes.saturating_sub(size);
-        stretch.push(take);
+        if size > LARGE {
+            break;
+        }
     }
     stretch
+}
+
+impl Take {
+    fn size(&self) -> u64 {
+        self.size.unwrap_or_default()
+    }
 }
 
 async fn retrieve_stretch(
@@ -149,4 +183,43 @@ async fn blame(
     }
     course.memory.blame(unique_id);
     Ok(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: SessionLimits =
+        SessionLimits { messages: 1000, bytes: 256 << 20, time: std::time::Duration::from_secs(120) };
+
+    /// Of messages of so many KiB each, how many are retrieved together, and their KiB; room is in KiB, too.
+    fn check(sizes: &[u64], allowed: SessionLimits, room: u64, (messages, kib): (usize, u64)) {
+        let take =
+            |size: &u64| Take { number: 1, size: Some(size << 10), unique_id: crate::ident::UniqueId::parse(b"a") };
+        let left: VecDeque<Take> = sizes.iter().map(take).collect();
+        let expected = Stretch { messages, bytes: kib << 10 };
+        assert_eq!(stretch(&left, allowed, room << 10), expected, "{sizes:?} {allowed:?} {room}");
+    }
+
+    #[test]
+    fn what_is_retrieved_together_fits_into_the_room() {
+        check(&[10, 20, 30], ALL, 1000, (3, 60));
+        check(&[10, 20, 30], ALL, 59, (2, 30));
+        check(&[10, 20, 30], ALL, 9, (0, 0));
+        check(&[1; 600], ALL, 1000, (500, 500));
+    }
+
+    #[test]
+    fn a_large_message_comes_alone() {
+        check(&[2000, 10], ALL, 9000, (1, 2000));
+        check(&[10, 2000, 10], ALL, 9000, (1, 10));
+        check(&[100_000, 10], ALL, 99_999, (0, 0));
+    }
+
+    #[test]
+    fn a_session_ends_where_its_limits_are_spent() {
+        check(&[10, 20, 30], SessionLimits { messages: 2, ..ALL }, 1000, (2, 30));
+        check(&[10, 20, 30], SessionLimits { bytes: 11 << 10, ..ALL }, 1000, (2, 30));
+        check(&[10, 20, 30], SessionLimits { bytes: 0, ..ALL }, 1000, (0, 0));
+    }
 }

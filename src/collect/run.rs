@@ -14,6 +14,7 @@ use super::Mailbox;
 use super::Purpose;
 use super::Report;
 use super::VisitError;
+use super::budget::Budget;
 use super::habits::Habits;
 use super::habits::host;
 use super::means::Means;
@@ -65,6 +66,7 @@ struct Board {
     standing: Vec<Standing>,
     slots: Slots,
     habits: Habits,
+    budget: Arc<Budget>,
     visits: JoinSet<Visited>,
 }
 
@@ -151,6 +153,7 @@ impl Collector {
             standing: self.config.mailboxes.iter().map(|_| Standing::default()).collect(),
             slots: Slots::new(self.config.max_visits, self.config.max_visits_per_host),
             habits: Habits::default(),
+            budget: Arc::new(Budget::new(self.config.max_bytes_in_flight)),
             visits: JoinSet::new(),
         }
     }
@@ -174,7 +177,8 @@ impl Collector {
                 continue;
             }
             let standing = board.standing.get_mut(index).map(std::mem::take).unwrap_or_default();
-            let visit = self.clone().visit(index, board.habits.adapt(mailbox), standing, purpose);
+            let (budget, mailbox) = (Arc::clone(&board.budget), board.habits.adapt(mailbox));
+            let visit = self.clone().visit(index, mailbox, standing, purpose, budget);
             board.visits.spawn(visit);
         }
         let next = board.due.peek().map_or(Duration::MAX, |Reverse((due, _))| *due);
@@ -182,9 +186,17 @@ impl Collector {
         next
     }
 
-    async fn visit(self, index: usize, mailbox: Mailbox, mut standing: Standing, purpose: Purpose) -> Visited {
+    async fn visit(
+        self,
+        index: usize,
+        mailbox: Mailbox,
+        mut standing: Standing,
+        purpose: Purpose,
+        budget: Arc<Budget>,
+    ) -> Visited {
         let started = self.clock.uptime();
-        let means = Means { spool: self.spool.as_ref(), clock: &self.clock, metrics: &self.metrics };
+        let (spool, budget) = (self.spool.as_ref(), budget.as_ref());
+        let means = Means { spool, clock: &self.clock, metrics: &self.metrics, budget };
         let span = tracing::debug_span!("visit", mailbox = %mailbox.name);
         let result = visit(&mailbox, purpose, means, &mut standing.memory).instrument(span).await;
         standing.took = self.clock.uptime().saturating_sub(started);

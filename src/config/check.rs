@@ -6,6 +6,7 @@
 mod certificates;
 mod credential;
 mod endpoint;
+mod in_flight;
 mod known;
 mod mailbox;
 mod notices;
@@ -30,6 +31,7 @@ use crate::config::outside::Outside;
 use crate::config::plain::or;
 use crate::config::problem::Path;
 use crate::config::problem::Report;
+use crate::config::units::Size;
 use crate::config::units::Within;
 use crate::deliver;
 use crate::ident::EndpointName;
@@ -40,6 +42,7 @@ use crate::route::Routes;
 const GRACE: Duration = Duration::from_secs(25);
 
 /// Where the operators' server listens, if the file does not say.
+const BYTES_IN_FLIGHT: Size = Size(128 << 20);
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// Turns `file` into a configuration. The outcome counts only if `report` is still empty after it.
@@ -64,6 +67,9 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     let Within(max_visits) = collect.map_or(Within(100), |collect| or(&collect.max_visits, Within(100)));
     let Within(max_visits_per_host) =
         collect.map_or(Within(10), |collect| or(&collect.max_visits_per_host, Within(10)));
+    let Size(max_bytes_in_flight) =
+        collect.map_or(BYTES_IN_FLIGHT, |collect| or(&collect.max_bytes_in_flight, BYTES_IN_FLIGHT));
+    let in_flight = in_flight::check(file.deliver.as_ref(), report);
     let Listen(listen) =
         file.admin.as_ref().map_or(Listen(Some(LISTEN)), |admin| or(&admin.listen, Listen(Some(LISTEN))));
 
@@ -71,9 +77,14 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     Some(Config {
         spool: spool?,
         retention: retention?,
-        collect: collect::Config { max_visits, max_visits_per_host, mailboxes: collected.mailboxes },
+        collect: collect::Config {
+            max_visits,
+            max_visits_per_host,
+            max_bytes_in_flight,
+            mailboxes: collected.mailboxes,
+        },
         oauth: oauth::Config { grants: collected.grants },
-        deliver: deliver::Config { endpoints, routes, labels: collected.labels },
+        deliver: deliver::Config { endpoints, routes, labels: collected.labels, in_flight },
         notice,
         admin: admin::Config { listen },
         grace: or(&file.grace, GRACE),

@@ -61,6 +61,8 @@ pub(super) struct File {
     /// The POP3 maildrops that are visited.
     #[schemars(required)]
     pub(super) mailboxes: Option<List<Mailbox>>,
+    /// How much is posted at once, to all endpoints together.
+    pub(super) deliver: Option<Deliver>,
     /// The HTTP receivers that mail is posted to.
     #[schemars(required)]
     pub(super) endpoints: Option<List<Endpoint>>,
@@ -90,6 +92,8 @@ pub(super) struct Spool {
     pub(super) ledger_keep: Option<Plain<Duration>>,
     /// How much mail the spool may hold, at least 64MiB and more than every `max_message_size`. Default: 10GiB.
     pub(super) max_size: Option<Plain<Size>>,
+    /// How much of its disk stays free, with whatever else lies there: below it, no more mail is taken. Default: 256MiB.
+    pub(super) min_free: Option<Plain<Size>>,
     /// How much of `max_size` the unsettled mail of one mailbox may fill. Default: 25%.
     pub(super) max_share: Option<Plain<Percent>>,
 }
@@ -103,6 +107,19 @@ pub(super) struct Collect {
     pub(super) max_visits: Option<Plain<Within<1, 10_000>>>,
     /// Visits at once to one server (host name and port). Default: 10.
     pub(super) max_visits_per_host: Option<Plain<Within<1, 10_000>>>,
+    /// How much mail the visits may hold in memory at once, in large messages. Default: 128MiB.
+    pub(super) max_bytes_in_flight: Option<Plain<Size>>,
+}
+
+/// How much is posted at once, to all endpoints together.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Deliver {
+    /// Posts at once, in all. No endpoint gets more than a quarter, and each gets at least one. Default: 256.
+    pub(super) max_in_flight: Option<Plain<Within<1, 10_000>>>,
+    /// The memory that they may take, at least 1MiB. Default: 64MiB.
+    pub(super) max_bytes_in_flight: Option<Plain<Size>>,
 }
 
 /// What mailboxes and endpoints are where they do not say it themselves.
@@ -134,7 +151,7 @@ pub(super) struct Admin {
     pub(super) listen: Option<Plain<Listen>>,
 }
 
-mapping!(File, Spool, Collect, Defaults, Admin);
+mapping!(File, Spool, Collect, Deliver, Defaults, Admin);
 
 /// An address to listen on; `None` is off.
 #[derive(Debug, Clone, Copy)]

@@ -8,6 +8,7 @@ use schemars::json_schema;
 use crate::collect::Dedupe;
 use crate::config::nearest::did_you_mean;
 use crate::config::plain::FromText;
+use crate::deliver::AfterBlock;
 use crate::deliver::Attachments;
 use crate::deliver::Event;
 use crate::deliver::Format;
@@ -105,13 +106,20 @@ impl Named for Unsigned {
     const NAMES: &'static [(&'static str, Unsigned)] = &[("none", Unsigned)];
 }
 
-/// In which order an endpoint gets its mail.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Unordered;
+/// Whether an endpoint gets its mail in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ordered {
+    No,
+    PerMailbox,
+}
 
-impl Named for Unordered {
-    const NAMES: &'static [(&'static str, Unordered)] = &[("none", Unordered)];
-    const LATER: &'static [&'static str] = &["per_mailbox"];
+impl Named for Ordered {
+    const NAMES: &'static [(&'static str, Ordered)] = &[("none", Ordered::No), ("per_mailbox", Ordered::PerMailbox)];
+}
+
+impl Named for AfterBlock {
+    const NAMES: &'static [(&'static str, AfterBlock)] =
+        &[("dead_letter", AfterBlock::DeadLetter), ("halt", AfterBlock::Halt)];
 }
 
 impl<T: Named> FromText for T {
@@ -148,7 +156,6 @@ mod tests {
     fn what_comes_later_is_not_a_slip() {
         check::<Format>("cloudevents", r#""cloudevents" is not supported yet; known here: json"#);
         check::<Attachments>("link", r#""link" is not supported yet; known here: inline, omit"#);
-        check::<Unordered>("per_mailbox", r#""per_mailbox" is not supported yet; known here: none"#);
     }
 
     #[test]

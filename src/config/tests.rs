@@ -24,6 +24,7 @@ use crate::config::from_text;
 use crate::config::outside::CommandError;
 use crate::config::outside::Outside;
 use crate::config::schema;
+use crate::deliver::InFlight;
 use crate::deliver::Signing;
 use crate::oauth::Grant;
 use crate::pop3::Auth;
@@ -165,6 +166,7 @@ fn the_smallest_file_takes_every_default() {
     assert_eq!((config.spool.max_size, config.spool.max_share), (10 << 30, 25));
     assert_eq!(config.retention.keep_dead, None);
     assert_eq!((config.collect.max_visits, config.collect.max_visits_per_host), (100, 10));
+    assert_eq!(config.deliver.in_flight, InFlight { attempts: 256, bytes: 64 << 20 });
     assert_eq!(config.admin.listen, Some("127.0.0.1:8080".parse().unwrap()));
     assert_eq!(config.grace, Duration::from_secs(25));
     let mailbox = &config.collect.mailboxes[0];
@@ -176,7 +178,8 @@ fn the_smallest_file_takes_every_default() {
     assert_eq!((mailbox.retention.on_server, mailbox.dedupe), (OnServer::Keep, Dedupe::Content));
     let endpoint = &config.deliver.endpoints[0];
     assert!(matches!(endpoint.signing, Signing::None));
-    assert_eq!((endpoint.retry.backoff.len(), endpoint.pace.max_in_flight), (9, 8));
+    assert_eq!((endpoint.retry.backoff.len(), endpoint.pace.max_in_flight), (9, 16));
+    assert_eq!(endpoint.pace.rate, None);
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! Durations, sizes, shares and counts as operators write them.
+//! Durations, sizes, shares, rates and counts as operators write them.
 //!
 //! A bare number is refused, because nobody can see its unit; 0 needs none.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -9,9 +10,17 @@ use schemars::Schema;
 use schemars::json_schema;
 
 use crate::config::plain::FromText;
+use crate::deliver::Rate;
 
 /// The units of a duration. `M` and `y` are left out: one is easily meant as minutes, the other has no fixed length.
 const UNITS: [&str; 6] = ["ms", "s", "m", "h", "d", "w"];
+
+/// The times of a rate.
+const TIMES: [(&str, Duration); 3] =
+    [("s", Duration::from_secs(1)), ("m", Duration::from_secs(60)), ("h", Duration::from_secs(3600))];
+
+/// The most that a rate has in its time.
+const MOST: u32 = 1_000_000;
 
 /// The longest duration, 100 years: beyond it a sum with a date may leave the calendar.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -90,6 +99,28 @@ impl FromText for Percent {
 
     fn schema() -> Schema {
         json_schema!({ "type": "string", "pattern": "^[0-9]+ *%$" })
+    }
+}
+
+impl FromText for Rate {
+    const WHAT: &'static str = "a rate such as 10/s, 100/m or 1000/h";
+
+    fn from_text(text: &str) -> Result<Rate, String> {
+        if is_bare(text) {
+            return Err(format!("{text:?} has no unit; write it with one, such as 10/s"));
+        }
+        let read = || {
+            let (number, time) = text.split_once('/')?;
+            let posts = number.trim().parse::<NonZeroU32>().ok().filter(|posts| posts.get() <= MOST)?;
+            let (_, per) = TIMES.into_iter().find(|(name, _)| *name == time.trim())?;
+            Some(Rate { posts, per })
+        };
+        let wrong = || format!("{text:?} is no rate; write a whole number and its time, such as 10/s, 100/m or 1000/h");
+        read().ok_or_else(wrong)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+ */ *[smh]$" })
     }
 }
 
@@ -173,6 +204,19 @@ mod tests {
         for bad in ["0%", "101%", "a quarter", "%"] {
             let text = format!("{bad:?} is no share; write a whole number from 1% to 100%");
             check::<Percent>(bad, Err(&text));
+        }
+    }
+
+    #[test]
+    fn rates_carry_their_time() {
+        let rate = |posts, secs| Rate { posts: NonZeroU32::new(posts).unwrap(), per: Duration::from_secs(secs) };
+        check("10/s", Ok(rate(10, 1)));
+        check("1 / m", Ok(rate(1, 60)));
+        check("1000000/h", Ok(rate(1_000_000, 3600)));
+        check::<Rate>("10", Err(r#""10" has no unit; write it with one, such as 10/s"#));
+        for bad in ["0/s", "0", "-1/s", "1.5/s", "10/d", "/s", "10/", "1000001/s", "fast"] {
+            let text = format!("{bad:?} is no rate; write a whole number and its time, such as 10/s, 100/m or 1000/h");
+            check::<Rate>(bad, Err(&text));
         }
     }
 

@@ -16,6 +16,7 @@ use super::outcome::Says;
 use super::outcome::judge;
 use super::payload::json;
 use super::recent::Recent;
+use super::settle::halted;
 use super::settle::settle;
 use super::webhook::Answer;
 use super::webhook::Post;
@@ -104,6 +105,7 @@ fn conclude(
             (Judgement { outcome: Outcome::Deferred, says }, None, Some(failure.as_str()), None)
         }
     };
+    let judgement = halted(judgement, &claim, means.endpoint.ordering);
     let record = Record {
         delivery: claim.delivery,
         generation: claim.generation,

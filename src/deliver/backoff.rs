@@ -12,6 +12,11 @@ pub(super) fn wait(waits: &[Duration], failures: u32, chance: f64) -> Duration {
     longer(wait, chance)
 }
 
+/// The longest that any wait can be.
+pub(super) fn longest(waits: &[Duration]) -> Duration {
+    longer(waits.iter().max().copied().unwrap_or_default(), 1.0)
+}
+
 /// `wait`, with what chance adds.
 pub(super) fn longer(wait: Duration, chance: f64) -> Duration {
     wait.mul_f64(1.0 + JITTER * chance)
@@ -31,5 +36,6 @@ mod tests {
         check(1, 0.0, 30.0);
         check(7, 0.0, 30.0);
         check(u32::MAX, 1.0, 37.5);
+        assert_eq!(longest(&waits), Duration::from_secs_f64(37.5));
     }
 }

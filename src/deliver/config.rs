@@ -1,6 +1,7 @@
 //! What the road needs to know of its endpoints.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,17 @@ pub struct Config {
     pub routes: Routes,
     /// Per mailbox, the labels that its payloads carry.
     pub labels: BTreeMap<MailboxName, BTreeMap<String, String>>,
+    /// The most that is under way to all endpoints together.
+    pub in_flight: InFlight,
+}
+
+/// Attempts under way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InFlight {
+    /// How many.
+    pub attempts: usize,
+    /// The memory that they take, in bytes.
+    pub bytes: u64,
 }
 
 /// One HTTP receiver.
@@ -51,6 +63,36 @@ pub struct Endpoint {
     pub pace: Pace,
     /// When a delivery is tried again, and for how long.
     pub retry: Retry,
+    /// In which order it gets its mail.
+    pub ordering: Ordering,
+}
+
+/// In which order an endpoint gets its mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordering {
+    /// None is promised: what is due goes.
+    None,
+    /// The mail of one mailbox in the order in which it was committed, one message at a time: the next one goes when
+    /// the one before is settled. Several mailboxes do not wait for each other.
+    PerMailbox(HeadBlock),
+}
+
+/// What happens to a message that is refused while others wait behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadBlock {
+    /// How long it may be refused; time in which the endpoint could not be reached, or was held, does not count.
+    pub at_most: Duration,
+    /// What comes then.
+    pub then: AfterBlock,
+}
+
+/// What comes when a message was refused for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterBlock {
+    /// It is a dead letter, and the next one goes.
+    DeadLetter,
+    /// The endpoint is held until a human has looked.
+    Halt,
 }
 
 /// How an endpoint is reached.
@@ -64,11 +106,29 @@ pub struct Http {
     pub timeout: Duration,
 }
 
-/// How much an endpoint gets at once.
+/// How much an endpoint gets at once, and in a time.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Posts at once.
+    /// Posts at once, at most; as long as it fails, they are fewer.
     pub max_in_flight: usize,
+    /// Posts in a time.
+    pub rate: Option<Rate>,
+}
+
+/// So many posts in so much time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub posts: NonZeroU32,
+    /// In which time.
+    pub per: Duration,
+}
+
+impl Rate {
+    /// The time between two posts that are spread evenly.
+    pub(super) fn apart(self) -> Duration {
+        self.per / self.posts.get()
+    }
 }
 
 /// When a delivery is tried again, and for how long.
@@ -129,11 +189,12 @@ impl Endpoint {
             keep_answers: true,
             signing: Signing::None,
             http: Http { ca_pem: None, headers: HeaderMap::new(), timeout: Duration::from_secs(30) },
-            pace: Pace { max_in_flight: 1 },
+            pace: Pace { max_in_flight: 1, rate: None },
             retry: Retry {
                 backoff: vec![Duration::from_secs(5), Duration::from_secs(30)],
                 give_up_after: Duration::from_secs(5 * 24 * 3600),
             },
+            ordering: Ordering::None,
         }
     }
 }

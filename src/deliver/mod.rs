@@ -6,6 +6,10 @@
 //! came, and `told` what of it is news for the log; they are pure. `event` renders what is told of dead letters and accounts. `probe` is
 //! for operators.
 //!
+//! How much an endpoint gets is decided before it is claimed: `gate` goes by its answers (`breaker` spares one that
+//! fails, `concurrency` finds how much it takes at once), `rate` by the configuration, and `slots` by what all endpoints
+//! have under way together. **No endpoint waits for another one's slots.**
+//!
 //! An endpoint's slot is free when the answer is in; the record of it joins the next group commit. **An error that
 //! nobody foresaw defers: it never refuses, and it never deletes.** This half never speaks POP3.
 
@@ -15,27 +19,41 @@ pub mod signature;
 
 mod attempt;
 mod backoff;
+mod breaker;
+mod concurrency;
 mod config;
 mod event;
 mod failure;
+mod gate;
 mod outcome;
 mod probe;
 mod queue;
+mod rate;
 mod recent;
 mod run;
+mod score;
 mod settle;
+mod slots;
 mod sorting;
+mod tell;
 mod told;
 mod upload;
 mod webhook;
+mod when;
+mod writing;
 
+pub use config::AfterBlock;
 pub use config::Attachments;
 pub use config::Config;
 pub use config::Endpoint;
 pub use config::Event;
 pub use config::Format;
+pub use config::HeadBlock;
 pub use config::Http;
+pub use config::InFlight;
+pub use config::Ordering;
 pub use config::Pace;
+pub use config::Rate;
 pub use config::Retry;
 pub use config::Signing;
 pub use failure::Failure;
@@ -44,7 +62,7 @@ pub use probe::TEST_EVENT;
 pub use probe::Tested;
 pub use probe::reach;
 pub use probe::test;
-pub use queue::Tally;
 pub use run::Deliverer;
 pub use run::Mode;
+pub use score::Tally;
 pub use webhook::ClientError;

@@ -54,6 +54,8 @@ pub(super) enum Says {
     Gone,
     /// Nothing: what failed is on our side of the line.
     Ours,
+    /// The message before which all others wait was refused for too long, and a human is to look at it.
+    Halt,
 }
 
 /// The two judgements on one answer.

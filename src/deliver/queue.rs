@@ -1,100 +1,113 @@
-//! One endpoint's loop: claim what is due, as far as slots are free; post; write down.
+//! One endpoint's loop: claim what is due, as far as it may be posted now; post; write down.
+//!
+//! Whatever bounds an endpoint is asked before a claim is made: its gate, its rate, the slots of all. What is claimed is
+//! posted at once, and nothing waits in memory.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Mode;
+use super::Ordering;
 use super::attempt::Attempted;
 use super::attempt::Means;
 use super::attempt::attempt;
-use super::outcome::Outcome;
-use super::outcome::Says;
-use super::told::News;
-use super::told::Told;
+use super::backoff;
+use super::breaker::Moment;
+use super::breaker::Ticket;
+use super::gate::Asks;
+use super::gate::Gate;
+use super::gate::Room;
+use super::rate::Allowed;
+use super::rate::Meter;
+use super::score::Score;
+use super::score::Tally;
+use super::slots::Reserved;
+use super::slots::Slot;
+use super::slots::Slots;
+use super::tell;
+use super::when::When;
+use super::writing::Kept;
+use super::writing::Writing;
 use crate::metrics::DeliverMetrics;
-use crate::spool::End;
-use crate::spool::Hold;
-use crate::spool::MessageKey;
-use crate::spool::Record;
+use crate::spool::Claim;
 use crate::spool::SpoolError;
 use crate::spool::Wanted;
+use crate::spool::Weight;
 
 /// Bursts of records that may wait for their commit; beyond that, no new attempt begins.
 const RECORDS_MAX: usize = 64;
-/// An endpoint that refused this many different messages with no success between is at fault itself.
-const REFUSED_MAX: usize = 20;
-/// Two answers 410 this far apart mean it.
-const GONE_APART: Duration = Duration::from_secs(60);
 /// How long to wait after a fault of the spool.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// The memory of an attempt, at its peak: the raw bytes, the parsed mail with its attachments decoded, and the body,
+/// where they stand in base64 again.
+const WEIGHT: Weight = Weight { times: 3, plus: 64 << 10 };
+/// The whole message in base64 comes to the body, and is copied into it.
+const WEIGHT_WITH_RAW: Weight = Weight { times: 5, plus: 64 << 10 };
 
-/// How many attempts ended which way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// The endpoint took the message.
-    pub delivered: usize,
-    /// It is tried again.
-    pub deferred: usize,
-    /// It became a dead letter.
-    pub dead: usize,
-}
-
-/// One endpoint's queue.
+/// One endpoint's queue. What was learnt of the endpoint stands beside the means to reach it, so that these can be
+/// exchanged.
 #[derive(Debug)]
 pub(super) struct Queue {
     means: Arc<Means>,
-    metrics: DeliverMetrics,
-    tally: Tally,
-    /// Different messages refused in a row.
-    refused: HashSet<MessageKey>,
-    gone_since: Option<Duration>,
-    told: Told,
+    gate: Gate,
+    meter: Meter,
+    slots: Arc<Slots>,
+    /// Attempts under way for deliveries that were tried before.
+    retries: usize,
+    score: Score,
+}
+
+/// The end of an attempt, which was that of `ticket`.
+struct Ended {
+    ticket: Ticket,
+    retry: bool,
+    ended: Result<Attempted, SpoolError>,
 }
 
 impl Queue {
-    pub(super) fn new(means: Means, metrics: DeliverMetrics) -> Queue {
+    pub(super) fn new(means: Means, slots: Arc<Slots>, metrics: DeliverMetrics) -> Queue {
         Queue {
             means: Arc::new(means),
-            metrics,
-            tally: Tally::default(),
-            refused: HashSet::new(),
-            gone_since: None,
-            told: Told::default(),
+            gate: Gate::default(),
+            meter: Meter::default(),
+            slots,
+            retries: 0,
+            score: Score::new(metrics),
         }
     }
 
     /// Delivers until `stop`, then lets the attempts under way end. In [`Mode::Once`], ends when everything due has
-    /// been tried once and `sorted` says that no more will come.
+    /// been tried once, but for what the endpoint may not get now, and `sorted` says that no more will come.
     pub(super) async fn run(
         mut self,
         mode: Mode,
         sorted: CancellationToken,
         stop: CancellationToken,
     ) -> Result<Tally, SpoolError> {
-        let mut work = self.means.spool.work();
+        let (mut work, mut freed) = (self.means.spool.work(), self.slots.freed());
         let mut attempts = JoinSet::new();
         let mut records = JoinSet::new();
         let untried_since = matches!(mode, Mode::Once).then(|| self.means.clock.now());
         loop {
             // Read before the claim: what comes in between must not be missed.
             work.borrow_and_update();
+            freed.borrow_and_update();
             let complete = sorted.is_cancelled();
-            let mut next_due = None;
+            let mut when = When::Ended;
             if !stop.is_cancelled() {
-                next_due = self.start(&mut attempts, records.len(), untried_since).await?;
+                when = self.start(&mut attempts, records.len(), untried_since).await?;
             }
+            self.score.show(&self.means.endpoint, &self.gate, attempts.len());
             if attempts.is_empty()
                 && records.is_empty()
-                && (stop.is_cancelled() || (complete && untried_since.is_some()))
+                && (stop.is_cancelled() || (complete && untried_since.is_some() && when.is_all()))
             {
-                return Ok(self.tally);
+                return Ok(self.score.tally);
             }
             tokio::select! {
                 Some(first) = attempts.join_next() => {
@@ -102,161 +115,175 @@ impl Queue {
                     tokio::task::yield_now().await;
                     let mut ended = Vec::new();
                     for attempted in std::iter::once(first).chain(std::iter::from_fn(|| attempts.try_join_next())) {
-                        match joined(attempted)? {
-                            Ok(attempted) => ended.push(self.conclude(attempted).await?),
-                            Err(error) if error.is_fatal() || untried_since.is_some() => return Err(error),
-                            // It was told, and its claim was given back.
-                            Err(_) => {}
-                        }
+                        ended.push(joined(attempted)?);
                     }
-                    if !ended.is_empty() {
-                        records.spawn(write_down(Arc::clone(&self.means), ended));
+                    if let Some(writing) = self.conclude(ended, mode).await? {
+                        records.spawn(writing.write(Arc::clone(&self.means)));
                     }
                 }
                 Some(recorded) = records.join_next() => {
-                    joined(recorded)??;
-                    while let Some(recorded) = records.try_join_next() {
-                        joined(recorded)??;
+                    for recorded in std::iter::once(recorded).chain(std::iter::from_fn(|| records.try_join_next())) {
+                        if joined(recorded)?? == Kept::No {
+                            self.gate.was_not_kept();
+                        }
                     }
                 }
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 () = sorted.cancelled(), if !complete => {}
-                () = self.idle(&mut work, next_due), if attempts.len() < self.means.endpoint.pace.max_in_flight => {}
+                () = when.wait(&self.means.clock, &mut work, &mut freed), if when != When::Ended => {}
             }
         }
     }
 
-    /// Returns when there may be something to claim.
-    async fn idle(&self, work: &mut watch::Receiver<u64>, next_due: Option<Timestamp>) {
-        tokio::select! {
-            _ = work.changed() => {}
-            () = self.means.clock.wait_until(next_due.unwrap_or(Timestamp::MAX)) => {}
-        }
-    }
-
-    /// Claims as much as slots are free, and begins the attempts. Tells when to look again.
+    /// Claims as much as may be posted now, and begins the attempts. Tells when to look again.
     async fn start(
-        &self,
-        attempts: &mut JoinSet<Result<Attempted, SpoolError>>,
+        &mut self,
+        attempts: &mut JoinSet<Ended>,
         waiting: usize,
         untried_since: Option<Timestamp>,
-    ) -> Result<Option<Timestamp>, SpoolError> {
-        let free = self.means.endpoint.pace.max_in_flight.saturating_sub(attempts.len());
-        if free == 0 || waiting >= RECORDS_MAX {
+    ) -> Result<When, SpoolError> {
+        if waiting >= RECORDS_MAX {
+            return Ok(When::Ended);
+        }
+        loop {
+            match self.claim(attempts, untried_since).await {
+                Ok(When::Now) => {}
+                Ok(when) => return Ok(when),
+                // A single round has no later: it must not end as if there were nothing to deliver.
+                Err(error) if error.is_fatal() || untried_since.is_some() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(endpoint = %self.means.endpoint.name, %error, "cannot look for deliveries now");
+                    return Ok(When::Shut(Some(self.means.clock.uptime().saturating_add(LOOK_AGAIN))));
+                }
+            }
+        }
+    }
+
+    async fn claim(
+        &mut self,
+        attempts: &mut JoinSet<Ended>,
+        untried_since: Option<Timestamp>,
+    ) -> Result<When, SpoolError> {
+        let means = Arc::clone(&self.means);
+        let (name, pace) = (&means.endpoint.name, means.endpoint.pace);
+        self.meter.follow(pace.rate, &means.clock);
+        let room = self.gate.room((attempts.len(), self.retries), pace.max_in_flight, means.clock.uptime());
+        let (reserved, retries, otherwise) = match room {
+            Room::Full => return Ok(When::Ended),
+            Room::Shut(until) => (None, 0, When::Shut(until)),
+            Room::Free { attempts, retries } => match self.meter.allowed(attempts) {
+                Allowed::From(uptime) => (None, 0, When::Allowed(uptime)),
+                Allowed::Posts(posts) => (Some(self.slots.reserve(name, posts)), retries, When::Freed),
+            },
+        };
+        let wanted = self.wanted(reserved.as_ref(), retries, untried_since);
+        let claimed = means.spool.claim(name, wanted).await?;
+        let is_new = self.gate.follow(&claimed.standing, self.moment());
+        if is_new {
+            tell::standing(name, &claimed.standing);
+        }
+        let count = claimed.claims.len();
+        self.meter.spend(count);
+        if let Some(mut reserved) = reserved {
+            for claim in claimed.claims {
+                self.begin(attempts, claim, wanted.weight, &mut reserved);
+            }
+        }
+        match otherwise {
+            _ if is_new || (count > 0 && claimed.more_due) => Ok(When::Now),
+            When::Shut(until) => Ok(When::Shut(until)),
+            otherwise if claimed.more_due => Ok(otherwise),
+            _ => Ok(When::Due(claimed.next_due)),
+        }
+    }
+
+    /// What to claim; without slots, only to see where the endpoint stands.
+    fn wanted(&self, reserved: Option<&Reserved>, retries: usize, untried_since: Option<Timestamp>) -> Wanted {
+        let weight = if self.means.endpoint.include_raw { WEIGHT_WITH_RAW } else { WEIGHT };
+        let endpoint = &self.means.endpoint;
+        let ordered = endpoint.ordering != Ordering::None;
+        let longest_wait = backoff::longest(&endpoint.retry.backoff);
+        match reserved {
+            None => Wanted { free: 0, untried_since, ordered, longest_wait, ..Wanted::default() },
+            Some(reserved) => Wanted {
+                free: reserved.attempts(),
+                retries,
+                bytes: reserved.bytes(),
+                weight,
+                at_least: reserved.at_least,
+                untried_since,
+                ordered,
+                longest_wait,
+            },
+        }
+    }
+
+    fn begin(&mut self, attempts: &mut JoinSet<Ended>, claim: Claim, weight: Weight, reserved: &mut Reserved) {
+        let (ticket, retry) = (self.gate.begin(), claim.attempt > 1);
+        self.retries += usize::from(retry);
+        let slot = reserved.take(weight.of(claim.message.size));
+        let attempt = attempt(Arc::clone(&self.means), claim);
+        attempts.spawn(in_slot(slot, async move { Ended { ticket, retry, ended: attempt.await } }));
+    }
+
+    /// Heeds and tells how attempts ended; gives what is to be written down of them.
+    async fn conclude(&mut self, ended: Vec<Ended>, mode: Mode) -> Result<Option<Writing>, SpoolError> {
+        let (mut records, mut pause) = (Vec::new(), None);
+        for Ended { ticket, retry, ended } in ended {
+            self.retries = self.retries.saturating_sub(usize::from(retry));
+            let attempted = match ended {
+                Ok(attempted) => attempted,
+                Err(error) if error.is_fatal() || matches!(mode, Mode::Once) => return Err(error),
+                // It was told, and its claim was given back.
+                Err(_) => continue,
+            };
+            self.means.recent.forget(attempted.message.key);
+            self.score.count(&self.means.endpoint.name, &attempted, self.means.clock.now());
+            let Attempted { message, judgement, record } = attempted;
+            let cap = self.means.endpoint.pace.max_in_flight;
+            let asks = self.gate.hear(judgement, message.key, ticket, cap, self.moment());
+            tell::news(&self.means.endpoint.name, asks.news, &record);
+            pause = pause.max(asks.pause);
+            self.hold(&asks).await?;
+            records.push(record);
+        }
+        if records.is_empty() {
             return Ok(None);
         }
-        match self.means.spool.claim(&self.means.endpoint.name, Wanted { free, untried_since }).await {
-            Ok(claimed) => {
-                for claim in claimed.claims {
-                    attempts.spawn(attempt(Arc::clone(&self.means), claim));
-                }
-                Ok(claimed.next_due)
-            }
-            // A single round has no later: it must not end as if there were nothing to deliver.
-            Err(error) if error.is_fatal() || untried_since.is_some() => Err(error),
-            Err(error) => {
-                tracing::warn!(endpoint = %self.means.endpoint.name, %error, "cannot look for deliveries now");
-                Ok(self.means.clock.now().checked_add(LOOK_AGAIN).ok())
-            }
-        }
+        let (spool, name) = (&self.means.spool, &self.means.endpoint.name);
+        // Sent in the order in which they were heard; the records join their commit.
+        let until = |wait| self.means.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
+        let pause = pause.map(|wait: Duration| spool.pause(name, until(wait)));
+        let health = self.gate.keep().map(|(health, resumes)| spool.keep_health(name, health, resumes));
+        Ok(Some(Writing { records, pause, health }))
     }
 
-    /// Counts and tells an attempt's end, and heeds what the answer says of the endpoint.
-    async fn conclude(&mut self, ended: Attempted) -> Result<Record, SpoolError> {
-        let Attempted { message, judgement, record } = ended;
-        let name = self.means.endpoint.name.as_str();
-        self.metrics.attempt_seconds.with_label_values(&[name]).observe(record.took.as_secs_f64());
-        self.metrics.attempts.with_label_values(&[name, record.outcome]).inc();
-        self.means.recent.forget(message.key);
-        match (&record.end, record.status, record.error) {
-            (End::Delivered, ..) => {
-                self.tally.delivered += 1;
-                let age = self.means.clock.now().duration_since(message.spooled_at).as_secs_f64();
-                self.metrics.latency.with_label_values(&[name]).observe(age.max(0.0));
-                tracing::debug!(id = %message.id, endpoint = name, attempt = record.attempt, "delivered");
-            }
-            (End::Deferred { due, .. }, status, error) => {
-                self.tally.deferred += 1;
-                tracing::debug!(id = %message.id, endpoint = name, attempt = record.attempt, status, error, due = %format_args!("{due:.0}"), "deferred");
-            }
-            (End::Dead(reason), status, error) => {
-                self.tally.dead += 1;
-                let reason = reason.as_str();
-                tracing::error!(id = %message.id, endpoint = name, status, error, reason, "dead letter: see `pophook spool list`");
-            }
+    /// Holds the endpoint if its answer asks for it. That it cannot be written down now is no fault: the next answer
+    /// asks again.
+    async fn hold(&mut self, asks: &Asks) -> Result<(), SpoolError> {
+        let Some(why) = asks.hold else { return Ok(()) };
+        let endpoint = &self.means.endpoint.name;
+        match self.means.spool.hold(endpoint, why).await {
+            Ok(()) => {}
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(_) => return Ok(()),
         }
-        match self.told.hear(judgement, self.means.clock.now()) {
-            News::Nothing => {}
-            News::Fails => {
-                let (status, error) = (record.status, record.error);
-                tracing::warn!(endpoint = name, status, error, "the endpoint fails; its mail waits and is tried again");
-            }
-            News::Pauses(until) => {
-                tracing::warn!(endpoint = name, until = %format_args!("{until:.0}"), "the endpoint asks to wait");
-            }
-            News::Recovers => tracing::info!(endpoint = name, "the endpoint takes mail again"),
-        }
-        self.heed(judgement.says, judgement.outcome, message.key).await?;
-        Ok(record)
-    }
-
-    /// What the answer says of the endpoint itself.
-    async fn heed(&mut self, says: Says, outcome: Outcome, message: MessageKey) -> Result<(), SpoolError> {
-        match outcome {
-            Outcome::Delivered => {
-                self.refused.clear();
-                self.gone_since = None;
-            }
-            Outcome::Refused => {
-                self.refused.insert(message);
-            }
-            Outcome::Deferred => {}
-        }
-        let means = Arc::clone(&self.means);
-        let (endpoint, now) = (&means.endpoint.name, means.clock.uptime());
-        let done = match says {
-            Says::Wait(wait) => {
-                let until = means.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
-                means.spool.pause(endpoint, until).await
-            }
-            Says::Gone if self.gone_since.is_some_and(|since| now.saturating_sub(since) >= GONE_APART) => {
-                self.hold(Hold::Gone).await
-            }
-            Says::Gone => {
-                self.gone_since.get_or_insert(now);
-                Ok(())
-            }
-            Says::Nothing if self.refused.len() >= REFUSED_MAX => self.hold(Hold::RefusesAll).await,
-            Says::Nothing | Says::Ours => Ok(()),
-        };
-        // A pause or hold that cannot be written down now will be asked for by the next answer again.
-        done.or_else(|error| if error.is_fatal() { Err(error) } else { Ok(()) })
-    }
-
-    /// Holds the endpoint. What led to it is forgotten: whoever resumes it has it judged anew.
-    async fn hold(&mut self, why: Hold) -> Result<(), SpoolError> {
-        let means = Arc::clone(&self.means);
-        let endpoint = &means.endpoint.name;
-        tracing::error!(%endpoint, why = why.as_str(), "the endpoint is held; end it with `pophook endpoint resume`");
-        self.metrics.held.with_label_values(&[endpoint.as_str()]).set(1);
-        means.spool.hold(endpoint, why).await?;
-        self.refused.clear();
-        self.gone_since = None;
+        self.gate.is_held();
+        self.score.hold(endpoint, why);
         Ok(())
+    }
+
+    fn moment(&self) -> Moment {
+        let clock = &self.means.clock;
+        Moment { now: clock.now(), uptime: clock.uptime(), chance: fastrand::f64() }
     }
 }
 
-/// Writes attempts' ends down, however long that takes: until then their claims stand, and they are not made again.
-async fn write_down(means: Arc<Means>, records: Vec<Record>) -> Result<(), SpoolError> {
-    loop {
-        match means.spool.record(records.clone()).await {
-            Err(error) if !error.is_fatal() => {
-                tracing::warn!(endpoint = %means.endpoint.name, %error, "cannot write an attempt down now; trying again");
-                means.clock.wait(LOOK_AGAIN).await;
-            }
-            done => return done,
-        }
-    }
+/// The slot is free as soon as the attempt has ended, whenever its end is heard.
+async fn in_slot(slot: Slot, attempt: impl Future<Output = Ended>) -> Ended {
+    let ended = attempt.await;
+    drop(slot);
+    ended
 }
 
 /// A task of ours that panicked is a fault of ours; the process ends and starts anew with everything in the spool.

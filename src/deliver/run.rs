@@ -11,8 +11,9 @@ use super::Event;
 use super::OUTCOMES;
 use super::attempt::Means;
 use super::queue::Queue;
-use super::queue::Tally;
 use super::recent::Recent;
+use super::score::Tally;
+use super::slots::Slots;
 use super::sorting::Sorter;
 use super::webhook::Webhook;
 use crate::clock::Clock;
@@ -50,6 +51,7 @@ impl Deliverer {
         metrics: &DeliverMetrics,
     ) -> Result<Deliverer, ClientError> {
         let recent = Arc::new(Recent::default());
+        let slots = Arc::new(Slots::new(config.in_flight));
         let labels = Arc::new(config.labels);
         let reasons = Reason::DEAD_LETTERS.map(Reason::as_str);
         for kind in DefectKind::ALL {
@@ -67,7 +69,7 @@ impl Deliverer {
                 recent: Arc::clone(&recent),
                 clock: clock.clone(),
             };
-            Ok(Queue::new(means, metrics.clone()))
+            Ok(Queue::new(means, Arc::clone(&slots), metrics.clone()))
         };
         Ok(Deliverer {
             queues: config.endpoints.into_iter().map(queue).collect::<Result<_, _>>()?,

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::AfterBlock;
 use super::Endpoint;
+use super::HeadBlock;
+use super::Ordering;
 use super::backoff;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
@@ -20,21 +23,44 @@ const REFUSALS_MAX: u32 = 5;
 /// Decides; `chance` is from 0 to 1 and lengthens waits.
 pub(super) fn settle(judgement: Judgement, claim: &Claim, endpoint: &Endpoint, now: Timestamp, chance: f64) -> End {
     let due = |wait: Duration| now.checked_add(wait).unwrap_or(Timestamp::MAX);
+    let wait_for_head = |block: HeadBlock| due(block.at_most.saturating_sub(claim.refused_for));
     let expired = claim.tried_for >= endpoint.retry.give_up_after;
     let next = || due(backoff::wait(&endpoint.retry.backoff, claim.failures, chance));
-    match (judgement.outcome, judgement.says) {
-        (Outcome::Delivered, _) => End::Delivered,
-        (Outcome::Refused, _) if claim.refusals + 1 >= REFUSALS_MAX => End::Dead(Reason::Refused),
+    match judgement.outcome {
+        Outcome::Delivered => End::Delivered,
+        Outcome::Refused if is_over(claim, endpoint.ordering) => End::Dead(Reason::Refused),
         // Its time is over, and this attempt has failed too.
-        (Outcome::Refused | Outcome::Deferred, _) if expired => End::Dead(Reason::Expired),
-        (Outcome::Refused, _) => End::Deferred { due: next(), counts: Counts::Refusal },
-        // Whatever the endpoint asks for, the next try of this message is not earlier than after any other failure.
-        (Outcome::Deferred, Says::Wait(wait)) => {
-            End::Deferred { due: due(backoff::longer(wait, chance)).max(next()), counts: Counts::Failure }
+        Outcome::Refused | Outcome::Deferred if expired => End::Dead(Reason::Expired),
+        Outcome::Refused => {
+            let due = match endpoint.ordering {
+                // The last try comes when its time is over, not later.
+                Ordering::PerMailbox(block) if claim.refused_for < block.at_most => next().min(wait_for_head(block)),
+                Ordering::PerMailbox(_) | Ordering::None => next(),
+            };
+            End::Deferred { due, counts: Counts::Refusal }
         }
-        (Outcome::Deferred, Says::Nothing | Says::Gone | Says::Ours) => {
-            End::Deferred { due: next(), counts: Counts::Failure }
+        // A wait that the endpoint asks for is a pause of the whole endpoint, and none of this message alone.
+        Outcome::Deferred => End::Deferred { due: next(), counts: Counts::Failure },
+    }
+}
+
+/// Whether one more refusal ends a delivery: by their number, or, where others wait behind it, by their time.
+fn is_over(claim: &Claim, ordering: Ordering) -> bool {
+    match ordering {
+        Ordering::None => claim.refusals + 1 >= REFUSALS_MAX,
+        Ordering::PerMailbox(block) => block.then == AfterBlock::DeadLetter && claim.refused_for >= block.at_most,
+    }
+}
+
+/// The judgement on an answer; it stops the endpoint where others wait behind a message that was refused for too long.
+pub(super) fn halted(judgement: Judgement, claim: &Claim, ordering: Ordering) -> Judgement {
+    match ordering {
+        Ordering::PerMailbox(HeadBlock { at_most, then: AfterBlock::Halt })
+            if judgement.outcome == Outcome::Refused && claim.refused_for >= at_most =>
+        {
+            Judgement { says: Says::Halt, ..judgement }
         }
+        _ => judgement,
     }
 }
 
@@ -66,7 +92,17 @@ mod tests {
             kind: Kind::Mail,
         };
         let delivery = DeliveryKey::for_testing(1);
-        Claim { delivery, message, attempt: 9, generation: 1, failures, refusals, form: Form::Parsed, tried_for }
+        Claim {
+            delivery,
+            message,
+            attempt: 9,
+            generation: 1,
+            failures,
+            refusals,
+            refused_for: Duration::ZERO,
+            form: Form::Parsed,
+            tried_for,
+        }
     }
 
     /// An answer with this status, `Retry-After` 7 seconds where the status heeds one, after so many failures and refusals.
@@ -99,12 +135,42 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_was_asked_for_never_makes_a_try_earlier() {
+    fn a_wait_that_was_asked_for_is_the_endpoints_and_makes_no_try_earlier_or_later() {
         for status in [429, 503] {
-            check(status, (0, 0), Duration::ZERO, 0.0, later(7_000, Counts::Failure));
-            check(status, (0, 4), Duration::ZERO, 1.0, later(8_750, Counts::Failure));
+            check(status, (0, 0), Duration::ZERO, 0.0, later(5_000, Counts::Failure));
+            check(status, (0, 4), Duration::ZERO, 1.0, later(6_250, Counts::Failure));
             check(status, (3, 0), Duration::ZERO, 0.0, later(30_000, Counts::Failure));
         }
+    }
+
+    /// A refusal of a message that others wait for, after so many refusals over so many seconds; an hour is allowed.
+    fn check_head(then: AfterBlock, refused_for: u64, expected: End, stops: bool) {
+        let ordering = Ordering::PerMailbox(HeadBlock { at_most: Duration::from_secs(3600), then });
+        let endpoint = Endpoint { ordering, ..Endpoint::for_testing("http://localhost") };
+        let claim = Claim { refused_for: Duration::from_secs(refused_for), ..claim(9, 9, Duration::ZERO) };
+        let judgement = halted(judge(422, None), &claim, ordering);
+        assert_eq!(
+            settle(judgement, &claim, &endpoint, Timestamp::UNIX_EPOCH, 0.0),
+            expected,
+            "{then:?} {refused_for}"
+        );
+        assert_eq!(judgement.says == Says::Halt, stops, "{then:?} {refused_for}");
+        // The time in which the endpoint was down is no fault of the message.
+        let down = halted(judge(500, None), &claim, ordering);
+        assert_eq!(settle(down, &claim, &endpoint, Timestamp::UNIX_EPOCH, 0.0), later(30_000, Counts::Failure));
+        assert_eq!(down.says, Says::Nothing);
+    }
+
+    #[test]
+    fn a_message_that_others_wait_for_is_refused_for_a_time_and_not_a_number_of_times() {
+        use AfterBlock::DeadLetter;
+        use AfterBlock::Halt;
+        use Counts::Refusal;
+        check_head(DeadLetter, 0, later(30_000, Refusal), false);
+        check_head(DeadLetter, 3590, later(10_000, Refusal), false);
+        check_head(DeadLetter, 3600, End::Dead(Reason::Refused), false);
+        check_head(Halt, 3590, later(10_000, Refusal), false);
+        check_head(Halt, 3600, later(30_000, Refusal), true);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 use jiff::SignedDuration;
 use jiff::Timestamp;
 
+use super::breaker::Changed;
+use super::breaker::Passage;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
 use super::outcome::Says;
@@ -16,6 +18,7 @@ const SAME_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Told {
     failing: bool,
+    spared: bool,
     paused_until: Option<Timestamp>,
 }
 
@@ -30,12 +33,35 @@ pub(super) enum News {
     Pauses(Timestamp),
     /// It takes mail again.
     Recovers,
+    /// Its breaker is open, and a probe goes out at that time.
+    Opens(Timestamp),
+    /// Its breaker is closed again.
+    Closes,
 }
 
 impl Told {
-    /// What an attempt's end at `now` tells that was not told before. A refusal tells of its message alone.
-    pub(super) fn hear(&mut self, judgement: Judgement, now: Timestamp) -> News {
+    /// What was said of an endpoint whose breaker lets through so much.
+    pub(super) fn after(passage: Passage) -> Told {
+        let spared = passage != Passage::Free;
+        Told { failing: spared, spared, paused_until: None }
+    }
+
+    /// What an attempt's end at `now`, and what it changed of the breaker, tell that was not told before. A refusal tells
+    /// of its message alone. Of a breaker that is open, only a pause and its closing are news.
+    pub(super) fn hear(&mut self, judgement: Judgement, changed: Changed, now: Timestamp) -> News {
+        match changed {
+            Changed::Opened(until) => {
+                *self = Told { failing: true, spared: true, paused_until: self.paused_until };
+                return News::Opens(until);
+            }
+            Changed::Closed => {
+                *self = Told::default();
+                return News::Closes;
+            }
+            Changed::Nothing => {}
+        }
         match (judgement.outcome, judgement.says) {
+            (Outcome::Delivered, _) | (Outcome::Deferred, Says::Nothing | Says::Gone) if self.spared => News::Nothing,
             (Outcome::Delivered, _) => {
                 self.paused_until = None;
                 if std::mem::take(&mut self.failing) { News::Recovers } else { News::Nothing }
@@ -51,7 +77,7 @@ impl Told {
                     News::Fails
                 }
             }
-            (Outcome::Refused, Says::Nothing | Says::Gone) | (_, Says::Ours) => News::Nothing,
+            (Outcome::Refused, Says::Nothing | Says::Gone) | (_, Says::Ours | Says::Halt) => News::Nothing,
         }
     }
 
@@ -76,7 +102,7 @@ mod tests {
     fn check(ends: &[(i64, u16, News)]) {
         let mut told = Told::default();
         for (second, status, expected) in ends {
-            let news = told.hear(judge(*status, Some(Duration::from_secs(60))), at(*second));
+            let news = told.hear(judge(*status, Some(Duration::from_secs(60))), Changed::Nothing, at(*second));
             assert_eq!(news, *expected, "{status} at {second}");
         }
     }
@@ -109,5 +135,30 @@ mod tests {
             (91, 429, until(151)),
         ]);
         check(&[(0, 429, until(60)), (1, 500, Nothing), (61, 200, Recovers), (62, 429, until(122))]);
+    }
+
+    #[test]
+    fn an_open_breaker_is_told_once_and_so_is_its_end() {
+        use Changed::Closed;
+        use Changed::Opened;
+        let check = |mut told: Told, ends: &[(u16, Changed, News)]| {
+            for (status, changed, expected) in ends {
+                let news = told.hear(judge(*status, Some(Duration::from_secs(60))), *changed, at(0));
+                assert_eq!(news, *expected, "{status} {changed:?}");
+            }
+        };
+        let (same, probe) = (Changed::Nothing, at(30));
+        let opened = [(500, same, News::Fails), (500, Opened(probe), News::Opens(probe)), (500, same, News::Nothing)];
+        let closes = [
+            (200, same, News::Nothing),
+            (500, same, News::Nothing),
+            (429, same, News::Pauses(at(60))),
+            (200, Closed, News::Closes),
+            (200, same, News::Nothing),
+            (500, same, News::Fails),
+        ];
+        check(Told::default(), &[&opened[..], &closes[..]].concat());
+        check(Told::after(Passage::One), &closes);
+        check(Told::after(Passage::Free), &[(500, same, News::Fails), (200, same, News::Recovers)]);
     }
 }

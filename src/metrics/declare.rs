@@ -67,7 +67,15 @@ impl DeliverMetrics {
         for reason in reasons {
             self.dead_letters.with_label_values(&[name, reason]);
         }
-        for gauge in [&self.pending, &self.oldest_pending, &self.held] {
+        for gauge in [
+            &self.pending,
+            &self.oldest_pending,
+            &self.held,
+            &self.breaker_state,
+            &self.concurrency_limit,
+            &self.paused_until,
+            &self.in_flight,
+        ] {
             gauge.with_label_values(&[name]);
         }
         self.attempt_seconds.with_label_values(&[name]);

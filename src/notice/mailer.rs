@@ -102,7 +102,9 @@ async fn next(
     notice: &Notice,
     untried_since: Option<Timestamp>,
 ) -> Result<(Option<Claim>, Option<Timestamp>), SpoolError> {
-    let claims = notice.spool.claim(&EndpointName::mail(), Wanted { free: ONE, untried_since }).await?;
+    let longest_wait = Duration::from_secs(BACKOFF.into_iter().max().unwrap_or_default());
+    let wanted = Wanted { free: ONE, untried_since, longest_wait, ..Wanted::default() };
+    let claims = notice.spool.claim(&EndpointName::mail(), wanted).await?;
     Ok((claims.claims.into_iter().next(), claims.next_due))
 }
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 pub struct Config {
     /// The database file.
     pub path: PathBuf,
-    /// The high-water mark: live bytes, not the file's size.
+    /// How much mail it may hold: live bytes, not the file's size.
     pub max_size: u64,
+    /// Bytes that stay free on its disk: below them, no more mail is taken.
+    pub min_free: u64,
     /// Percent of `max_size` that the unsettled mail of one mailbox may fill, 1 to 100.
     pub max_share: u8,
     /// How long a ledger row outlives its last sight in a complete listing.

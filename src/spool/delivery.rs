@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::Standing;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::ident::MessageId;
@@ -48,7 +49,7 @@ pub struct Spooled {
     pub unique_id: Option<UniqueId>,
     /// SHA-256 of the raw bytes.
     pub sha256: [u8; 32],
-    /// Length of the raw bytes.
+    /// Length of the raw bytes; of a notice, together with the mail that it carries.
     pub size: u64,
     /// When it was committed.
     pub spooled_at: Timestamp,
@@ -100,6 +101,8 @@ pub struct Claim {
     pub failures: u32,
     /// How often the endpoint refused this message in this generation.
     pub refusals: u32,
+    /// How long it has been refused without another failure between; as `tried_for`, by the endpoint's own time.
+    pub refused_for: Duration,
     /// What the endpoint gets.
     pub form: Form,
     /// How long this generation has been tried; time in which the endpoint was held or pophook did not run is left out.
@@ -122,6 +125,10 @@ pub struct Claims {
     pub claims: Vec<Claim>,
     /// When the next delivery of this endpoint is due, if that is known and in the future.
     pub next_due: Option<Timestamp>,
+    /// Whether more is due than was wanted.
+    pub more_due: bool,
+    /// Where the endpoint stands.
+    pub standing: Standing,
 }
 
 /// The end of one attempt, as it is written down.
@@ -213,19 +220,22 @@ pub enum Hold {
     Gone,
     /// It refused many different messages in a row.
     RefusesAll,
+    /// It refused for too long the message that all others of a mailbox wait for.
+    HeadRefused,
     /// It is no longer in the configuration.
     Removed,
 }
 
 impl Hold {
     /// All reasons for a hold.
-    pub const ALL: [Hold; 3] = [Hold::Gone, Hold::RefusesAll, Hold::Removed];
+    pub const ALL: [Hold; 4] = [Hold::Gone, Hold::RefusesAll, Hold::HeadRefused, Hold::Removed];
 
     /// The name in listings.
     pub fn as_str(self) -> &'static str {
         match self {
             Hold::Gone => "gone",
             Hold::RefusesAll => "refuses_all",
+            Hold::HeadRefused => "head_refused",
             Hold::Removed => "removed",
         }
     }

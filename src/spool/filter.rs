@@ -129,6 +129,6 @@ mod tests {
     #[test]
     fn the_reasons_are_all_that_a_line_gives() {
         let known: Vec<&str> = Filter::reasons().collect();
-        assert_eq!(known, ["refused", "expired", "dropped", "gone", "refuses_all", "removed"]);
+        assert_eq!(known, ["refused", "expired", "dropped", "gone", "refuses_all", "head_refused", "removed"]);
     }
 }

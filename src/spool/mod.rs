@@ -25,14 +25,17 @@ mod kind;
 mod ledger;
 mod notice;
 mod report;
+mod room;
 pub mod socket;
 pub mod sqlite;
+mod standing;
 mod state;
 mod token;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -86,21 +89,70 @@ pub use report::Listed;
 pub use report::MailboxRow;
 pub use report::Row;
 pub use report::Stats;
+pub use room::Room;
+pub use standing::Breaker;
+pub use standing::Health;
+pub use standing::Standing;
 pub use state::PARSES_MAX;
-pub use state::Room;
 pub use state::State;
 pub use token::Token;
 
 /// An answer that arrives once the work is committed. The work is on its way even while nobody polls it.
 pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, SpoolError>> + Send>>;
 
-/// Which of an endpoint's deliveries may be claimed.
+/// Which of an endpoint's deliveries may be claimed, and how many of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
-    /// At most this many.
+    /// At most this many; with 0, only to see where the endpoint stands.
     pub free: usize,
+    /// Of these, at most so many that were tried before.
+    pub retries: usize,
+    /// What they may weigh together.
+    pub bytes: u64,
+    /// What each of them weighs.
+    pub weight: Weight,
+    /// So many of `free` are claimed whatever they weigh.
+    pub at_least: usize,
     /// Only those that were not tried at or after this; `None`: all that are due.
     pub untried_since: Option<Timestamp>,
+    /// Whether the mail of one mailbox goes one at a time, in the order in which it was committed.
+    pub ordered: bool,
+    /// The longest wait that a delivery can have been given: one that is due later was written by a clock that ran
+    /// ahead, and is due now.
+    pub longest_wait: Duration,
+}
+
+impl Default for Wanted {
+    /// Everything that is due.
+    fn default() -> Wanted {
+        let weight = Weight { times: 1, plus: 0 };
+        Wanted {
+            free: usize::MAX,
+            retries: usize::MAX,
+            bytes: u64::MAX,
+            weight,
+            at_least: 0,
+            untried_since: None,
+            ordered: false,
+            longest_wait: Duration::MAX,
+        }
+    }
+}
+
+/// What a claim weighs: its message's size so many times, and so much more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weight {
+    /// Times the raw bytes.
+    pub times: u64,
+    /// Bytes beside them.
+    pub plus: u64,
+}
+
+impl Weight {
+    /// The weight of a message of `size` raw bytes.
+    pub fn of(self, size: u64) -> u64 {
+        size.saturating_mul(self.times).saturating_add(self.plus)
+    }
 }
 
 /// What can be read of a spool, also beside a daemon that writes it.
@@ -171,8 +223,9 @@ pub trait Collecting: Send + Sync + fmt::Debug {
     /// Notes what a visit says of its mailbox; `reason` is one word.
     fn note_visit(&self, mailbox: &MailboxName, visited: Visited, reason: Option<&'static str>) -> Reply<()>;
 
-    /// Whether `mailbox` may retrieve more; makes room first where that costs nothing undelivered.
-    fn room(&self, mailbox: &MailboxName) -> Reply<Room>;
+    /// Whether `mailbox` may retrieve `wanted` bytes more, or how many; makes room first where that costs nothing
+    /// undelivered. What is promised here is kept from others until it is accepted, or asked for anew.
+    fn room(&self, mailbox: &MailboxName, wanted: u64) -> Reply<Room>;
 }
 
 /// What the delivering half does. Every verb is one transaction.
@@ -190,7 +243,8 @@ pub trait Delivering: Send + Sync + fmt::Debug {
     /// Gives up the claim on messages whose parsing did not end well; their counts stay.
     fn abandon(&self, messages: Vec<MessageKey>) -> Reply<()>;
 
-    /// Claims deliveries of `endpoint` that are due, oldest first. Nothing while it is paused or held.
+    /// Claims deliveries of `endpoint` that are due, oldest first, and those that were never tried where no more of the
+    /// others are wanted. Nothing while it is paused or held.
     ///
     /// One caller claims for an endpoint at a time, and waits for the reply.
     fn claim(&self, endpoint: &EndpointName, wanted: Wanted) -> Reply<Claims>;
@@ -204,6 +258,10 @@ pub trait Delivering: Send + Sync + fmt::Debug {
 
     /// Nothing is posted to `endpoint` before `until`; only ever extended.
     fn pause(&self, endpoint: &EndpointName, until: Timestamp) -> Reply<()>;
+
+    /// Keeps what the answers of `endpoint` have made of it. `false`: nothing was kept, because somebody has resumed it
+    /// since the claim that told of so many `resumes`.
+    fn keep_health(&self, endpoint: &EndpointName, health: Health, resumes: u64) -> Reply<bool>;
 
     /// Nothing is posted to `endpoint` until [`Command::Resume`].
     fn hold(&self, endpoint: &EndpointName, why: Hold) -> Reply<()>;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::Breaker;
 use super::Filter;
 use super::Hold;
 use super::Reason;
@@ -120,6 +121,8 @@ pub struct EndpointRow {
     pub paused_until: Option<Timestamp>,
     /// Nothing is posted until somebody resumes it.
     pub held: Option<Hold>,
+    /// Whether it is spared for having failed again and again.
+    pub breaker: Breaker,
     /// Deliveries that wait.
     pub pending: u64,
 }
@@ -158,7 +161,7 @@ pub enum Command {
         /// Whether what is listed at the next visit was seen or is new.
         listed: Listed,
     },
-    /// Ends an endpoint's hold and pause.
+    /// Ends an endpoint's hold and pause, and closes its breaker.
     Resume {
         /// Which.
         endpoint: String,

@@ -1,4 +1,4 @@
-//! The legal states of a message in the spool, and whether there is room for more. Pure.
+//! The legal states of a message in the spool. Pure.
 
 /// What is true of our copy of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,41 +62,6 @@ impl State {
     }
 }
 
-/// Percent of `max_size` above which room is made and large mailboxes wait.
-const HIGH_WATER: u64 = 80;
-
-/// Whether a mailbox may retrieve more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
-    /// It may.
-    Free,
-    /// Not this one: its unsettled mail fills more than its share.
-    ShareFull,
-    /// Nobody may: the spool is full.
-    Full,
-}
-
-/// Whether live bytes are above the high-water mark, so that delivered copies go before their time.
-pub(super) fn above_high_water(live: u64, max_size: u64) -> bool {
-    live > high_water(max_size)
-}
-
-/// The high-water mark of a spool of `max_size` bytes.
-pub(super) fn high_water(max_size: u64) -> u64 {
-    max_size / 100 * HIGH_WATER
-}
-
-/// Judges the room that is left for a mailbox with `unsettled` bytes in the spool.
-pub(super) fn room(live: u64, max_size: u64, unsettled: u64, max_share: u8) -> Room {
-    if live >= max_size {
-        return Room::Full;
-    }
-    if above_high_water(live, max_size) && unsettled > max_size / 100 * u64::from(max_share) {
-        return Room::ShareFull;
-    }
-    Room::Free
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,14 +79,5 @@ mod tests {
         for state in State::ALL {
             assert_eq!(State::parse(state.as_str()), Some(state));
         }
-    }
-
-    #[test]
-    fn the_large_mailboxes_wait_first_and_then_all() {
-        let check = |live, unsettled, expected| assert_eq!(room(live, 1000, unsettled, 25), expected);
-        check(800, 1000, Room::Free);
-        check(801, 250, Room::Free);
-        check(801, 251, Room::ShareFull);
-        check(1000, 0, Room::Full);
     }
 }

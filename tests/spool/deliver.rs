@@ -10,6 +10,7 @@ use pophook::spool::Form;
 use pophook::spool::Reason;
 use pophook::spool::Record;
 use pophook::spool::Wanted;
+use pophook::spool::Weight;
 
 use crate::ground::Ground;
 use crate::ground::HOUR;
@@ -40,8 +41,8 @@ async fn what_is_due_is_claimed_oldest_first_and_once() {
         ground.clock.advance(Duration::from_millis(1));
     }
     let claims = async |name: &str, free: usize| {
-        let Claims { claims, next_due } =
-            spool.claim(&endpoint(name), Wanted { free, untried_since: None }).await.unwrap();
+        let Claims { claims, next_due, .. } =
+            spool.claim(&endpoint(name), Wanted { free, ..Wanted::default() }).await.unwrap();
         assert_eq!(next_due, None);
         claims.iter().map(|claim| claim.message.key).collect::<Vec<_>>()
     };
@@ -51,6 +52,72 @@ async fn what_is_due_is_claimed_oldest_first_and_once() {
     assert_eq!(claims("desk", 9).await, []);
     assert_eq!(claims("erp", 9).await, keys, "the other endpoint has claims of its own");
     assert_eq!(claims("nobody", 9).await, []);
+}
+
+#[tokio::test]
+async fn a_backlog_of_what_failed_does_not_keep_new_mail_waiting() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    for text in ["old 1", "old 2", "old 3"] {
+        routed(&spool, text, &["desk"]).await;
+    }
+    for claim in claim(&spool, "desk").await {
+        record(&spool, &ground.clock, &claim, deferred(&ground.clock, Duration::ZERO)).await;
+    }
+    // By hand or not, what was tried before is no first attempt.
+    ground.clock.advance(Duration::from_millis(1));
+    for text in ["new 1", "new 2", "new 3"] {
+        routed(&spool, text, &["desk"]).await;
+    }
+    let claims = async |free, retries| {
+        let wanted = Wanted { free, retries, ..Wanted::default() };
+        let found = spool.claim(&endpoint("desk"), wanted).await.unwrap();
+        spool.unclaim(found.claims.iter().map(|claim| claim.delivery).collect()).await.unwrap();
+        let attempts = found.claims.iter().map(|claim| claim.attempt).collect::<Vec<_>>();
+        (attempts, found.more_due)
+    };
+    for (free, retries, attempts, more_due) in [
+        (9, 9, vec![2, 2, 2, 1, 1, 1], false),
+        (6, 3, vec![2, 2, 2, 1, 1, 1], false),
+        (4, 9, vec![2, 2, 2, 1], true),
+        (9, 2, vec![2, 2, 1, 1, 1], true),
+        (3, 2, vec![2, 2, 1], true),
+        (2, 0, vec![1, 1], true),
+        (0, 0, vec![], true),
+    ] {
+        assert_eq!(claims(free, retries).await, (attempts, more_due), "{free} {retries}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_claimed_weighs_no_more_than_is_free() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    for text in ["one", "two", "six"] {
+        routed(&spool, text, &["desk"]).await;
+    }
+    let size = claim(&spool, "desk").await[0].message.size;
+    drop(spool);
+    let spool = ground.after_a_crash().open().await;
+    let weight = Weight { times: 2, plus: 10 };
+    let each = 2 * size + 10;
+    for (bytes, at_least, expected) in [
+        (0, 0, 0),
+        (0, 1, 1),
+        (0, 2, 2),
+        (each - 1, 0, 0),
+        (each, 0, 1),
+        (2 * each - 1, 1, 1),
+        (2 * each, 1, 2),
+        (3 * each, 0, 3),
+        (u64::MAX, 0, 3),
+    ] {
+        let wanted = Wanted { bytes, weight, at_least, ..Wanted::default() };
+        let Claims { claims, more_due, .. } = spool.claim(&endpoint("desk"), wanted).await.unwrap();
+        assert_eq!((claims.len(), more_due), (expected, expected < 3), "{bytes} {at_least}");
+        spool.unclaim(claims.iter().map(|claim| claim.delivery).collect()).await.unwrap();
+    }
+    assert_eq!(weight.of(u64::MAX), u64::MAX);
 }
 
 #[tokio::test]
@@ -76,7 +143,7 @@ async fn a_deferred_delivery_comes_back_when_it_is_due() {
     let first = only(claim(&spool, "desk").await);
     record(&spool, &ground.clock, &first, deferred(&ground.clock, HOUR)).await;
     let due = ground.clock.now().checked_add(HOUR).unwrap();
-    let wanted = Wanted { free: 1, untried_since: None };
+    let wanted = Wanted { free: 1, ..Wanted::default() };
     let nothing = spool.claim(&endpoint("desk"), wanted).await.unwrap();
     assert_eq!((nothing.claims.len(), nothing.next_due), (0, Some(due)));
     ground.clock.advance(HOUR - Duration::from_millis(1));
@@ -84,6 +151,43 @@ async fn a_deferred_delivery_comes_back_when_it_is_due() {
     ground.clock.advance(Duration::from_millis(1));
     let second = only(claim(&spool, "desk").await);
     assert_eq!((second.attempt, second.failures, second.refusals), (2, 1, 0));
+}
+
+/// Deliveries are put off for an hour, at most two hours can be; then somebody sets the clock by so many hours. Tells
+/// after how many more hours all of them are due.
+async fn check_clock_set(hours: i64, expected: u32) {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    for text in ["one", "two"] {
+        routed(&spool, text, &["desk"]).await;
+    }
+    for claim in claim(&spool, "desk").await {
+        record(&spool, &ground.clock, &claim, deferred(&ground.clock, HOUR)).await;
+    }
+    ground.clock.set(ground.clock.now() + jiff::SignedDuration::from_hours(hours));
+    let wanted = Wanted { longest_wait: 2 * HOUR, ..Wanted::default() };
+    let mut waited = 0;
+    let due = loop {
+        let due = spool.claim(&endpoint("desk"), wanted).await.unwrap().claims;
+        if !due.is_empty() || waited > 99 {
+            break due;
+        }
+        ground.clock.advance(HOUR);
+        waited += 1;
+    };
+    assert_eq!((due.len(), waited), (2, expected), "clock set by {hours} h");
+    // However far the clock is set, the time that a delivery has is the time that it was tried.
+    let tried = due[0].tried_for;
+    assert_eq!(tried, waited * HOUR, "clock set by {hours} h");
+}
+
+#[tokio::test]
+async fn t01_a_clock_that_is_set_neither_puts_a_delivery_off_nor_ends_its_time() {
+    check_clock_set(0, 1).await;
+    check_clock_set(24, 0).await;
+    check_clock_set(-1, 2).await;
+    check_clock_set(-24, 0).await;
+    check_clock_set(-24 * 365, 0).await;
 }
 
 #[tokio::test]
@@ -117,7 +221,7 @@ async fn only_what_was_not_tried_in_this_round_is_wanted() {
     let untried_since = Some(ground.clock.now());
     routed(&spool, "new", &["desk"]).await;
     let wanted = async || {
-        let wanted = Wanted { free: 9, untried_since };
+        let wanted = Wanted { free: 9, untried_since, ..Wanted::default() };
         spool.claim(&endpoint("desk"), wanted).await.unwrap().claims
     };
     let round = wanted().await;

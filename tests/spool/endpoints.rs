@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use pophook::spool::Breaker;
 use pophook::spool::Command;
 use pophook::spool::End;
 use pophook::spool::EndpointRow;
+use pophook::spool::Health;
 use pophook::spool::Hold;
 use pophook::spool::Spool;
+use pophook::spool::Standing;
 use pophook::spool::Wanted;
+use pophook::spool::sqlite::Readers;
 
 use crate::ground::DAY;
 use crate::ground::Ground;
@@ -22,6 +26,7 @@ use crate::ground::only;
 use crate::ground::record;
 use crate::ground::refusal;
 use crate::ground::routed;
+use crate::ground::start;
 use crate::ground::states;
 
 async fn desk(spool: &std::sync::Arc<dyn Spool>) -> EndpointRow {
@@ -31,6 +36,89 @@ async fn desk(spool: &std::sync::Arc<dyn Spool>) -> EndpointRow {
 
 fn resume(name: &str) -> Command {
     Command::Resume { endpoint: name.to_owned() }
+}
+
+async fn standing(spool: &std::sync::Arc<dyn Spool>) -> Standing {
+    spool.claim(&endpoint("desk"), Wanted { free: 0, ..Wanted::default() }).await.unwrap().standing
+}
+
+#[tokio::test]
+async fn what_answers_made_of_an_endpoint_outlasts_a_start() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let refused = vec![routed(&spool, "one", &["desk"]).await, routed(&spool, "two", &["desk"]).await];
+    assert_eq!(standing(&spool).await, Standing::default());
+    let until = ground.clock.now().checked_add(HOUR).unwrap();
+    let open = Breaker::Open { probe_at: until, failed: 3 };
+    let health = Health { breaker: open, gone_since: Some(start()), refused };
+    assert!(spool.keep_health(&endpoint("desk"), health.clone(), 0).await.unwrap());
+    assert_eq!((desk(&spool).await.breaker, desk(&spool).await.breaker.probe_at()), (open, Some(until)));
+    drop(spool);
+    let ground = ground.after_an_end(DAY);
+    let spool = ground.open().await;
+    assert_eq!(standing(&spool).await, Standing { health: health.clone(), ..Standing::default() });
+    let half_open = Health { breaker: Breaker::HalfOpen, ..Health::default() };
+    assert!(spool.keep_health(&endpoint("desk"), half_open.clone(), 0).await.unwrap());
+    assert_eq!(standing(&spool).await.health, half_open);
+}
+
+#[tokio::test]
+async fn whoever_resumes_an_endpoint_has_it_judged_anew() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let refused = vec![routed(&spool, "one", &["desk"]).await];
+    let probe_at = ground.clock.now().checked_add(HOUR).unwrap();
+    let health = Health { breaker: Breaker::Open { probe_at, failed: 3 }, gone_since: Some(start()), refused };
+    spool.keep_health(&endpoint("desk"), health.clone(), 0).await.unwrap();
+    spool.pause(&endpoint("desk"), probe_at).await.unwrap();
+    assert_eq!(change(&spool, resume("desk")).await, 1);
+    assert_eq!(standing(&spool).await, Standing { resumes: 1, ..Standing::default() });
+    assert_eq!(desk(&spool).await.breaker, Breaker::Closed);
+    // What was thought of it before is not kept.
+    assert!(!spool.keep_health(&endpoint("desk"), health.clone(), 0).await.unwrap());
+    assert_eq!(standing(&spool).await.health, Health::default());
+    assert!(spool.keep_health(&endpoint("desk"), health.clone(), 1).await.unwrap());
+    assert_eq!(standing(&spool).await.health, health);
+}
+
+#[tokio::test]
+async fn a_pause_lasts_as_long_as_it_was_to_last_where_the_clock_is_set_back() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    routed(&spool, "hello", &["desk"]).await;
+    drop(spool);
+    let ahead = ground.at(start().checked_add(DAY).unwrap());
+    let spool = ahead.open().await;
+    spool.pause(&endpoint("desk"), ahead.clock.now().checked_add(2 * HOUR).unwrap()).await.unwrap();
+    assert!(claim(&spool, "desk").await.is_empty());
+    // Half of it is over when the clock is set back.
+    ahead.clock.advance(HOUR);
+    spool.prune().await.unwrap();
+    drop(spool);
+    let right = ahead.at(start());
+    let spool = right.open().await;
+    assert_eq!(standing(&spool).await.paused_until, start().checked_add(HOUR).ok());
+    right.clock.advance(HOUR - Duration::from_millis(1));
+    assert!(claim(&spool, "desk").await.is_empty());
+    right.clock.advance(Duration::from_millis(1));
+    assert_eq!(claim(&spool, "desk").await.len(), 1);
+}
+
+#[tokio::test]
+async fn endpoints_of_an_earlier_build_have_a_closed_breaker() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    spool.hold(&endpoint("desk"), Hold::Gone).await.unwrap();
+    drop(spool);
+    drop(ground.without_breakers());
+    let readers = Readers::open(&ground.path()).unwrap();
+    let rows = async || pophook::spool::Reading::endpoints(&readers).await.unwrap();
+    assert_eq!((rows().await[0].held, rows().await[0].breaker), (Some(Hold::Gone), Breaker::Closed));
+    let spool = ground.open().await;
+    assert_eq!(standing(&spool).await, Standing { held: Some(Hold::Gone), ..Standing::default() });
+    let open = Breaker::Open { probe_at: start(), failed: 0 };
+    spool.keep_health(&endpoint("desk"), Health { breaker: open, ..Health::default() }, 0).await.unwrap();
+    assert_eq!(rows().await[0].breaker, open, "the reader sees the file's own columns");
 }
 
 #[tokio::test]
@@ -44,7 +132,7 @@ async fn a_pause_is_only_ever_extended_and_ends_by_itself() {
         spool.pause(&endpoint("desk"), at(asked)).await.unwrap();
     }
     assert_eq!(desk(&spool).await.paused_until, Some(until));
-    let nothing = spool.claim(&endpoint("desk"), Wanted { free: 1, untried_since: None }).await.unwrap();
+    let nothing = spool.claim(&endpoint("desk"), Wanted { free: 1, ..Wanted::default() }).await.unwrap();
     assert_eq!((nothing.claims.len(), nothing.next_due), (0, Some(until)));
     assert_eq!(claim(&spool, "erp").await.len(), 1, "the others go on");
     ground.clock.advance(2 * HOUR - Duration::from_millis(1));
@@ -63,7 +151,7 @@ async fn a_hold_lasts_until_somebody_resumes_it() {
     let row = desk(&spool).await;
     assert_eq!((row.held, row.pending), (Some(Hold::Gone), 1));
     ground.clock.advance(100 * DAY);
-    let nothing = spool.claim(&endpoint("desk"), Wanted { free: 1, untried_since: None }).await.unwrap();
+    let nothing = spool.claim(&endpoint("desk"), Wanted { free: 1, ..Wanted::default() }).await.unwrap();
     assert_eq!((nothing.claims.len(), nothing.next_due), (0, None));
     // Neither an end nor a start changes it.
     drop(spool);

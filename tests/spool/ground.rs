@@ -37,8 +37,8 @@ use tempfile::TempDir;
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const HOUR: Duration = Duration::from_secs(3600);
 
-/// Takes back what came to the schema after refresh tokens knew whom they were given to.
-pub const BEFORE_NOTICES: &str = "DROP TABLE condition;
+/// Takes back what came to the schema with the notices.
+const BEFORE_NOTICES: &str = "DROP TABLE condition;
     DROP TABLE told_hold;
     DROP INDEX message_about;
     ALTER TABLE message DROP COLUMN about;";
@@ -59,8 +59,13 @@ pub struct Ground {
 impl Ground {
     pub fn new() -> Ground {
         let folder = tempfile::tempdir().unwrap();
-        let config =
-            Config { path: folder.path().join("spool.db"), max_size: 10 << 30, max_share: 25, ledger_keep: 90 * DAY };
+        let config = Config {
+            path: folder.path().join("spool.db"),
+            max_size: 10 << 30,
+            min_free: 0,
+            max_share: 25,
+            ledger_keep: 90 * DAY,
+        };
         Ground { folder, config, clock: Clock::by_hand(start()), metrics: Metrics::new().unwrap() }
     }
 
@@ -83,8 +88,7 @@ impl Ground {
 
     /// Brings a spool that nobody has open back to the first schema.
     pub fn make_old(&self) -> rusqlite::Connection {
-        let file = rusqlite::Connection::open(self.path()).unwrap();
-        file.execute_batch(BEFORE_NOTICES).unwrap();
+        let file = self.without_breakers();
         let newer = "DROP TABLE token;
             ALTER TABLE message DROP COLUMN kind;
             ALTER TABLE message DROP COLUMN listed_size;
@@ -92,6 +96,22 @@ impl Ground {
             PRAGMA application_id = 0;
             PRAGMA user_version = 1";
         file.execute_batch(newer).unwrap();
+        file
+    }
+
+    /// Brings a spool that nobody has open back to the schema before deliveries had an order and endpoints a breaker.
+    pub fn without_breakers(&self) -> rusqlite::Connection {
+        let file = rusqlite::Connection::open(self.path()).unwrap();
+        file.execute_batch(BEFORE_NOTICES).unwrap();
+        file.execute_batch("DROP INDEX delivery_untried; DROP INDEX delivery_order; PRAGMA user_version = 5").unwrap();
+        for column in ["mailbox", "refused_ms", "refused_from"] {
+            file.execute_batch(&format!("ALTER TABLE delivery DROP COLUMN {column}")).unwrap();
+        }
+        for column in
+            ["paused_from", "paused_ran", "breaker", "probe_at", "probes_failed", "gone_since", "refused", "resumes"]
+        {
+            file.execute_batch(&format!("ALTER TABLE endpoint DROP COLUMN {column}")).unwrap();
+        }
         file
     }
 
@@ -105,10 +125,15 @@ impl Ground {
         later
     }
 
+    /// The same folder for a process whose wall clock is wrong, or right at last.
+    pub fn at(self, now: Timestamp) -> Ground {
+        Ground { clock: Clock::by_hand(now), metrics: Metrics::new().unwrap(), ..self }
+    }
+
     /// The same folder later, as the next process finds it.
     pub fn after_an_end(self, gap: Duration) -> Ground {
-        let clock = Clock::by_hand(self.clock.now().checked_add(gap).unwrap());
-        Ground { clock, metrics: Metrics::new().unwrap(), ..self }
+        let now = self.clock.now().checked_add(gap).unwrap();
+        self.at(now)
     }
 }
 
@@ -187,7 +212,7 @@ pub async fn routed(spool: &Arc<dyn Spool>, text: &str, endpoints: &[&str]) -> M
 
 /// All that is due at `endpoint`.
 pub async fn claim(spool: &Arc<dyn Spool>, name: &str) -> Vec<Claim> {
-    let wanted = Wanted { free: 1000, untried_since: None };
+    let wanted = Wanted { free: 1000, ..Wanted::default() };
     spool.claim(&endpoint(name), wanted).await.unwrap().claims
 }
 

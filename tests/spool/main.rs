@@ -21,6 +21,7 @@ mod file;
 mod ground;
 mod ledger;
 mod notices;
+mod order;
 mod people;
 mod retention;
 mod sorting;

@@ -74,6 +74,8 @@ async fn a_dead_letter_and_its_notice_are_committed_together() {
     let posted = only(claim(&after, "erp").await).message;
     assert_eq!((posted.kind, posted.mailbox), (Kind::DeadLetter, Some(mailbox("a"))));
     assert!(posted.id.as_str().starts_with("evt_"), "{}", posted.id);
+    let mail = after.find(&id_of("hello")).await.unwrap().unwrap();
+    assert!(posted.size > mail.size, "it weighs what it carries");
     let facts: DeadLetter = serde_json::from_slice(&after.raw(posted.key).await.unwrap().unwrap()).unwrap();
     let expected = DeadLetter {
         mail: id_of("hello"),
@@ -87,7 +89,7 @@ async fn a_dead_letter_and_its_notice_are_committed_together() {
     };
     assert_eq!(facts, expected);
     assert!(notices(rows(&after).await).iter().all(|row| row.about == Some(id_of("hello"))));
-    let mailed = spool.claim(&EndpointName::mail(), pophook::spool::Wanted { free: 9, untried_since: None }).await;
+    let mailed = spool.claim(&EndpointName::mail(), pophook::spool::Wanted::default()).await;
     assert_eq!(mailed.unwrap().claims.len(), 1);
 }
 
@@ -236,7 +238,7 @@ async fn reports_wait_while_the_mail_server_is_out_of_the_configuration() {
     let record = told(&ground, &claimed, End::Dead(Reason::Refused), &[EndpointName::mail()]);
     spool.record(vec![record]).await.unwrap();
     let due = async || {
-        let wanted = pophook::spool::Wanted { free: 9, untried_since: None };
+        let wanted = pophook::spool::Wanted::default();
         let claims = spool.claim(&EndpointName::mail(), wanted).await.unwrap().claims;
         spool.unclaim(claims.iter().map(|claim| claim.delivery).collect()).await.unwrap();
         claims.len()

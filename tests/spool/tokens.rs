@@ -9,7 +9,6 @@ use pophook::spool::Token;
 use pophook::spool::socket;
 use pophook::spool::sqlite::Readers;
 
-use crate::ground::BEFORE_NOTICES;
 use crate::ground::DAY;
 use crate::ground::Ground;
 use crate::ground::enrolment;
@@ -91,8 +90,7 @@ async fn a_spool_without_room_for_tokens_gets_it() {
 async fn a_token_of_an_earlier_build_is_there_without_whom_it_was_given_to() {
     let ground = Ground::new();
     drop(ground.open().await);
-    let file = rusqlite::Connection::open(ground.path()).unwrap();
-    file.execute_batch(BEFORE_NOTICES).unwrap();
+    let file = ground.without_breakers();
     file.execute_batch(
         "ALTER TABLE token DROP COLUMN given_to; PRAGMA user_version = 4;
          INSERT INTO token VALUES ('a', 'one', NULL, 0)",

@@ -2,6 +2,7 @@
 
 mod dead_letter;
 mod http;
+mod order;
 mod retry;
 mod signing;
 
@@ -26,7 +27,7 @@ use crate::deliver::Format;
 use crate::deliver::Pace;
 use crate::ident::EndpointName;
 
-const MAX_CONCURRENCY: Within<1, 64> = Within(8);
+const MAX_CONCURRENCY: Within<1, 64> = Within(16);
 
 pub(super) use self::dead_letter::Mail;
 
@@ -86,6 +87,7 @@ fn check_one(
     let signing = signing::check(endpoint, path, outside, report);
     let Within(max_in_flight) = or(&endpoint.max_concurrency, MAX_CONCURRENCY);
     let retry = retry::check(endpoint, path, report);
+    let ordering = order::check(endpoint, path, report);
     Some(deliver::Endpoint {
         name: name?,
         url: url?,
@@ -97,8 +99,9 @@ fn check_one(
         keep_answers: endpoint.keep_answers.unwrap_or(true),
         signing: signing?,
         http,
-        pace: Pace { max_in_flight },
+        pace: Pace { max_in_flight, rate: endpoint.rate_limit.as_ref().map(|Plain(rate)| *rate) },
         retry,
+        ordering,
     })
 }
 

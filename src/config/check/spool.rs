@@ -23,6 +23,7 @@ const LEDGER_KEEP: Duration = DAY.saturating_mul(90);
 const MAX_SIZE: Size = Size(10 << 30);
 /// An empty spool and one message of the usual largest size have room in it.
 const MAX_SIZE_MIN: u64 = 64 << 20;
+const MIN_FREE: Size = Size(256 << 20);
 const MAX_SHARE: Percent = Percent(25);
 
 /// What to write for `url`.
@@ -38,6 +39,7 @@ pub(super) fn check(spool: Option<&Spool>, report: &mut Report) -> Option<(spool
     if max_size < MAX_SIZE_MIN {
         report.add(&path.key("max_size"), "leaves no room for mail; write 64MiB or more");
     }
+    let Size(min_free) = or(&spool.min_free, MIN_FREE);
     let Percent(max_share) = or(&spool.max_share, MAX_SHARE);
     let Keep(keep_dead) = or(&spool.keep_dead, Keep(None));
     let retention = retention::Config { keep_delivered: or(&spool.keep_delivered, KEEP_DELIVERED), keep_dead };
@@ -45,7 +47,7 @@ pub(super) fn check(spool: Option<&Spool>, report: &mut Report) -> Option<(spool
 
     let url = required(&spool.url, &path.key("url"), REMEDY, report)?;
     let file = noted(database(url), &path.key("url"), report)?;
-    Some((spool::Config { path: file, max_size, max_share, ledger_keep }, retention))
+    Some((spool::Config { path: file, max_size, min_free, max_share, ledger_keep }, retention))
 }
 
 /// A message that is larger than the spool would keep its mailbox waiting for ever.

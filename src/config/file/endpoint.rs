@@ -8,14 +8,16 @@ use serde::Deserialize;
 
 use crate::config::list::List;
 use crate::config::mapping::mapping;
-use crate::config::names::Unordered;
+use crate::config::names::Ordered;
 use crate::config::names::Unsigned;
 use crate::config::plain::Plain;
 use crate::config::secret::Source;
 use crate::config::units::Within;
+use crate::deliver::AfterBlock;
 use crate::deliver::Attachments;
 use crate::deliver::Event;
 use crate::deliver::Format;
+use crate::deliver::Rate;
 
 /// One HTTP receiver.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -51,14 +53,21 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) keep_answers: Option<bool>,
     /// The longest wait for the first byte of the answer, after the body is sent. Default: 30s.
     pub(in crate::config) timeout: Option<Plain<Duration>>,
-    /// Posts at once. Default: 8.
+    /// Posts at once, at most. It begins with one, and grows as long as posts are taken. Default: 16.
     pub(in crate::config) max_concurrency: Option<Plain<Within<1, 64>>>,
+    /// Posts in a time, such as `10/s`, `100/m` or `1000/h`, spread evenly. Default: no limit.
+    pub(in crate::config) rate_limit: Option<Plain<Rate>>,
     /// The waits after the first, second, … failure; the last one repeats. Default: 5s to 8h in nine steps.
     pub(in crate::config) backoff: Option<List<Plain<Duration>>>,
     /// How long a delivery is tried before it is a dead letter. Default: 5d.
     pub(in crate::config) give_up_after: Option<Plain<Duration>>,
-    /// In which order mail is posted; `none` promises nothing. Default: none.
-    pub(in crate::config) ordering: Option<Plain<Unordered>>,
+    /// In which order mail is posted: `none` promises nothing, `per_mailbox` keeps the order within each mailbox, one
+    /// message at a time. Default: none.
+    pub(in crate::config) ordering: Option<Plain<Ordered>>,
+    /// With `per_mailbox`, how long a message may be refused while others wait behind it. Default: 1h.
+    pub(in crate::config) max_head_block: Option<Plain<Duration>>,
+    /// What comes then: it is a dead letter, or the endpoint is held. Default: `dead_letter`.
+    pub(in crate::config) on_head_block: Option<Plain<AfterBlock>>,
 }
 
 /// Who is told of an endpoint's dead letters.

@@ -88,7 +88,7 @@ fn a_section_of_the_wrong_shape_is_not_missing_too() {
 fn an_unknown_key_is_told_with_its_neighbours() {
     check_top(
         "colour: red\n",
-        "F:4: colour: is an unknown key; known here: admin, collect, defaults, endpoints, grace, include, mailboxes, notices, routes, spool",
+        "F:4: colour: is an unknown key; known here: admin, collect, defaults, deliver, endpoints, grace, include, mailboxes, notices, routes, spool",
     );
     check_mailbox(
         "retention:\n  delete_afer: 1d\n",
@@ -112,7 +112,6 @@ fn what_comes_later_is_not_supported_yet() {
     }
     endpoint("attachments", "multipart", "inline, omit");
     endpoint("attachments", "link", "inline, omit");
-    endpoint("ordering", "per_mailbox", "none");
 }
 
 #[test]
@@ -490,6 +489,12 @@ fn an_endpoint_makes_sense() {
         "max_concurrency: 65",
         "F:7: endpoints[0].max_concurrency: \"65\" does not fit; write a whole number from 1 to 64",
     );
+    more("rate_limit: 10/s", "no problem");
+    more(
+        "rate_limit: 10/d",
+        "F:7: endpoints[0].rate_limit: \"10/d\" is no rate; write a whole number and its time, such as 10/s, 100/m or \
+         1000/h",
+    );
     more("backoff: []", "F:7: endpoints[0].backoff: holds no wait; write at least one, such as [5s, 30s, 2m]");
     more("backoff: [5s, 0]", "F:7: endpoints[0].backoff[1]: is too short; write 100ms or more");
     more("timeout: 0", "F:7: endpoints[0].timeout: is too short; write 100ms or more");
@@ -552,6 +557,20 @@ F:4: notices.smtp.to[0]: is no mail address; write one such as ops@example.com, 
 F:4: notices.smtp.host: is missing; write the server's name, such as smtp.example.com
 F:4: notices.smtp.from: is missing; write an address, such as pophook@example.com
 F:4: notices.smtp.to: is missing; write at least one address, such as [ops@example.com]"#,
+    );
+}
+
+#[test]
+fn what_is_under_way_at_once_makes_sense() {
+    let deliver = |section: &str, expected: &str| check_top(&format!("deliver: {section}\n"), expected);
+    deliver("{ max_in_flight: 1, max_bytes_in_flight: 1MiB }", "no problem");
+    deliver(
+        "{ max_bytes_in_flight: 1MB }",
+        "F:4: deliver.max_bytes_in_flight: is too little for more than one mail at a time; write 1MiB or more",
+    );
+    deliver(
+        "{ max_in_flight: 0 }",
+        "F:4: deliver.max_in_flight: \"0\" does not fit; write a whole number from 1 to 10000",
     );
 }
 

@@ -83,7 +83,7 @@ fn renew(connection: &Connection, seq: i64, endpoint: &str, now: Timestamp) -> R
     connection
         .prepare_cached(
             "UPDATE delivery SET state = 'pending', reason = NULL, due = ?3, generation = generation + 1, failures = 0,
-                    refusals = 0, budget_from = NULL, tried_at = NULL, settled_at = NULL
+                    refusals = 0, refused_ms = 0, refused_from = NULL, budget_from = NULL, tried_at = NULL, settled_at = NULL
              WHERE message = ?1 AND endpoint = ?2",
         )?
         .execute(params![seq, endpoint, now.as_millisecond()])?;
@@ -94,7 +94,10 @@ fn move_over(connection: &Connection, seq: i64, from: &str, to: &str, now: Times
     // A row of its own, never the old one under another name: an attempt at the old endpoint may be under way, and its
     // success is not the new one's. Where there is a row already, that one is the delivery.
     let made = connection
-        .prepare_cached("INSERT OR IGNORE INTO delivery (message, endpoint, due) VALUES (?1, ?2, ?3)")?
+        .prepare_cached(
+            "INSERT OR IGNORE INTO delivery (message, endpoint, due, mailbox)
+             SELECT seq, ?2, ?3, mailbox FROM message WHERE seq = ?1",
+        )?
         .execute(params![seq, to, now.as_millisecond()])?;
     let dead = connection
         .prepare_cached("SELECT 1 FROM delivery WHERE message = ?1 AND endpoint = ?2 AND state = 'dead'")?
@@ -127,7 +130,8 @@ fn take_history_over(connection: &Connection, seq: i64, from: &str, to: &str) ->
 fn send_unparsed(connection: &Connection, seq: i64, to: &str, now: Timestamp) -> Result<(), SpoolError> {
     connection
         .prepare_cached(
-            "INSERT INTO delivery (message, endpoint, due, form) VALUES (?1, ?2, ?3, 'unparsed')
+            "INSERT INTO delivery (message, endpoint, due, form, mailbox)
+             SELECT seq, ?2, ?3, 'unparsed', mailbox FROM message WHERE seq = ?1
              ON CONFLICT (message, endpoint) DO UPDATE SET form = 'unparsed'",
         )?
         .execute(params![seq, to, now.as_millisecond()])?;

@@ -7,11 +7,12 @@ use rusqlite::Connection;
 use super::MakesWork;
 use super::Sqlite;
 use super::collected;
+use super::columns;
 use super::condition;
 use super::enrol;
 use super::guard;
 use super::oversize;
-use super::release;
+use super::room;
 use super::writer::Haste;
 use crate::ident::MailboxName;
 use crate::spool::Accepted;
@@ -38,12 +39,19 @@ impl Collecting for Sqlite {
     fn accept(&self, mailbox: &MailboxName, messages: Vec<Incoming>) -> Reply<Vec<Accepted>> {
         let (mailbox, claimed, now) = (mailbox.clone(), Arc::clone(&self.claimed), self.clock.now());
         let (reserve, writable) = (self.reserve.clone(), self.metrics.writable.clone());
+        let bytes = messages.iter().map(|message| columns::integer(message.raw.len()).unsigned_abs()).sum();
+        let (owner, pressure) = (mailbox.clone(), Arc::clone(&self.pressure));
         let reply = self.write(Haste::Now, MakesWork::Yes, move |c| {
             reserve.take()?;
             let fresh = &mut guard(&claimed).fresh;
             messages.iter().map(|message| collected::accept(c, &mailbox, message, fresh, now)).collect()
         });
-        Box::pin(async move { reply.await.inspect(|_: &Vec<Accepted>| writable.set(1)) })
+        Box::pin(async move {
+            let accepted: Vec<Accepted> = reply.await?;
+            guard(&pressure).taken(&owner, bytes);
+            writable.set(1);
+            Ok(accepted)
+        })
     }
 
     fn oversize(&self, mailbox: &MailboxName, message: Oversize) -> Reply<()> {
@@ -77,13 +85,15 @@ impl Collecting for Sqlite {
         })
     }
 
-    fn room(&self, mailbox: &MailboxName) -> Reply<Room> {
-        let (mailbox, config, now) = (mailbox.clone(), self.config.clone(), self.clock.now());
-        let counter = self.metrics.released.clone();
-        let reply = self.write(Haste::Now, MakesWork::No, move |c| release::room(c, &config, &mailbox, now));
+    fn room(&self, mailbox: &MailboxName, wanted: u64) -> Reply<Room> {
+        let (mailbox, config, pressure) = (mailbox.clone(), self.config.clone(), Arc::clone(&self.pressure));
+        let (times, show) = ((self.clock.now(), self.clock.uptime()), self.show());
+        let reply = self.write(Haste::Now, MakesWork::No, move |c| {
+            room::promise(c, &config, &mut guard(&pressure), (&mailbox, wanted), times)
+        });
         Box::pin(async move {
-            let (room, released) = reply.await?;
-            counter.inc_by(released);
+            let (room, look) = reply.await?;
+            show(&look);
             Ok(room)
         })
     }

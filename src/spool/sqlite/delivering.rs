@@ -20,6 +20,7 @@ use crate::ident::EndpointName;
 use crate::spool::Claims;
 use crate::spool::Delivering;
 use crate::spool::DeliveryKey;
+use crate::spool::Health;
 use crate::spool::Hold;
 use crate::spool::MessageKey;
 use crate::spool::Record;
@@ -61,7 +62,7 @@ impl Delivering for Sqlite {
     fn claim(&self, endpoint: &EndpointName, wanted: Wanted) -> Reply<Claims> {
         let (claimed, mine) = (Arc::clone(&self.claimed), Arc::clone(&self.claimed));
         let (endpoint, times) = (endpoint.clone(), self.times());
-        // It writes nothing, but takes its turn among the writes: read beside them, mail was delivered more slowly.
+        // It writes next to nothing, but takes its turn among the writes: read beside them, mail was delivered more slowly.
         let reply = self.write(Haste::Now, MakesWork::No, move |c| {
             queue::claim(c, &guard(&claimed).deliveries, &endpoint, wanted, times)
         });
@@ -96,8 +97,14 @@ impl Delivering for Sqlite {
     }
 
     fn pause(&self, endpoint: &EndpointName, until: Timestamp) -> Reply<()> {
+        let (endpoint, times) = (endpoint.clone(), self.times());
+        self.write(Haste::Now, MakesWork::No, move |c| endpoint::pause(c, endpoint.as_str(), until, times))
+    }
+
+    fn keep_health(&self, endpoint: &EndpointName, health: Health, resumes: u64) -> Reply<bool> {
         let endpoint = endpoint.clone();
-        self.write(Haste::Now, MakesWork::No, move |c| endpoint::pause(c, endpoint.as_str(), until))
+        // Whoever heard the answers goes by them at once; what is kept is for the next start.
+        self.write(Haste::Soon, MakesWork::No, move |c| endpoint::keep_health(c, endpoint.as_str(), &health, resumes))
     }
 
     fn hold(&self, endpoint: &EndpointName, why: Hold) -> Reply<()> {

@@ -33,7 +33,7 @@ pub(super) struct Event<'a> {
     pub(super) mailbox: &'a str,
     pub(super) unique_id: Option<&'a [u8]>,
     pub(super) kind: Kind,
-    /// The message that it tells of.
+    /// The message that it tells of, and carries with it.
     pub(super) about: Option<i64>,
     pub(super) bytes: &'a [u8],
 }
@@ -51,7 +51,7 @@ pub(super) fn insert(
     let made = connection
         .prepare_cached(
             "INSERT OR IGNORE INTO message (id, mailbox, unique_id, sha256, size, spooled_at, state, kind, about)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             VALUES (?1, ?2, ?3, ?4, ?5 + coalesce((SELECT size FROM message WHERE seq = ?9), 0), ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             event.id.as_str(),

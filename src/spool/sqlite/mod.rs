@@ -2,7 +2,8 @@
 //!
 //! One thread writes and commits in groups, readers stand beside it. One process owns the file, so claims live in
 //! memory. The verbs stand in `verbs`, `collecting` and `delivering`; their
-//! SQL in `collected`, `oversize`, `condition`, `event`, `sorting`, `queue`, `record`, `release`, `change` and `reports`.
+//! SQL in `collected`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`
+//! and `reports`.
 
 mod change;
 mod collected;
@@ -14,6 +15,7 @@ mod endpoint;
 mod enrol;
 mod event;
 mod fresh;
+mod heads;
 mod open;
 mod oversize;
 mod queue;
@@ -22,6 +24,7 @@ mod record;
 mod release;
 mod reports;
 mod reserve;
+mod room;
 mod schema;
 mod sorting;
 mod token;
@@ -40,6 +43,8 @@ use tokio::sync::watch;
 
 use self::queue::Claimed;
 use self::reserve::Reserve;
+use self::room::Look;
+use self::room::Pressure;
 use self::writer::Haste;
 use self::writer::Writer;
 use super::Config;
@@ -63,6 +68,7 @@ pub struct Sqlite {
     readers: Readers,
     reserve: Reserve,
     claimed: Arc<Mutex<Claimed>>,
+    pressure: Arc<Mutex<Pressure>>,
     work: watch::Sender<u64>,
     /// Milliseconds that pophook had run before this start.
     ran_before: i64,
@@ -98,6 +104,7 @@ impl Sqlite {
             metrics,
             writer,
             claimed: Arc::default(),
+            pressure: Arc::default(),
             work: watch::Sender::new(0),
             ran_before,
             _lock: lock,
@@ -115,6 +122,26 @@ impl Sqlite {
 
     fn claimed(&self) -> MutexGuard<'_, Claimed> {
         guard(&self.claimed)
+    }
+
+    /// Shows what a look at the room found.
+    fn show(&self) -> impl Fn(&Look) + Send + use<> {
+        let (metrics, config) = (self.metrics.clone(), self.config.clone());
+        move |look| {
+            metrics.released.inc_by(look.released);
+            metrics.disk_free.set(columns::integer(look.disk));
+            let full = i64::from(look.is_full(&config));
+            if metrics.full.get() != full {
+                metrics.full.set(full);
+                match full {
+                    1 => tracing::error!(
+                        disk_free = look.disk,
+                        "the spool is full: mail stays on its servers until there is room"
+                    ),
+                    _ => tracing::info!("the spool has room again"),
+                }
+            }
+        }
     }
 
     /// Sends `work`, watches over the disk, and wakes those who wait for work if it made some.
@@ -165,8 +192,8 @@ enum MakesWork {
     No,
 }
 
-fn guard(claimed: &Mutex<Claimed>) -> MutexGuard<'_, Claimed> {
-    claimed.lock().unwrap_or_else(PoisonError::into_inner)
+fn guard<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Notes the time that pophook has run, so that a crash forgets little of it.

@@ -157,6 +157,12 @@ fn refuse_old_sqlite() -> Result<(), SpoolError> {
     Ok(())
 }
 
+/// Bytes that the disk of the spool at `path` has free for us.
+pub(super) fn free_bytes(path: &Path) -> Result<u64, SpoolError> {
+    let facts = rustix::fs::statvfs(folder(path)).map_err(|e| SpoolError::open(path, std::io::Error::from(e)))?;
+    Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
+}
+
 fn refuse_network_filesystem(path: &Path) -> Result<(), SpoolError> {
     let facts = rustix::fs::statfs(folder(path)).map_err(|e| SpoolError::open(path, std::io::Error::from(e)))?;
     // Magic numbers have 32 bits; the field is wider and signed.

@@ -35,13 +35,16 @@ pub(super) fn record(
         .optional()?;
     let Some((message, endpoint)) = found else { return Ok(()) };
     let took_ms = integer(record.took.as_millis());
-    let budget_from = endpoint::standing(connection, &endpoint, ran_ms)?.budget_ms.saturating_sub(took_ms);
+    let budget_ms = endpoint::budget_ms(connection, &endpoint, ran_ms)?;
+    let budget_from = budget_ms.saturating_sub(took_ms);
     // A success is a fact, whatever happened to the row meanwhile; a failure counts only for what was claimed.
     let changed = connection
         .prepare_cached(
             "UPDATE delivery SET state = ?2, reason = ?3, due = ?4, attempts = max(attempts, ?5), tried_at = ?6,
                     last_status = ?7, failures = failures + ?8, refusals = refusals + ?9,
                     budget_from = coalesce(budget_from, ?10),
+                    refused_ms = refused_ms + CASE WHEN ?9 THEN coalesce(?13 - refused_from, 0) ELSE 0 END,
+                    refused_from = CASE WHEN ?9 THEN ?13 END,
                     settled_at = CASE WHEN ?2 = 'pending' THEN NULL ELSE ?11 END
              WHERE key = ?1 AND (?2 = 'delivered' OR (state = 'pending' AND generation = ?12))",
         )?
@@ -57,7 +60,8 @@ pub(super) fn record(
             i64::from(counts == Counts::Refusal),
             budget_from,
             now.as_millisecond(),
-            record.generation
+            record.generation,
+            budget_ms
         ])?;
     if changed == 0 {
         // Its number is used up all the same.

@@ -1,19 +1,14 @@
-//! Our copies go, by retention or to make room; and the file is kept tidy.
+//! Our copies go, by retention or by command; and the file is kept tidy.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use rusqlite::OptionalExtension as _;
 use rusqlite::params;
 
 use super::event;
 use super::event::NO_NOTICE_WAITS;
-use crate::ident::MailboxName;
-use crate::spool::Config;
-use crate::spool::Room;
 use crate::spool::SpoolError;
-use crate::spool::state;
 
 /// Copies released in one transaction, so that the writer is not kept from accepting.
 const RELEASE_AT_ONCE: u32 = 500;
@@ -69,40 +64,6 @@ pub(super) fn erase(connection: &Connection, seq: i64, now: Timestamp) -> Result
         .prepare_cached("UPDATE message SET released_at = ?2 WHERE seq = ?1 AND released_at IS NULL")?
         .execute([seq, now.as_millisecond()])?;
     Ok(erased > 0)
-}
-
-/// Judges the room for `mailbox`; above the high-water mark, delivered copies go first, oldest first.
-pub(super) fn room(
-    connection: &Connection,
-    config: &Config,
-    mailbox: &MailboxName,
-    now: Timestamp,
-) -> Result<(Room, u64), SpoolError> {
-    let mut released = 0;
-    let mut live = live_bytes(connection)?;
-    while state::above_high_water(live, config.max_size) {
-        let oldest: Option<i64> = connection
-            .prepare_cached(&format!(
-                "SELECT seq FROM message WHERE state = 'delivered' AND released_at IS NULL AND {NO_NOTICE_WAITS}
-                 ORDER BY settled_at LIMIT 1",
-            ))?
-            .query_row([], |row| row.get(0))
-            .optional()?;
-        let Some(seq) = oldest.filter(|_| released < u64::from(RELEASE_AT_ONCE)) else { break };
-        erase(connection, seq, now)?;
-        released += 1;
-        live = live_bytes(connection)?;
-    }
-    if !state::above_high_water(live, config.max_size) {
-        return Ok((Room::Free, released));
-    }
-    let unsettled: u64 = connection
-        .prepare_cached(
-            "SELECT coalesce(sum(size), 0) FROM message
-             WHERE mailbox = ?1 AND released_at IS NULL AND state <> 'delivered'",
-        )?
-        .query_row([mailbox.as_str()], |row| row.get(0))?;
-    Ok((state::room(live, config.max_size, unsettled, config.max_share), released))
 }
 
 /// Forgets ledger rows that were absent from every complete listing for `keep`, and messages that nothing names.

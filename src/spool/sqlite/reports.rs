@@ -11,13 +11,15 @@ use super::columns::illegal;
 use super::columns::spooled;
 use super::columns::time;
 use super::columns::time_or_none;
+use super::endpoint::BREAKER;
+use super::endpoint::breaker;
+use super::endpoint::held;
 use super::release;
 use crate::ident::EndpointName;
 use crate::ident::UniqueId;
 use crate::spool::AttemptRow;
 use crate::spool::EndpointRow;
 use crate::spool::Filter;
-use crate::spool::Hold;
 use crate::spool::MailboxRow;
 use crate::spool::Row;
 use crate::spool::SpoolError;
@@ -158,16 +160,17 @@ pub(super) fn mailboxes(connection: &Connection) -> Result<Vec<MailboxRow>, Spoo
 
 /// What is remembered of every endpoint.
 pub(super) fn endpoints(connection: &Connection) -> Result<Vec<EndpointRow>, SpoolError> {
-    let mut query = connection.prepare(
+    let mut query = connection.prepare(&format!(
         "SELECT name, paused_until, held,
-                (SELECT count(*) FROM delivery WHERE endpoint = name AND state = 'pending') FROM endpoint ORDER BY name",
-    )?;
+                (SELECT count(*) FROM delivery WHERE endpoint = name AND state = 'pending'), {BREAKER}
+         FROM endpoint ORDER BY name",
+    ))?;
     let row = |row: &Columns<'_>| {
-        let held: Option<String> = row.get(2)?;
         Ok(EndpointRow {
             endpoint: endpoint(row, 0)?,
             paused_until: time_or_none(row, 1)?,
-            held: held.and_then(|name| Hold::parse(&name)),
+            held: held(row, 2)?,
+            breaker: breaker(row, 4)?,
             pending: row.get(3)?,
         })
     };

@@ -115,6 +115,28 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ",
     // The SHA-256 of whom a token was given to. One that was kept without it counts no more.
     "ALTER TABLE token ADD COLUMN given_to BLOB",
+    // Which message of a mailbox is the oldest that an endpoint has not settled, and how long it has been refused.
+    "
+    ALTER TABLE delivery ADD COLUMN mailbox TEXT NOT NULL DEFAULT '';
+    UPDATE delivery SET mailbox = (SELECT mailbox FROM message WHERE seq = delivery.message);
+    CREATE INDEX delivery_order ON delivery (endpoint, mailbox, message) WHERE state = 'pending';
+    ALTER TABLE delivery ADD COLUMN refused_ms INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE delivery ADD COLUMN refused_from INTEGER;
+",
+    "
+    -- paused_from and paused_ran (milliseconds that pophook had run) show a wall clock that was set back. breaker is closed, half_open or open; refused is a list of
+    -- messages, with commas.
+    ALTER TABLE endpoint ADD COLUMN paused_from INTEGER;
+    ALTER TABLE endpoint ADD COLUMN paused_ran INTEGER;
+    ALTER TABLE endpoint ADD COLUMN breaker TEXT NOT NULL DEFAULT 'closed';
+    ALTER TABLE endpoint ADD COLUMN probe_at INTEGER;
+    ALTER TABLE endpoint ADD COLUMN probes_failed INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE endpoint ADD COLUMN gone_since INTEGER;
+    ALTER TABLE endpoint ADD COLUMN refused TEXT NOT NULL DEFAULT '';
+    ALTER TABLE endpoint ADD COLUMN resumes INTEGER NOT NULL DEFAULT 0;
+    -- What was never tried is found without reading a backlog of what failed.
+    CREATE INDEX delivery_untried ON delivery (endpoint, due) WHERE state = 'pending' AND attempts = 0;
+",
     "
     -- The message that a notice tells of.
     ALTER TABLE message ADD COLUMN about INTEGER;
@@ -141,7 +163,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
 /// The first schema whose messages have a kind.
 const KINDS_SINCE: i64 = 4;
 /// The first schema that has conditions of mailboxes, and notices about messages.
-const NOTICES_SINCE: i64 = 6;
+const NOTICES_SINCE: i64 = 8;
+
+/// The first schema whose endpoints have a breaker.
+const BREAKERS_SINCE: i64 = 7;
 
 /// What SQLite's header says of a file of ours: "poph".
 const APPLICATION_ID: i64 = 0x706F_7068;
@@ -173,17 +198,24 @@ pub(super) fn found(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Lets a reader find what it asks for in a file of schema `found`: where messages have no kind, they are mails. Should
-/// the file be migrated beside the reader, its own columns come first.
+/// Lets a reader find what it asks for in a file of schema `found`: where messages have no kind, they are mails, and
+/// where endpoints have no breaker, it is closed. Should the file be migrated beside the reader, its own columns come
+/// first.
 pub(super) fn read_as_newest(connection: &Connection, found: i64) -> Result<(), rusqlite::Error> {
-    if found >= NOTICES_SINCE {
-        return Ok(());
+    if found < NOTICES_SINCE {
+        let kind = if found >= KINDS_SINCE { "" } else { "'mail' AS kind, NULL AS listed_size, NULL AS size_limit," };
+        connection.execute_batch(&format!(
+            "CREATE TEMP VIEW message AS SELECT *, {kind} NULL AS about FROM main.message;
+             CREATE TEMP VIEW condition AS SELECT NULL AS mailbox, NULL AS state, NULL AS since;"
+        ))?;
     }
-    let kind = if found >= KINDS_SINCE { "" } else { "'mail' AS kind, NULL AS listed_size, NULL AS size_limit," };
-    connection.execute_batch(&format!(
-        "CREATE TEMP VIEW message AS SELECT *, {kind} NULL AS about FROM main.message;
-         CREATE TEMP VIEW condition AS SELECT NULL AS mailbox, NULL AS state, NULL AS since;"
-    ))
+    if found < BREAKERS_SINCE {
+        connection.execute_batch(
+            "CREATE TEMP VIEW endpoint AS
+             SELECT *, 'closed' AS breaker, NULL AS probe_at, 0 AS probes_failed FROM main.endpoint",
+        )?;
+    }
+    Ok(())
 }
 
 /// Brings an open file from `found` to the newest schema, each step in a transaction of its own.

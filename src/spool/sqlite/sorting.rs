@@ -113,7 +113,10 @@ pub(super) fn enqueue(
     now: Timestamp,
 ) -> Result<(), SpoolError> {
     connection
-        .prepare_cached("INSERT OR IGNORE INTO delivery (message, endpoint, due) VALUES (?1, ?2, ?3)")?
+        .prepare_cached(
+            "INSERT OR IGNORE INTO delivery (message, endpoint, due, mailbox)
+             SELECT seq, ?2, ?3, mailbox FROM message WHERE seq = ?1",
+        )?
         .execute(params![message.0, endpoint.as_str(), now.as_millisecond()])?;
     Ok(())
 }

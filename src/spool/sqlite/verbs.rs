@@ -11,9 +11,11 @@ use super::MakesWork;
 use super::Sqlite;
 use super::change;
 use super::condition;
+use super::guard;
 use super::note_running;
 use super::open;
 use super::release;
+use super::room;
 use super::token;
 use super::writer::Haste;
 use crate::ident::EndpointName;
@@ -118,13 +120,16 @@ impl Spool for Sqlite {
     fn prune(&self) -> Reply<u64> {
         let ((now, ran_ms), keep, counter) = (self.times(), self.config.ledger_keep, self.metrics.pruned.clone());
         let (reserve, writable) = (self.reserve.clone(), self.metrics.writable.clone());
+        let (config, pressure, show) = (self.config.clone(), Arc::clone(&self.pressure), self.show());
         let pruned = self.write(Haste::Now, MakesWork::No, move |c| {
             note_running(c, ran_ms)?;
-            Ok((release::prune(c, keep, now)?, reserve.take().is_ok()))
+            let look = room::look(c, &config, &mut guard(&pressure), now)?;
+            Ok((release::prune(c, keep, now)?, reserve.take().is_ok(), look))
         });
         Box::pin(async move {
-            let (pruned, held) = pruned.await?;
+            let (pruned, held, look) = pruned.await?;
             counter.inc_by(pruned);
+            show(&look);
             // Something was written, and there is room for more.
             if held {
                 writable.set(1);
