@@ -23,9 +23,13 @@ use crate::collect::Purpose;
 use crate::config::Config;
 use crate::deliver::Deliverer;
 use crate::deliver::Mode;
+use crate::ident::EndpointName;
 use crate::metrics::Metrics;
+use crate::notice;
+use crate::notice::Notice;
 use crate::oauth::Fetches;
 use crate::retention;
+use crate::spool::Change;
 use crate::spool::Enrolment;
 use crate::spool::Spool;
 use crate::spool::socket;
@@ -48,6 +52,12 @@ pub fn enrolments(config: &Config) -> Vec<Enrolment> {
         username: mailbox.server.username.clone(),
     };
     config.collect.mailboxes.iter().map(enrolment).collect()
+}
+
+/// Where deliveries can go: the configured endpoints and, where there is a mail server, the one of the reports by mail.
+pub fn destinations(config: &Config) -> Vec<EndpointName> {
+    let endpoints = config.deliver.endpoints.iter().map(|endpoint| endpoint.name.clone());
+    endpoints.chain(config.notice.smtp.as_ref().map(|_| EndpointName::mail())).collect()
 }
 
 /// Every room, built.
@@ -73,7 +83,8 @@ impl App {
         let fetches = make_sources(&mut config, Arc::<Sqlite>::clone(&spool), &clock, &metrics.oauth)?;
         let spool: Arc<dyn Spool> = spool;
         spool.enrol(enrolments(&config)).await?;
-        spool.keep_endpoints(config.deliver.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect()).await?;
+        spool.keep_endpoints(destinations(&config)).await?;
+        metrics.notice.declare(&Change::ALL.map(Change::as_str), &notice::OUTCOMES);
         let quirks = collect::Quirk::ALL.map(collect::Quirk::as_str);
         for mailbox in &config.collect.mailboxes {
             metrics.collect.declare(&mailbox.name, &collect::RESULTS, &quirks);
@@ -155,6 +166,8 @@ impl App {
             let delivered = deliverer.run(Mode::Forever, CancellationToken::new(), posts).await;
             ("delivering", delivered.map(|_| ()).map_err(Into::into))
         });
+        let (notice, tells) = (self.notice(), token());
+        loops.spawn(async move { ("notice", notice.run(tells).await.map_err(Into::into)) });
         let sweeping = Arc::clone(&spool);
         loops.spawn(async move {
             ("retention", retention::sweep(retention, sweeping.as_ref(), &clock, sweeps).await.map_err(Into::into))
@@ -186,6 +199,15 @@ impl App {
         }
     }
 
+    fn notice(&self) -> Notice {
+        Notice {
+            config: self.config.notice.clone(),
+            spool: Arc::clone(&self.spool),
+            clock: self.clock.clone(),
+            metrics: self.metrics.notice.clone(),
+        }
+    }
+
     /// One visit to every mailbox, one attempt for each delivery that is due, then a second short session that deletes
     /// what may go.
     ///
@@ -194,14 +216,16 @@ impl App {
     pub async fn once(&self, stop: CancellationToken) -> anyhow::Result<Round> {
         let collector = self.collector();
         let deliverer = Deliverer::new(self.config.deliver.clone(), &self.spool, &self.clock, &self.metrics.deliver)?;
-        let collected = CancellationToken::new();
+        let (notice, collected) = (self.notice(), CancellationToken::new());
         let collecting = async {
             let visits = stop.run_until_cancelled(collector.once(Purpose::Collect)).await;
+            let told = notice.tell().await;
             collected.cancel();
+            told?;
             visits.unwrap_or_else(|| Ok(Vec::new()))
         };
         let delivering = deliverer.run(Mode::Once, collected.clone(), stop.clone());
-        let (mut visits, attempts) = tokio::try_join!(collecting, delivering)?;
+        let (mut visits, mut attempts) = tokio::try_join!(collecting, delivering)?;
         let deletions = stop.run_until_cancelled(collector.delete_what_may_go(&visits)).await;
         for (name, deletion) in deletions.transpose()?.unwrap_or_default() {
             let Some((_, visit)) = visits.iter_mut().find(|(mailbox, _)| *mailbox == name) else { continue };
@@ -211,6 +235,12 @@ impl App {
                 (Err(_), _) => {}
             }
         }
+        // What the deliveries showed of endpoints; the next run posts it.
+        notice.tell().await?;
+        let mailed = notice.mail_once(stop.clone()).await?;
+        attempts.delivered += mailed.delivered;
+        attempts.deferred += mailed.deferred;
+        attempts.dead += mailed.dead;
         let waiting = Waiting::of(&self.spool.stats().await?, &self.spool.endpoints().await?);
         end_fetches(&self.fetches, Fetches::LONGEST).await;
         self.close().await;

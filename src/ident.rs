@@ -4,6 +4,7 @@
 //! and nothing here knows where an identity is used.
 
 mod content;
+mod reserved;
 mod unique_id;
 
 use std::borrow::Borrow;
@@ -76,7 +77,8 @@ name! {
     EndpointName
 }
 
-/// Our name for one message, sent as `webhook-id`.
+/// Our name for one message, sent as `webhook-id`. That of an event about something else than one mail of a server
+/// begins with `evt_`; see [`MessageId::of_event`].
 ///
 /// `msg_` and the first 26 characters of lower-case unpadded base32 (RFC 4648) of
 /// SHA-256(`v1` NUL mailbox NUL content). It depends on the mail alone, so a spool that was lost and filled again
@@ -102,9 +104,16 @@ impl MessageId {
         MessageId::from_hash(hash.chain_update(unique_id.as_bytes()).chain_update([0]).chain_update(size.to_string()))
     }
 
+    /// The id of an event: `evt_` and the same of SHA-256(`v1` NUL type NUL subject NUL generation). The subject is what
+    /// it tells of, the generation what makes another event of the same thing another one.
+    pub fn of_event(kind: &str, subject: &str, generation: &str) -> MessageId {
+        let hash = Sha256::new_with_prefix(b"v1\0").chain_update(kind).chain_update([0]).chain_update(subject);
+        MessageId::written("evt", hash.chain_update([0]).chain_update(generation))
+    }
+
     /// Accepts the text of an id that was given out before.
     pub fn parse(text: &str) -> Option<MessageId> {
-        let tail = text.strip_prefix("msg_")?;
+        let tail = text.strip_prefix("msg_").or_else(|| text.strip_prefix("evt_"))?;
         let legal = tail.len() == 26 && tail.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
         legal.then(|| MessageId(text.into()))
     }
@@ -122,8 +131,12 @@ impl MessageId {
     }
 
     fn from_hash(hash: Sha256) -> MessageId {
+        MessageId::written("msg", hash)
+    }
+
+    fn written(prefix: &str, hash: Sha256) -> MessageId {
         let text = data_encoding::BASE32_NOPAD.encode(&hash.finalize()).to_ascii_lowercase();
-        MessageId(format!("msg_{}", text.get(..26).unwrap_or(&text)).into())
+        MessageId(format!("{prefix}_{}", text.get(..26).unwrap_or(&text)).into())
     }
 }
 
@@ -177,12 +190,23 @@ mod tests {
     }
 
     #[test]
+    fn an_event_of_ours_is_known_by_what_it_tells_of_and_its_generation() {
+        let id = MessageId::of_event("mail.dead_letter", "msg_p54ru6mx5sc2wc6slugowgnw2j desk", "1");
+        assert_eq!(id.as_str(), "evt_7lip5ubhymhc4mustwzfy2b67q");
+        assert_eq!(MessageId::parse(id.as_str()), Some(id.clone()));
+        let others = [("mailbox.recovered", "m", "1"), ("mail.dead_letter", "m", "1"), ("mail.dead_letter", "m", "2")];
+        let others = others.map(|(kind, subject, generation)| MessageId::of_event(kind, subject, generation));
+        assert!(others.iter().all(|other| *other != id) && others[1] != others[2]);
+    }
+
+    #[test]
     fn only_our_own_ids_are_accepted_back() {
         for bad in [
             "",
             "msg_",
             "msg_p54ru6mx5sc2wc6slugowgnw2J",
-            "evt_p54ru6mx5sc2wc6slugowgnw2j",
+            "evt_p54ru6mx5sc2wc6slugowgnw2",
+            "eve_p54ru6mx5sc2wc6slugowgnw2j",
             "msg_p54ru6mx5sc2wc6slugowgnw2jj",
         ] {
             assert_eq!(MessageId::parse(bad), None, "{bad:?}");

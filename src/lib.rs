@@ -36,6 +36,7 @@
 //! 4. `deliver::sorting` claims it, parses it, asks `route`, and commits its list of deliveries.
 //! 5. `deliver::queue` of each endpoint claims its delivery; `attempt` renders, signs and posts it; `settle` decides what
 //!    the answer means, and the spool records it.
+//!    A delivery that is dead by then, and the notice of it, are one commit; `notice` tells of accounts, and mails humans.
 //! 6. At the next visit `retention` finds every delivery delivered; the mark is committed, DELE and QUIT go out, and a
 //!    later listing shows that it is gone. `retention::sweep` releases our own copy in its time.
 
@@ -77,6 +78,8 @@ pub mod retention;
 // -- around the way --
 
 pub mod oauth;
+
+pub mod notice;
 
 pub mod admin;
 

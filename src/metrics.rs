@@ -133,6 +133,16 @@ metrics! {
     }
 }
 
+metrics! {
+    /// What the telling of changes and dead letters counts.
+    NoticeMetrics {
+        /// Events about mailboxes and endpoints that were made, by type.
+        events: IntCounterVec ["type"] "pophook_notice_events_total";
+        /// Attempts to report a dead letter by mail, by outcome.
+        mails: IntCounterVec ["outcome"] "pophook_notice_mails_total";
+    }
+}
+
 /// The label under which deliveries to endpoints that left the configuration are counted.
 pub const REMOVED_ENDPOINT: &str = "(removed)";
 
@@ -149,6 +159,8 @@ pub struct Metrics {
     pub oauth: OauthMetrics,
     /// The delivering half's part.
     pub deliver: DeliverMetrics,
+    /// The notices' part.
+    pub notice: NoticeMetrics,
 }
 
 impl Metrics {
@@ -167,7 +179,8 @@ impl Metrics {
         let spool = SpoolMetrics::register(&registry)?;
         let oauth = OauthMetrics::register(&registry)?;
         let deliver = DeliverMetrics::register(&registry)?;
-        Ok(Metrics { registry, collect, spool, oauth, deliver })
+        let notice = NoticeMetrics::register(&registry)?;
+        Ok(Metrics { registry, collect, spool, oauth, deliver, notice })
     }
 }
 
@@ -183,6 +196,7 @@ mod tests {
         metrics.collect.declare(&MailboxName::parse("m").unwrap(), &["ok"], &["window"]);
         metrics.oauth.declare(&MailboxName::parse("m").unwrap(), &["ok"]);
         metrics.deliver.declare(&EndpointName::parse("e").unwrap(), &["delivered"], &["refused"]);
+        metrics.notice.declare(&["mailbox.recovered"], &["delivered"]);
         for family in metrics.registry.gather() {
             assert!(!family.help().is_empty(), "{}", family.name());
             assert!(

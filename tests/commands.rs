@@ -96,13 +96,38 @@ fn a_command_that_sends_nothing_needs_no_secret() {
     check(&pophook, &["once"], 64, &["NOT_SET"]);
     let id = desk.hits()[0].id();
     check(&pophook, &["spool", "retry", &id], 0, &["1 will be tried again"]);
-    check(&pophook, &["spool", "drop", "--state", "dead"], 0, &["1 dropped"]);
+    check(&pophook, &["spool", "drop", "--state", "dead", "--yes"], 0, &["1 dropped"]);
     check(&pophook, &["endpoint", "resume", "desk"], 0, &["desk is resumed"]);
     check(&pophook, &["mailbox", "take", "support"], 0, &["0 will be taken"]);
     // Its shape must be right all the same: an endpoint that cannot be read is none that was taken out.
     pophook.configure([Mailbox::scripted(&server)], [Endpoint::desk(&desk).line("tiemout: 5s")], "");
     check(&pophook, &["spool", "drop", &id], 64, &["tiemout"]);
     assert_eq!(pophook.in_state("pending").len(), 1);
+}
+
+#[test]
+fn a_bulk_command_shows_what_it_would_do_and_does_it_only_when_told() {
+    let (_server, desk, pophook) = stage(&["a", "b", "c"]);
+    desk.set(Answer::Status(422));
+    pophook.once_until("the fifth refusal", || pophook.in_state("dead").len() == 3);
+    let dead = || pophook.in_state("dead").len();
+    let told = &["3 deliveries", "desk 3", "support 3", "refused 3", "spooled: 20", "--yes does it"];
+    for command in [&["spool", "retry", "--all"][..], &["spool", "drop", "--endpoint", "desk"]] {
+        check(&pophook, command, 2, told);
+        assert_eq!(dead(), 3, "{command:?}");
+    }
+    let preview = pophook.command(&["spool", "retry", "--reason", "refused", "--json"]).expect(2).json();
+    assert_eq!((&preview[0]["would_change"], &preview[0]["endpoints"]["desk"]), (&3.into(), &3.into()));
+    assert_eq!(dead(), 3);
+    check(&pophook, &["spool", "retry", "--older-than", "1h"], 1, &["nothing that is selected"]);
+    check(&pophook, &["spool", "retry", "--older-than", "soon"], 64, &["soon"]);
+    check(&pophook, &["spool", "list", "--newer-than", "1h"], 0, &["dead"]);
+    let done = pophook.command(&["spool", "retry", "--newer-than", "1h", "--yes", "--json"]).expect(0).json();
+    assert_eq!(done, [serde_json::json!({ "changed": 3, "erased": 0 })]);
+    assert_eq!(dead(), 0);
+    check(&pophook, &["spool", "drop", "--state", "pending", "--erase"], 2, &["erase where nobody needs it"]);
+    check(&pophook, &["spool", "drop", "--state", "pending", "--erase", "--yes"], 0, &["3 erased"]);
+    assert_eq!(pophook.list().len(), 0);
 }
 
 #[test]

@@ -515,7 +515,7 @@ fn removed_endpoint() -> (Stage, Receiver, BTreeSet<String>) {
 #[test]
 fn mail_for_a_removed_endpoint_can_be_moved() {
     let (stage, other, ids) = removed_endpoint();
-    stage.pophook.command(&["spool", "retry", "--endpoint", "desk", "--to", "other"]).expect(0);
+    stage.pophook.command(&["spool", "retry", "--endpoint", "desk", "--to", "other", "--yes"]).expect(0);
     stage.until_empty();
     assert_eq!((other.ids(), other.count()), (ids, 2));
 }
@@ -523,7 +523,7 @@ fn mail_for_a_removed_endpoint_can_be_moved() {
 #[test]
 fn mail_for_a_removed_endpoint_can_be_dropped_and_stays_on_the_server() {
     let (stage, other, _) = removed_endpoint();
-    stage.pophook.command(&["spool", "drop", "--endpoint", "desk"]).expect(0);
+    stage.pophook.command(&["spool", "drop", "--endpoint", "desk", "--yes"]).expect(0);
     assert_eq!(stage.pophook.in_state("pending"), Vec::<serde_json::Value>::new());
     stage.pophook.once().expect(0);
     assert_eq!((other.count(), stage.server.messages().len()), (0, 2));

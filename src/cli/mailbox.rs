@@ -106,12 +106,20 @@ impl List {
             rows.iter().try_for_each(out::json)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let mut table = out::table(["mailbox", "listed (noted hourly)", "taken", "skipped", "oversize", "changed ids"]);
+        let mut table = out::table([
+            "mailbox",
+            "listed (noted hourly)",
+            "taken",
+            "skipped",
+            "oversize",
+            "changed ids",
+            "condition",
+        ]);
         for row in rows {
             let counts = [row.taken, row.skipped, row.oversize].map(|count| count.to_string());
             let mut cells = vec![row.mailbox, row.listed_at.unwrap_or_else(|| "never".to_owned())];
             cells.extend(counts);
-            cells.push(row.flood);
+            cells.extend([row.flood, row.condition]);
             table.add_row(cells);
         }
         out::line(table.to_string().as_bytes())?;

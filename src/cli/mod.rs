@@ -1,5 +1,6 @@
 //! One file per command. Each reads its arguments, asks the rooms, and prints: text for people, `--json` for programs.
 
+mod bulk;
 mod check;
 mod endpoint;
 mod gzip;
@@ -14,6 +15,7 @@ mod receive;
 mod run;
 mod schema;
 mod selection;
+mod settle;
 mod spool;
 mod store;
 

@@ -1,11 +1,15 @@
 //! Which lines of the spool a command is about. A word that can fit no line is refused, not answered with an empty table.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use jiff::Timestamp;
 
 use super::BadArgument;
 use super::ConfigFile;
+use crate::clock::Clock;
 use crate::config::did_you_mean;
 use crate::spool::Filter;
 use crate::spool::Reading;
@@ -25,11 +29,19 @@ pub(super) struct Selection {
     /// Only this reason: why a delivery is dead, or why its endpoint is held
     #[arg(long, value_parser = PossibleValuesParser::new(Filter::reasons()))]
     reason: Option<String>,
+    /// Only what was spooled longer ago than this, such as 2d or 36h
+    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    older_than: Option<Duration>,
+    /// Only what was spooled within this, such as 1h
+    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    newer_than: Option<Duration>,
 }
 
 impl Selection {
     pub(super) fn is_empty(&self) -> bool {
-        self.endpoint.is_none() && self.mailbox.is_none() && self.state.is_none() && self.reason.is_none()
+        let Selection { endpoint, mailbox, state, reason, older_than, newer_than } = self;
+        let words = [endpoint, mailbox, state, reason].into_iter().all(Option::is_none);
+        words && older_than.is_none() && newer_than.is_none()
     }
 
     /// The filter, with these ids, whose names and ids are all known.
@@ -37,7 +49,8 @@ impl Selection {
     /// # Errors
     /// A name that neither the file nor the spool has, or an id that the spool does not have.
     pub(super) async fn filter(self, ids: Vec<String>, config: &ConfigFile, spool: &Readers) -> anyhow::Result<Filter> {
-        let Selection { endpoint, mailbox, state, reason } = self;
+        let Selection { endpoint, mailbox, state, reason, older_than, newer_than } = self;
+        let now = Clock::system().now();
         if let Some(name) = &endpoint {
             expect_endpoint(name, config, spool).await?;
         }
@@ -47,7 +60,9 @@ impl Selection {
         for id in &ids {
             spool.find(id).await?.with_context(|| unknown(id))?;
         }
-        Ok(Filter { ids, endpoint, mailbox, state, reason })
+        let ago = |age: Option<Duration>| age.and_then(|age| now.checked_sub(age).ok()).map(Timestamp::as_millisecond);
+        let (spooled_until, spooled_since) = (ago(older_than), ago(newer_than));
+        Ok(Filter { ids, endpoint, mailbox, state, reason, spooled_until, spooled_since })
     }
 }
 

@@ -9,21 +9,18 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::BadArgument;
 use super::ConfigFile;
 use super::block_on;
 use super::log;
 use super::out;
 use super::selection::Selection;
-use super::selection::expect_endpoint;
 use super::selection::unknown;
+use super::settle::Drop;
+use super::settle::Retry;
 use super::store;
-use crate::spool::Changed;
-use crate::spool::Command;
 use crate::spool::Filter;
 use crate::spool::Reading as _;
 use crate::spool::Row;
-use crate::spool::sqlite::Readers;
 
 /// Shows and settles what lies in the spool
 #[derive(Debug, Subcommand)]
@@ -32,7 +29,7 @@ pub(super) enum Spool {
     List(List),
     /// Show one message with its deliveries and attempts
     Show(Show),
-    /// Write one message to standard output, byte for byte; of an event, the header of its mail
+    /// Write one message to standard output, byte for byte; of an event, what is kept of it
     Raw(Raw),
     /// Try dead letters again; sort unrouted and quarantined messages anew
     ///
@@ -42,14 +39,16 @@ pub(super) enum Spool {
     ///
     /// The id stays the same, the time that a delivery is tried for starts anew. `--endpoint OLD --to NEW` hands the
     /// deliveries of one endpoint, waiting ones too, to another. `--raw --endpoint NAME` sends unrouted and quarantined
-    /// messages to that endpoint unparsed.
+    /// messages to that endpoint unparsed. Where no id is given, it is first shown what would be done, and done with
+    /// --yes.
     Retry(Retry),
     /// Settle deliveries, and unrouted and quarantined messages, without delivering them
     ///
     /// Of what is selected, waiting deliveries, dead letters, and unrouted and quarantined messages are dropped; without
     /// ids and filters nothing is. The server's copy is not deleted for it. Our copy stays until --erase, which also
     /// takes what was dropped before, and delivered mail that its id or --state delivered asks for. The spool remembers
-    /// an erased message, so that it is not taken again.
+    /// an erased message, so that it is not taken again. Where no id is given, it is first shown what would be done, and
+    /// done with --yes.
     Drop(Drop),
 }
 
@@ -83,38 +82,6 @@ pub(super) struct Raw {
     config: ConfigFile,
     /// The message's id
     id: String,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Retry {
-    #[command(flatten)]
-    config: ConfigFile,
-    /// Message ids (msg_…); where none is given, what the filters select
-    ids: Vec<String>,
-    #[command(flatten)]
-    selection: Selection,
-    /// Hand the deliveries over to this endpoint
-    #[arg(long, value_name = "NAME", requires = "endpoint")]
-    to: Option<String>,
-    /// Send unrouted and quarantined messages unparsed, to the endpoint that --endpoint names
-    #[arg(long, requires = "endpoint", conflicts_with = "to")]
-    raw: bool,
-    /// Retry everything that is dead, unrouted or quarantined, but for what was dropped
-    #[arg(long)]
-    all: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Drop {
-    #[command(flatten)]
-    config: ConfigFile,
-    /// Message ids (msg_…); where none is given, what the filters select
-    ids: Vec<String>,
-    #[command(flatten)]
-    selection: Selection,
-    /// Erase our copy too, where nothing is left to deliver and no dead letter of another endpoint needs it
-    #[arg(long)]
-    erase: bool,
 }
 
 impl Spool {
@@ -152,9 +119,15 @@ fn show_rows(rows: &[Row], json: bool) -> anyhow::Result<()> {
     for row in rows {
         table.add_row([
             text(if row.id.is_some() { &row.id } else { &row.unique_id }),
-            row.mailbox.clone(),
+            text(&row.mailbox),
             text(&row.endpoint),
-            row.kind.iter().map(String::as_str).chain([row.state]).collect::<Vec<_>>().join(" "),
+            row.kind
+                .iter()
+                .map(String::as_str)
+                .chain([row.state])
+                .chain(row.about.as_deref())
+                .collect::<Vec<_>>()
+                .join(" "),
             text(&row.reason),
             row.attempts.to_string(),
             row.last_status.map(|status| status.to_string()).unwrap_or_default(),
@@ -212,65 +185,7 @@ impl Raw {
     }
 }
 
-impl Retry {
-    async fn run(self) -> anyhow::Result<ExitCode> {
-        if self.ids.is_empty() && self.selection.is_empty() && !self.all {
-            let remedy = "name ids, --endpoint, --mailbox, --state or --reason; or --all for everything";
-            return Err(BadArgument(remedy.to_owned()).into());
-        }
-        let spool = store::read(&self.config)?;
-        let mut filter = self.selection.filter(self.ids, &self.config, &spool).await?;
-        if let Some(to) = &self.to {
-            expect_endpoint(to, &self.config, &spool).await?;
-        }
-        expect_copies(&filter.ids, &spool).await?;
-        let to = if self.raw { filter.endpoint.take() } else { self.to };
-        let changed = store::change(&self.config, Command::Retry { filter, to, raw: self.raw }).await?.changed;
-        told(changed, "will be tried again", "nothing that is selected can be tried again")
-    }
-}
-
-impl Drop {
-    async fn run(self) -> anyhow::Result<ExitCode> {
-        if self.ids.is_empty() && self.selection.is_empty() {
-            return Err(BadArgument("name ids, --endpoint, --mailbox, --state or --reason".to_owned()).into());
-        }
-        let spool = store::read(&self.config)?;
-        let filter = self.selection.filter(self.ids, &self.config, &spool).await?;
-        expect_copies(&filter.ids, &spool).await?;
-        let command = Command::Drop { filter, erase: self.erase };
-        let Changed { changed, erased } = store::change(&self.config, command).await?;
-        if self.erase {
-            let done = match erased == changed {
-                true => "erased".to_owned(),
-                false => format!("dropped, {erased} of them erased: the others are still needed by another endpoint"),
-            };
-            return told(changed, &done, "nothing that is selected can be dropped or erased");
-        }
-        told(changed, "dropped", "nothing that is selected waits or is dead; --erase erases our copy of delivered mail")
-    }
-}
-
-/// Nothing found is worth an exit code: a script that settles one message wants to know.
-fn told(changed: u64, done: &str, nothing: &str) -> anyhow::Result<ExitCode> {
-    if changed == 0 {
-        anyhow::bail!("{nothing}; see `pophook spool list`");
-    }
-    out::line(format!("{changed} {done}").as_bytes())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Refuses ids of messages whose copies are gone: there is nothing left to send or to erase.
-async fn expect_copies(ids: &[String], spool: &Readers) -> anyhow::Result<()> {
-    for id in ids {
-        let message = spool.find(id).await?.with_context(|| unknown(id))?;
-        if let Some(at) = spool.released_at(message.key).await? {
-            anyhow::bail!(gone(id, at));
-        }
-    }
-    Ok(())
-}
-
-fn gone(id: &str, at: Timestamp) -> String {
+/// What is said of a message whose copy went.
+pub(super) fn gone(id: &str, at: Timestamp) -> String {
     format!("our copy of {id} was erased at {at:.0}")
 }

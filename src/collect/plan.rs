@@ -89,7 +89,7 @@ pub(super) fn plan(listing: &Listing, ledger: &Ledger, mailbox: &Mailbox, now: T
     let not_deleting = does_not_delete(&latest, &listed);
     let reread = without_unique_id > 0 && may_reread(ledger, mailbox, now);
     let mut plan = Plan {
-        observation: Observation { flood: flood.becomes, reread, ..Observation::default() },
+        observation: Observation { flood: flood.becomes, flooded: flood.seen, reread, ..Observation::default() },
         findings: Findings {
             listed: listing.entries.len(),
             without_unique_id,

@@ -7,6 +7,7 @@ use crate::pop3::Code;
 use crate::pop3::Pop3Error;
 use crate::secret::Unavailable;
 use crate::spool::SpoolError;
+use crate::spool::Visited;
 
 /// What a visit is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +129,23 @@ impl VisitError {
             VisitError::NoHeader => "no_header",
             VisitError::NoUniqueIds | VisitError::LostUniqueIds => "no_unique_ids",
             VisitError::TooLong(_) => "visit_timeout",
+        }
+    }
+
+    /// What the failure says of its mailbox; `None`: nothing, it goes away by itself or is not the mailbox's.
+    pub(super) fn says(&self) -> Option<Visited> {
+        match self {
+            VisitError::Pop3(error) if error.is_login_refused() => Some(Visited::Refused),
+            VisitError::Pop3(error) => match error.code() {
+                // Another client, or the server itself, is in the way for a while.
+                Some(Code::InUse | Code::SysTemp | Code::LoginDelay) => None,
+                Some(Code::SysPerm | Code::Utf8) => Some(Visited::NeedsHuman),
+                Some(Code::Auth) | None => Some(Visited::Failed),
+            },
+            VisitError::NoToken(Unavailable::UntilHelped(_)) => Some(Visited::Refused),
+            VisitError::NoToken(Unavailable::ForNow(_)) => Some(Visited::Failed),
+            VisitError::NoUniqueIds | VisitError::LostUniqueIds => Some(Visited::NeedsHuman),
+            VisitError::Spool(_) | VisitError::Oversize | VisitError::NoHeader | VisitError::TooLong(_) => None,
         }
     }
 

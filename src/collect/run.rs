@@ -28,6 +28,7 @@ use super::visit::visit;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
 use crate::metrics::CollectMetrics;
+use crate::spool;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 
@@ -200,7 +201,20 @@ impl Collector {
         let result = visit(&mailbox, purpose, means, &mut standing.memory).instrument(span).await;
         standing.took = self.clock.uptime().saturating_sub(started);
         self.metrics.visit_seconds.observe(standing.took.as_secs_f64());
+        self.note(&mailbox, &result).await;
         (index, standing, result)
+    }
+
+    /// Notes what a visit's end says of its mailbox. What cannot be noted now, the next visit notes.
+    async fn note(&self, mailbox: &Mailbox, result: &Result<Report, VisitError>) {
+        let (says, reason) = match result {
+            Ok(_) => (Some(spool::Visited::Well), None),
+            Err(error) => (error.says(), Some(error.reason())),
+        };
+        let Some(visited) = says else { return };
+        if let Err(error) = self.spool.note_visit(&mailbox.name, visited, reason).await {
+            tracing::warn!(mailbox = %mailbox.name, %error, "cannot note how the visit ended");
+        }
     }
 
     /// Counts and tells a visit's end, and decides when the next one is due.

@@ -10,6 +10,7 @@ mod endpoint;
 mod in_flight;
 mod known;
 mod mailbox;
+mod notices;
 mod oauth2;
 mod route;
 mod server;
@@ -24,6 +25,7 @@ use crate::admin;
 use crate::collect;
 use crate::config::Config;
 use crate::config::Outline;
+use crate::config::check::endpoint::Mail;
 use crate::config::check::known::Known;
 use crate::config::file::File;
 use crate::config::file::Listen;
@@ -34,6 +36,7 @@ use crate::config::problem::Report;
 use crate::config::units::Size;
 use crate::config::units::Within;
 use crate::deliver;
+use crate::ident::EndpointName;
 use crate::oauth;
 use crate::route::Routes;
 
@@ -55,7 +58,9 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
         spool::check_room(written, mailbox::largest_message(&file.mailboxes), report);
     }
     let egress = Arc::new(egress::check(file.egress.as_ref()));
-    let endpoints = endpoint::check(&file.endpoints, &egress, outside, report);
+    let mail = if has_smtp(file) { Mail::Sent } else { Mail::Nowhere };
+    let endpoints = endpoint::check(&file.endpoints, &egress, (&known_endpoints, mail), outside, report);
+    let notice = notices::check(file.notices.as_ref(), &endpoints, outside, report);
     let asks = |endpoint: &deliver::Endpoint| endpoint.events.contains(&deliver::Event::MailOversize);
     let oversize_events = endpoints.iter().any(asks);
     collected.mailboxes.iter_mut().for_each(|mailbox| mailbox.oversize_events = oversize_events);
@@ -83,6 +88,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
         },
         oauth: oauth::Config { grants: collected.grants },
         deliver: deliver::Config { endpoints, routes, labels: collected.labels, in_flight },
+        notice,
         admin: admin::Config { listen },
         grace: or(&file.grace, GRACE),
     })
@@ -97,8 +103,14 @@ pub(super) fn check_spool(file: &File, report: &mut Report) -> Option<crate::spo
 pub(super) fn check_outline(file: &File, report: &mut Report) -> Option<Outline> {
     let spool = check_spool(file, report);
     let mailboxes = mailbox::enrolments(&file.mailboxes, report);
-    let endpoints = endpoint::names(&file.endpoints, report);
+    let mut endpoints = endpoint::names(&file.endpoints, report);
+    endpoints.extend(has_smtp(file).then(EndpointName::mail));
     Some(Outline { spool: spool?, mailboxes, endpoints })
+}
+
+/// Whether there is a way for mail to humans.
+fn has_smtp(file: &File) -> bool {
+    file.notices.as_ref().is_some_and(|notices| notices.smtp.is_some())
 }
 
 /// The text of a key that must be written.

@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod mailbox;
+mod notices;
 mod oauth2;
 mod route;
 mod signing;
@@ -23,6 +24,8 @@ pub(super) use endpoint::BasicAuth;
 pub(super) use endpoint::Endpoint;
 pub(super) use mailbox::Mailbox;
 pub(super) use mailbox::Retention;
+pub(super) use notices::Notices;
+pub(super) use notices::Smtp;
 pub(super) use oauth2::OAuth2;
 pub(super) use route::Patterns;
 pub(super) use route::Route;
@@ -72,6 +75,8 @@ pub(super) struct File {
     pub(super) egress: Option<Egress>,
     /// Which mail goes where; the first rule that matches decides.
     pub(super) routes: Option<List<Route>>,
+    /// What is told to humans.
+    pub(super) notices: Option<Notices>,
     /// The HTTP server for operators.
     pub(super) admin: Option<Admin>,
     /// The longest wait, on SIGTERM, for what is under way. Default: 25s.

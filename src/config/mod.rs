@@ -42,6 +42,7 @@ use crate::config::outside::System;
 use crate::config::problem::Report;
 use crate::deliver;
 use crate::ident::EndpointName;
+use crate::notice;
 use crate::oauth;
 use crate::retention;
 use crate::spool;
@@ -59,6 +60,8 @@ pub struct Config {
     pub oauth: oauth::Config,
     /// The endpoints, and which mail goes where.
     pub deliver: deliver::Config,
+    /// What is told of mailboxes, endpoints and dead letters.
+    pub notice: notice::Config,
     /// The HTTP server for operators.
     pub admin: admin::Config,
     /// The longest wait for what is under way, when asked to stop.

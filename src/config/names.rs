@@ -15,10 +15,12 @@ use crate::deliver::Event;
 use crate::deliver::Format;
 use crate::deliver::Meaning;
 use crate::deliver::Preset;
+use crate::notice;
 use crate::oauth::Provider;
 use crate::pop3::Auth;
 use crate::pop3::Tls;
 use crate::retention::OnServer;
+use crate::spool::Change;
 
 /// A choice from a fixed list.
 pub(super) trait Named: Copy + 'static {
@@ -31,6 +33,11 @@ pub(super) trait Named: Copy + 'static {
 impl Named for Tls {
     const NAMES: &'static [(&'static str, Tls)] =
         &[("implicit", Tls::Implicit), ("starttls", Tls::StartTls), ("none", Tls::None)];
+}
+
+impl Named for notice::Tls {
+    const NAMES: &'static [(&'static str, notice::Tls)] =
+        &[("starttls", notice::Tls::StartTls), ("implicit", notice::Tls::Implicit), ("none", notice::Tls::None)];
 }
 
 impl Named for Auth {
@@ -65,7 +72,14 @@ impl Named for Format {
 }
 
 impl Named for Event {
-    const NAMES: &'static [(&'static str, Event)] = &[("mail.oversize", Event::MailOversize)];
+    const NAMES: &'static [(&'static str, Event)] = &[
+        ("mail.oversize", Event::MailOversize),
+        ("mailbox.auth_failed", Event::Changed(Change::AuthFailed)),
+        ("mailbox.unreachable", Event::Changed(Change::Unreachable)),
+        ("mailbox.recovered", Event::Changed(Change::Recovered)),
+        ("mailbox.uidl_reset", Event::Changed(Change::UidlReset)),
+        ("endpoint.held", Event::Changed(Change::EndpointHeld)),
+    ];
 }
 
 impl Named for Attachments {

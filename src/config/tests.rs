@@ -39,6 +39,7 @@ use crate::pop3::Auth;
 use crate::pop3::Pipelining;
 use crate::pop3::Tls;
 use crate::retention::OnServer;
+use crate::spool::Change;
 
 const EXAMPLE: &str = include_str!("../../config.example.yaml");
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -73,6 +74,7 @@ impl Outside for Map {
 fn world() -> Map {
     Map(BTreeMap::from([
         ("/run/secrets/support", &b"hunter2\n"[..]),
+        ("/run/secrets/smtp", b"hunter2"),
         ("/crlf", b"hunter2\r\n"),
         ("/two-lines", b"hunter2\n\n"),
         ("/empty", b"\n"),
@@ -246,6 +248,29 @@ admin: {{ listen: off }}
     assert_eq!(config.deliver.labels[&mailbox.name]["team"], "blue");
     assert_eq!(config.deliver.routes.deliver_to[&mailbox.name][0].as_str(), "e");
     assert_eq!(config.admin.listen, None);
+}
+
+#[test]
+fn who_is_told_is_gathered_from_the_endpoints() {
+    let text = format!(
+        "{SPOOL}{MAILBOXES}endpoints:
+  - {{ name: a, url: http://h/, signing: none, on_dead_letter: {{ endpoint: b, email: true }} }}
+  - {{ name: b, url: http://h/, signing: none, on_dead_letter: null, keep_answers: false, events: [mailbox.recovered, endpoint.held] }}
+  - {{ name: c, url: http://h/, signing: none, events: [mailbox.recovered, mailbox.recovered] }}
+defaults: {{ endpoints: {{ on_dead_letter: {{ endpoint: b }} }} }}
+notices: {{ smtp: {{ host: h, from: a@h, to: [b@h] }} }}
+"
+    );
+    let config = load(&text).unwrap();
+    let names = |names: &[crate::ident::EndpointName]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let told: Vec<_> = config.deliver.endpoints.iter().map(|endpoint| names(&endpoint.on_dead_letter)).collect();
+    assert_eq!(told, [vec!["b", "(mail)"], vec![], vec!["b"]]);
+    assert_eq!(config.deliver.endpoints.iter().map(|one| one.keep_answers).collect::<Vec<_>>(), [true, false, true]);
+    let asked = |change| config.notice.asked.get(&change).map(|asked| names(asked)).unwrap_or_default();
+    assert_eq!(asked(Change::Recovered), ["b", "c"]);
+    assert_eq!((asked(Change::EndpointHeld), asked(Change::UidlReset)), (vec!["b".to_owned()], vec![]));
+    let smtp = config.notice.smtp.unwrap();
+    assert_eq!((smtp.port, smtp.tls), (587, crate::notice::Tls::StartTls));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::Endpoint;
 use super::answer::Answer;
+use super::event;
 use super::failure::Failure;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
@@ -23,6 +24,7 @@ use super::webhook::Unsigned;
 use super::webhook::Webhook;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
+use crate::ident::MessageId;
 use crate::parse;
 use crate::parse::Defect;
 use crate::parse::DefectKind;
@@ -86,7 +88,7 @@ pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Option<At
 }
 
 /// Why there is nothing to post.
-enum Unready {
+pub(super) enum Unready {
     /// The body could not be made.
     Render,
     /// There is nothing to sign it with.
@@ -130,15 +132,19 @@ fn conclude(
         took,
         status,
         error,
-        answer: body.filter(|body| !body.is_empty()),
+        answer: body.filter(|body| means.endpoint.keep_answers && !body.is_empty()),
         outcome: judgement.outcome.as_str(),
         end: settle(judgement, &claim, &means.endpoint, means.clock.now(), chance),
+        tell: means.endpoint.on_dead_letter.clone(),
     };
     Attempted { message: claim.message, judgement, record, remark }
 }
 
 /// The signed body.
 async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post, Unready> {
+    if let Kind::DeadLetter | Kind::Changed(_) = claim.message.kind {
+        return event::render(means, &claim.message, at).await;
+    }
     let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
     let raw = match (&kept, means.endpoint.include_raw) {
         (Some(_), false) => Vec::new(),
@@ -155,19 +161,13 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
             attachments: means.endpoint.attachments,
             include_raw: include_raw || means.endpoint.include_raw,
         };
-        let facts = facts(&message, &means.labels);
+        let facts = facts(&message, &means.labels).ok_or(Unready::Render)?;
         let body = match message.kind {
+            Kind::DeadLetter | Kind::Changed(_) => return Err(Unready::Render),
             Kind::Mail => json::render(&facts, &mail, &raw, &options),
             Kind::Oversize { size, limit } => json::render_oversize(&facts, &mail, json::TooLarge { size, limit }),
         };
-        let body = body.map_err(|_| Unready::Render)?;
-        means.webhook.sign(message.id.as_str(), at, Bytes::from(body)).map_err(|why| match why {
-            Unsigned::NoValidKey => Unready::NoValidKey,
-            Unsigned::Failed(error) => {
-                tracing::error!(endpoint = %means.endpoint.name, %error, "cannot sign a post");
-                Unready::Render
-            }
-        })
+        sign(&means, &message.id, at, body.map_err(|_| Unready::Render)?)
     };
     if small {
         return rendering();
@@ -175,21 +175,37 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
     tokio::task::spawn_blocking(rendering).await.map_err(|_| Unready::Render)?
 }
 
-fn facts<'a>(message: &'a Spooled, labels: &'a BTreeMap<MailboxName, BTreeMap<String, String>>) -> json::Facts<'a> {
+/// Signs a body as sent at `at`.
+pub(super) fn sign(means: &Means, id: &MessageId, at: Timestamp, body: Vec<u8>) -> Result<Post, Unready> {
+    means.webhook.sign(id.as_str(), at, Bytes::from(body)).map_err(|why| match why {
+        Unsigned::NoValidKey => Unready::NoValidKey,
+        Unsigned::Failed(error) => {
+            tracing::error!(endpoint = %means.endpoint.name, %error, "cannot sign a post");
+            Unready::Render
+        }
+    })
+}
+
+/// What is told of a message beside its bytes; `None` of one that belongs to no mailbox.
+pub(super) fn facts<'a>(
+    message: &'a Spooled,
+    labels: &'a BTreeMap<MailboxName, BTreeMap<String, String>>,
+) -> Option<json::Facts<'a>> {
     const NONE: &BTreeMap<String, String> = &BTreeMap::new();
-    json::Facts {
+    let mailbox = message.mailbox.as_ref()?;
+    Some(json::Facts {
         id: &message.id,
-        mailbox: &message.mailbox,
-        labels: labels.get(&message.mailbox).unwrap_or(NONE),
+        mailbox,
+        labels: labels.get(mailbox).unwrap_or(NONE),
         unique_id: message.unique_id.as_ref(),
         spooled_at: message.spooled_at,
         size: message.size,
         sha256: message.sha256,
-    }
+    })
 }
 
 /// What stands in for a mail that an operator wants sent as it is.
-fn unparsed() -> Mail {
+pub(super) fn unparsed() -> Mail {
     let detail = "sent unparsed, by command".to_owned();
     Mail { defects: vec![Defect { kind: DefectKind::ParserFailed, detail }], ..Mail::default() }
 }
@@ -202,7 +218,6 @@ mod tests {
     use crate::deliver::SigningKey;
     use crate::deliver::signature::Key;
     use crate::ident::Content;
-    use crate::ident::MessageId;
     use crate::metrics::Metrics;
     use crate::secret::Secret;
     use crate::spool::Config;

@@ -21,6 +21,7 @@ use super::Statuses;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::route::Routes;
+use crate::spool::Change;
 
 /// Every endpoint, and the way to it.
 #[derive(Debug, Clone)]
@@ -59,6 +60,10 @@ pub struct Endpoint {
     pub include_raw: bool,
     /// What it is told beside the mail that routes send it.
     pub events: Vec<Event>,
+    /// Who is told of its dead letters.
+    pub on_dead_letter: Vec<EndpointName>,
+    /// Whether the first bytes of what it answers are kept, to be shown with the attempt.
+    pub keep_answers: bool,
     /// The keys that sign each post.
     pub signing: Signing,
     /// How it is reached.
@@ -147,6 +152,8 @@ pub enum Format {
 pub enum Event {
     /// A message is too large and stays on its server.
     MailOversize,
+    /// Something changed with a mailbox or an endpoint.
+    Changed(Change),
 }
 
 /// How attachments travel.
@@ -188,6 +195,8 @@ impl Endpoint {
             attachments: Attachments::Inline,
             include_raw: false,
             events: Vec::new(),
+            on_dead_letter: Vec::new(),
+            keep_answers: true,
             signing: Signing::None,
             http: Http::for_testing(),
             statuses: Statuses::default(),

@@ -2,10 +2,11 @@
 //!
 //! `sorting` parses each spooled message and commits where it goes. `queue` is one endpoint's loop: it claims what is
 //! due, as far as slots are free, and lets `attempt` post it (`payload` renders, `signature` signs, `webhook` sends,
-//! `upload` watches the body go out, `answer` reads what comes back). `client` makes the connections: `resolve` looks
-//! names up, and `egress` says which addresses are allowed. `outcome`, `statuses`, `backoff` and `settle` decide what an
-//! answer means, `failure` why none came, `keyring` which keys are valid, and `told` and `remark` what of an answer is
-//! news for the log; they are pure. `keywatch` holds an endpoint while none of its keys is valid. `probe` is for operators.
+//! `upload` watches the body go out, `answer` reads what comes back). `event` renders what is told of dead letters and
+//! accounts. `client` makes the connections: `resolve` looks names up, and `egress` says which addresses are allowed.
+//! `outcome`, `statuses`, `backoff` and `settle` decide what an answer means, `failure` why none came, `keyring` which
+//! keys are valid, and `told` and `remark` what of an answer is news for the log; they are pure. `keywatch` holds an
+//! endpoint while none of its keys is valid. `probe` is for operators.
 //!
 //! How much an endpoint gets is decided before it is claimed: `gate` goes by its answers (`breaker` spares one that
 //! fails, `concurrency` finds how much it takes at once), `rate` by the configuration, and `slots` by what all endpoints
@@ -26,6 +27,7 @@ mod client;
 mod concurrency;
 mod config;
 mod egress;
+mod event;
 mod failure;
 mod gate;
 mod keyring;

@@ -84,7 +84,7 @@ mod tests {
         let message = Spooled {
             key: MessageKey::for_testing(1),
             id: MessageId::of(&mailbox, &Content::of(b"")),
-            mailbox,
+            mailbox: Some(mailbox),
             unique_id: None,
             sha256: [0; 32],
             size: 0,

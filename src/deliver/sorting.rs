@@ -96,6 +96,8 @@ impl Sorter {
                     let verdict = match message.kind {
                         Kind::Mail => Verdict::Routed(self.route(&message, &mail)),
                         Kind::Oversize { .. } => told_to(&self.oversize_to),
+                        // They are routed when they are committed.
+                        Kind::DeadLetter | Kind::Changed(_) => Verdict::Settled,
                     };
                     if matches!(&verdict, Verdict::Routed(endpoints) if !endpoints.is_empty()) {
                         self.recent.put(message.key, mail, message.size, self.clock.uptime());
@@ -137,9 +139,10 @@ impl Sorter {
         for defect in &mail.defects {
             self.metrics.defects.with_label_values(&[defect.kind.as_str()]).inc();
         }
-        let endpoints = route::route(&self.routes, &message.mailbox, mail, message.size);
+        let Some(mailbox) = &message.mailbox else { return Vec::new() };
+        let endpoints = route::route(&self.routes, mailbox, mail, message.size);
         if endpoints.is_empty() {
-            tracing::warn!(id = %message.id, mailbox = %message.mailbox, "unrouted: no rule matched and the mailbox has no deliver_to");
+            tracing::warn!(id = %message.id, %mailbox, "unrouted: no rule matched and the mailbox has no deliver_to");
         }
         endpoints
     }

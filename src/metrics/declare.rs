@@ -2,6 +2,7 @@
 
 use super::CollectMetrics;
 use super::DeliverMetrics;
+use super::NoticeMetrics;
 use super::OauthMetrics;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
@@ -40,6 +41,18 @@ impl OauthMetrics {
     pub fn declare(&self, mailbox: &MailboxName, results: &[&str]) {
         for result in results {
             self.refreshes.with_label_values(&[mailbox.as_str(), result]);
+        }
+    }
+}
+
+impl NoticeMetrics {
+    /// Creates the label pairs, so that they report zero from the start.
+    pub fn declare(&self, types: &[&str], outcomes: &[&str]) {
+        for kind in types {
+            self.events.with_label_values(&[kind]);
+        }
+        for outcome in outcomes {
+            self.mails.with_label_values(&[outcome]);
         }
     }
 }

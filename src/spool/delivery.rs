@@ -10,6 +10,7 @@ use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::ident::MessageId;
 use crate::ident::UniqueId;
+use crate::spool::Kind;
 
 /// The name of a message inside the spool, in commit order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,31 +36,6 @@ impl DeliveryKey {
     }
 }
 
-/// What a spooled message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A mail; its bytes are the mail.
-    Mail,
-    /// The event that a mail stays on the server because it is too large; its bytes are the mail's header, as far as
-    /// the server gave it.
-    Oversize {
-        /// The size seen, in bytes.
-        size: u64,
-        /// The limit in force, in bytes.
-        limit: u64,
-    },
-}
-
-impl Kind {
-    /// The name in the spool and in listings; an event's is the `type` of its payload.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Mail => "mail",
-            Kind::Oversize { .. } => "mail.oversize",
-        }
-    }
-}
-
 /// What is known of a spooled message beside its bytes.
 #[derive(Debug, Clone)]
 pub struct Spooled {
@@ -67,13 +43,13 @@ pub struct Spooled {
     pub key: MessageKey,
     /// Our id for it.
     pub id: MessageId,
-    /// Whose mail it is.
-    pub mailbox: MailboxName,
+    /// Whose mail it is, or which mailbox an event tells of; `None` for an event about an endpoint.
+    pub mailbox: Option<MailboxName>,
     /// The unique-id that it was first taken under.
     pub unique_id: Option<UniqueId>,
     /// SHA-256 of the raw bytes.
     pub sha256: [u8; 32],
-    /// Length of the raw bytes.
+    /// Length of the raw bytes; of a notice, together with the mail that it carries.
     pub size: u64,
     /// When it was committed.
     pub spooled_at: Timestamp,
@@ -178,6 +154,8 @@ pub struct Record {
     pub outcome: &'static str,
     /// What becomes of the delivery.
     pub end: End,
+    /// Who is told, should it be dead now. Of a mail's delivery alone: a notice never causes another.
+    pub tell: Vec<EndpointName>,
 }
 
 /// What becomes of a delivery after an attempt.

@@ -124,6 +124,8 @@ pub struct Observation {
     pub oversize: Vec<Oversize>,
     /// What the mailbox's flood state becomes.
     pub flood: Flood,
+    /// Whether this listing shows a flood, settled or not.
+    pub flooded: bool,
     /// Messages without a unique-id are read in this visit.
     pub reread: bool,
 }

@@ -8,17 +8,22 @@
 //! - A delivered row never becomes undelivered, except by [`Command::Retry`].
 //! - Raw bytes go only by retention, by `drop --erase`, or, delivered ones, when the spool is above its high-water mark.
 //!
-//! A message is a mail, or an event about one: both are sorted, claimed, recorded and released alike. An event is
-//! committed with what it tells of, and never stands for anything that could be deleted on a server.
+//! A message is a mail, or an event: both are claimed, recorded and released alike. An event is committed with what it
+//! tells of, and never stands for anything that could be deleted on a server. Events about dead letters and accounts are
+//! routed from the beginning. While a notice of a dead letter waits, our copy of its mail stays.
 //!
 //! What it does not know: POP3, HTTP, or why a message is wanted. [`Spool`] is written for several engines; the
 //! embedded one is [`sqlite`].
 
+mod condition;
 mod config;
 mod delivery;
 mod error;
 mod filesystem;
+mod filter;
+mod kind;
 mod ledger;
+mod notice;
 mod report;
 mod room;
 pub mod socket;
@@ -38,6 +43,8 @@ use tokio::sync::watch;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 
+pub use condition::Condition;
+pub use condition::Visited;
 pub use config::Config;
 pub use delivery::Claim;
 pub use delivery::Claims;
@@ -46,7 +53,6 @@ pub use delivery::DeliveryKey;
 pub use delivery::End;
 pub use delivery::Form;
 pub use delivery::Hold;
-pub use delivery::Kind;
 pub use delivery::MessageKey;
 pub use delivery::Reason;
 pub use delivery::Record;
@@ -55,6 +61,9 @@ pub use delivery::Spooled;
 pub use delivery::Unsorted;
 pub use delivery::Verdict;
 pub use error::SpoolError;
+pub use filter::Filter;
+pub use kind::Change;
+pub use kind::Kind;
 pub use ledger::Accepted;
 pub use ledger::Enrolment;
 pub use ledger::Entry;
@@ -68,11 +77,14 @@ pub use ledger::LedgerRow;
 pub use ledger::Observation;
 pub use ledger::OurCopy;
 pub use ledger::Oversize;
+pub use notice::Account;
+pub use notice::DeadLetter;
+pub use notice::Facts;
+pub use notice::Untold;
 pub use report::AttemptRow;
 pub use report::Changed;
 pub use report::Command;
 pub use report::EndpointRow;
-pub use report::Filter;
 pub use report::Listed;
 pub use report::MailboxRow;
 pub use report::Row;
@@ -208,6 +220,9 @@ pub trait Collecting: Send + Sync + fmt::Debug {
     /// Notes that QUIT was answered after the DELE of these.
     fn expunged(&self, mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()>;
 
+    /// Notes what a visit says of its mailbox; `reason` is one word.
+    fn note_visit(&self, mailbox: &MailboxName, visited: Visited, reason: Option<&'static str>) -> Reply<()>;
+
     /// Whether `mailbox` may retrieve `wanted` bytes more, or how many; makes room first where that costs nothing
     /// undelivered. What is promised here is kept from others until it is accepted, or asked for anew.
     fn room(&self, mailbox: &MailboxName, wanted: u64) -> Reply<Room>;
@@ -237,7 +252,8 @@ pub trait Delivering: Send + Sync + fmt::Debug {
     /// Gives a claim back unused.
     fn unclaim(&self, deliveries: Vec<DeliveryKey>) -> Reply<()>;
 
-    /// Writes down how attempts ended, and frees their claims.
+    /// Writes down how attempts ended, and frees their claims. A mail's delivery that is dead now, and the notice of it,
+    /// are one commit.
     fn record(&self, records: Vec<Record>) -> Reply<()>;
 
     /// Nothing is posted to `endpoint` before `until`; only ever extended.
@@ -263,8 +279,18 @@ pub trait Delivering: Send + Sync + fmt::Debug {
     fn work(&self) -> watch::Receiver<u64>;
 }
 
+/// What is told of accounts. What differs from what was told last is asked for, so that a crash loses nothing.
+pub trait Noticing: Send + Sync + fmt::Debug {
+    /// The changes that nobody was told of yet.
+    fn untold(&self) -> Reply<Vec<Untold>>;
+
+    /// Commits that these are told, together with the event of each for its endpoints; where there are none, no event
+    /// is made.
+    fn tell(&self, changes: Vec<(Untold, Vec<EndpointName>)>) -> Reply<()>;
+}
+
 /// The durable store. Every verb is one transaction.
-pub trait Spool: Reading + Tokens + Collecting + Delivering {
+pub trait Spool: Reading + Tokens + Collecting + Delivering + Noticing {
     // -- the end --
 
     /// Releases our copies: delivered before the first time, settled dead before the second.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Breaker;
+use super::Filter;
 use super::Hold;
 use super::Reason;
 use super::State;
@@ -19,8 +20,11 @@ pub struct Row {
     /// What it is, where it is not a mail but an event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Whose mail it is.
-    pub mailbox: String,
+    /// The mail that a notice tells of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// Whose mail it is; `None` of an event about an endpoint.
+    pub mailbox: Option<String>,
     /// The unique-id in its printed form.
     pub unique_id: Option<String>,
     /// The endpoint, where there is a delivery.
@@ -32,7 +36,7 @@ pub struct Row {
     pub reason: Option<String>,
     /// Attempts made.
     pub attempts: u32,
-    /// The last HTTP status.
+    /// The last HTTP status; of a report by mail, the code that the mail server answered.
     pub last_status: Option<u16>,
     /// When the next attempt is due, RFC 3339.
     pub due: Option<String>,
@@ -46,54 +50,6 @@ impl Row {
     /// Whether an operator dropped it, delivery or message.
     pub fn is_dropped(&self) -> bool {
         self.state == State::Dropped.as_str() || self.reason.as_deref() == Some(Reason::Dropped.as_str())
-    }
-}
-
-/// Which lines are wanted; nothing set means all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Filter {
-    /// These message ids.
-    #[serde(default)]
-    pub ids: Vec<String>,
-    /// This endpoint.
-    #[serde(default)]
-    pub endpoint: Option<String>,
-    /// This mailbox.
-    #[serde(default)]
-    pub mailbox: Option<String>,
-    /// This state; `dropped` takes in the dead deliveries that were dropped.
-    #[serde(default)]
-    pub state: Option<String>,
-    /// This reason.
-    #[serde(default)]
-    pub reason: Option<String>,
-}
-
-impl Filter {
-    /// Every state that a line can have, what waits for a human first.
-    pub const STATES: [&str; 9] =
-        ["dead", "quarantined", "unrouted", "pending", "spooled", "oversize", "delivered", "skipped", "dropped"];
-
-    /// Every reason that can be asked for: why a delivery is dead, then why its endpoint is held.
-    pub fn reasons() -> impl Iterator<Item = &'static str> {
-        Reason::ALL.into_iter().map(Reason::as_str).chain(Hold::ALL.into_iter().map(Hold::as_str))
-    }
-
-    /// Whether what an operator dropped is asked for by name.
-    pub fn asks_for_dropped(&self) -> bool {
-        let dropped = Some(Reason::Dropped.as_str());
-        !self.ids.is_empty() || self.reason.as_deref() == dropped || self.state.as_deref() == dropped
-    }
-
-    /// Whether `row` is wanted.
-    pub fn takes(&self, row: &Row) -> bool {
-        let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == found);
-        let dropped = self.state.as_deref() == Some(State::Dropped.as_str()) && row.is_dropped();
-        (self.ids.is_empty() || row.id.as_ref().is_some_and(|id| self.ids.contains(id)))
-            && is(&self.endpoint, row.endpoint.as_deref())
-            && is(&self.mailbox, Some(&row.mailbox))
-            && (dropped || is(&self.state, Some(row.state)))
-            && is(&self.reason, row.reason.as_deref())
     }
 }
 
@@ -135,6 +91,10 @@ pub struct MailboxRow {
     pub skipped: u64,
     /// Ledger rows of messages that are too large.
     pub oversize: u64,
+    /// Whether it can be visited: `ok`, `auth_failed` or `unreachable`.
+    pub condition: String,
+    /// Since when that is so, RFC 3339.
+    pub condition_since: Option<String>,
 }
 
 /// The figures that metrics show.
@@ -233,39 +193,4 @@ pub struct Changed {
     /// Of these, messages whose copy is gone now.
     #[serde(default)]
     pub erased: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_state_that_is_shown_can_be_asked_for() {
-        // A routed message is shown by its deliveries.
-        let own = State::ALL.into_iter().filter(|state| *state != State::Routed).map(State::as_str);
-        let mut shown: Vec<&str> = own.chain(["pending", "skipped", "oversize"]).collect();
-        let mut known = Filter::STATES.to_vec();
-        shown.sort_unstable();
-        known.sort_unstable();
-        assert_eq!(known, shown);
-    }
-
-    #[test]
-    fn the_reasons_are_all_that_a_line_gives() {
-        let known: Vec<&str> = Filter::reasons().collect();
-        assert_eq!(
-            known,
-            [
-                "refused",
-                "expired",
-                "dropped",
-                "gone",
-                "refuses_all",
-                "head_refused",
-                "answered_hold",
-                "no_valid_key",
-                "removed"
-            ]
-        );
-    }
 }

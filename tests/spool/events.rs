@@ -68,7 +68,7 @@ async fn an_event_and_its_row_are_committed_together() {
     for (name, size) in [("listed", 900), ("read", 501)] {
         let event = found(&after, name, size).await;
         assert_eq!(event.kind, Kind::Oversize { size, limit: 500 });
-        assert_eq!((&event.mailbox, event.unique_id), (&mailbox("a"), Some(unique_id(name))));
+        assert_eq!((&event.mailbox, event.unique_id), (&Some(mailbox("a")), Some(unique_id(name))));
         assert_eq!((event.size, event.spooled_at), (HEADER.len().try_into().unwrap(), start()));
         assert_eq!(after.raw(event.key).await.unwrap().unwrap(), HEADER);
     }

@@ -37,6 +37,12 @@ use tempfile::TempDir;
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const HOUR: Duration = Duration::from_secs(3600);
 
+/// Takes back what came to the schema with the notices.
+const BEFORE_NOTICES: &str = "DROP TABLE condition;
+    DROP TABLE told_hold;
+    DROP INDEX message_about;
+    ALTER TABLE message DROP COLUMN about;";
+
 /// 2026-01-31 12:00 UTC.
 pub fn start() -> Timestamp {
     "2026-01-31T12:00:00Z".parse().unwrap()
@@ -96,6 +102,7 @@ impl Ground {
     /// Brings a spool that nobody has open back to the schema before deliveries had an order and endpoints a breaker.
     pub fn without_breakers(&self) -> rusqlite::Connection {
         let file = rusqlite::Connection::open(self.path()).unwrap();
+        file.execute_batch(BEFORE_NOTICES).unwrap();
         file.execute_batch("DROP INDEX delivery_untried; DROP INDEX delivery_order; PRAGMA user_version = 5").unwrap();
         for column in ["mailbox", "refused_ms", "refused_from"] {
             file.execute_batch(&format!("ALTER TABLE delivery DROP COLUMN {column}")).unwrap();
@@ -229,6 +236,7 @@ pub fn record_of(claim: &Claim, at: Timestamp, end: End) -> Record {
         answer: None,
         outcome: if end == End::Delivered { "delivered" } else { "deferred" },
         end,
+        tell: Vec::new(),
     }
 }
 

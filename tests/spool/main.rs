@@ -12,6 +12,7 @@
     reason = "test code"
 )]
 
+mod conditions;
 mod deliver;
 mod disk;
 mod endpoints;
@@ -19,6 +20,7 @@ mod events;
 mod file;
 mod ground;
 mod ledger;
+mod notices;
 mod order;
 mod people;
 mod retention;

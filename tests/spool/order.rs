@@ -70,10 +70,10 @@ async fn mailboxes_do_not_wait_for_each_other() {
     }
     sort_all(&spool, &["desk"]).await;
     let heads_now = heads(&spool).await;
-    let owners: Vec<&str> = heads_now.iter().map(|claim| claim.message.mailbox.as_str()).collect();
+    let owners: Vec<&str> = heads_now.iter().map(|claim| claim.message.mailbox.as_ref().unwrap().as_str()).collect();
     assert_eq!(owners, ["a", "b"]);
     record(&spool, &ground.clock, &heads_now[1], End::Delivered).await;
-    assert_eq!(only(heads(&spool).await).message.mailbox, mailbox("b"));
+    assert_eq!(only(heads(&spool).await).message.mailbox, Some(mailbox("b")));
 }
 
 #[tokio::test]

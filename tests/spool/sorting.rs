@@ -180,5 +180,5 @@ async fn whoever_waits_for_work_is_woken_by_it() {
     work.borrow_and_update();
     sort_all(&spool, &["desk"]).await;
     assert!(work.has_changed().unwrap(), "there is something to post");
-    assert_eq!(spool.find(&id_of("hello")).await.unwrap().unwrap().mailbox, mailbox("a"));
+    assert_eq!(spool.find(&id_of("hello")).await.unwrap().unwrap().mailbox, Some(mailbox("a")));
 }

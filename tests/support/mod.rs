@@ -24,6 +24,7 @@ pub mod pop3_server;
 pub mod pophook;
 pub mod receiver;
 pub mod script;
+pub mod smtp_server;
 pub mod strace;
 
 use std::net::TcpListener;

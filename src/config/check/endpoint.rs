@@ -2,6 +2,7 @@
 
 mod authorization;
 mod client_certificate;
+mod dead_letter;
 mod http;
 mod order;
 mod proxy;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
+use crate::config::check::known::Known;
 use crate::config::check::known::Taken;
 use crate::config::check::noted;
 use crate::config::check::required;
@@ -34,9 +36,12 @@ use crate::ident::EndpointName;
 
 const MAX_CONCURRENCY: Within<1, 64> = Within(16);
 
+pub(super) use self::dead_letter::Mail;
+
 pub(super) fn check(
     list: &Option<List<Endpoint>>,
     egress: &Arc<Egress>,
+    (known, mail): (&Known<'_>, Mail),
     outside: &dyn Outside,
     report: &mut Report,
 ) -> Vec<deliver::Endpoint> {
@@ -45,7 +50,13 @@ pub(super) fn check(
         report.missing(&path, "write at least one endpoint, with name, url and signing_keys");
     }
     check_names(list, &path, report);
-    items(list).filter_map(|(at, endpoint)| check_one(endpoint, egress, &path.index(at), outside, report)).collect()
+    items(list)
+        .filter_map(|(at, endpoint)| {
+            let path = path.index(at);
+            let on_dead_letter = dead_letter::check(endpoint, known, mail, &path, report);
+            Some(deliver::Endpoint { on_dead_letter, ..check_one(endpoint, egress, &path, outside, report)? })
+        })
+        .collect()
 }
 
 /// The names of the endpoints, without what is secret.
@@ -94,6 +105,8 @@ fn check_one(
         attachments: or(&endpoint.attachments, Attachments::Inline),
         include_raw: endpoint.include_raw.unwrap_or(false),
         events: items(&endpoint.events).map(|(_, Plain(event))| *event).collect(),
+        on_dead_letter: Vec::new(),
+        keep_answers: endpoint.keep_answers.unwrap_or(true),
         signing: signing?,
         http,
         statuses,

@@ -76,7 +76,8 @@ pub(super) fn port(mailbox: &Mailbox) -> u16 {
         .unwrap_or(usual)
 }
 
-fn host(text: &str) -> Result<&str, String> {
+/// A host name or an address.
+pub(super) fn host(text: &str) -> Result<&str, String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if text.parse::<IpAddr>().is_ok() || text.chars().all(legal) {
         return Ok(text);

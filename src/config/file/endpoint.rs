@@ -65,8 +65,13 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) attachments: Option<Plain<Attachments>>,
     /// Whether the payload carries the whole message too. Default: false.
     pub(in crate::config) include_raw: Option<bool>,
-    /// What it is told beside its mail; `mail.oversize`: a message is too large and stays on its server. Default: nothing.
+    /// What it is told beside its mail; `mail.oversize`: a message is too large and stays on its server; `mailbox.*` and
+    /// `endpoint.held`: something changed with any mailbox or endpoint. Default: nothing.
     pub(in crate::config) events: Option<List<Plain<Event>>>,
+    /// Who is told of its dead letters. Default: nobody.
+    pub(in crate::config) on_dead_letter: Option<OnDeadLetter>,
+    /// Whether the first bytes of an answer that is no success are kept, for `pophook spool show`. Default: true.
+    pub(in crate::config) keep_answers: Option<bool>,
     /// The longest wait for the first byte of the answer, after the body is sent. Default: 30s.
     pub(in crate::config) timeout: Option<Plain<Duration>>,
     /// The longest wait for a connection: the look-up of the name, TCP and TLS together. Default: 10s.
@@ -105,4 +110,15 @@ pub(in crate::config) struct BasicAuth {
     pub(in crate::config) password: Option<Source>,
 }
 
-mapping!(Endpoint, BasicAuth);
+/// Who is told of an endpoint's dead letters.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct OnDeadLetter {
+    /// Another endpoint: it gets the event `mail.dead_letter`, with the whole mail. Default: none.
+    pub(in crate::config) endpoint: Option<String>,
+    /// Whether a mail goes to those in `notices.smtp.to`, with the original attached. Default: false.
+    pub(in crate::config) email: Option<bool>,
+}
+
+mapping!(Endpoint, BasicAuth, OnDeadLetter);

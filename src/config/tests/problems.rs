@@ -88,7 +88,7 @@ fn a_section_of_the_wrong_shape_is_not_missing_too() {
 fn an_unknown_key_is_told_with_its_neighbours() {
     check_top(
         "colour: red\n",
-        "F:4: colour: is an unknown key; known here: admin, collect, defaults, deliver, egress, endpoints, grace, include, mailboxes, routes, spool",
+        "F:4: colour: is an unknown key; known here: admin, collect, defaults, deliver, egress, endpoints, grace, include, mailboxes, notices, routes, spool",
     );
     check_mailbox(
         "retention:\n  delete_afer: 1d\n",
@@ -505,6 +505,54 @@ F:7: endpoints[0].ca_file: /no-ca.pem holds no certificate; write PEM, which sta
 F:9: endpoints[0].headers.Content-Type: is set by pophook itself; take it out
 F:10: endpoints[0].headers.X-A: has a value with a control character; take it out
 F:12: endpoints[0].headers.x-b: stands here twice, as case does not count; take one out",
+    );
+}
+
+#[test]
+fn a_dead_letter_is_told_where_somebody_hears_of_it() {
+    let told = |told: &str, expected: &str| {
+        check_endpoint(&format!("signing: none\non_dead_letter: {{ {told} }}\n"), expected);
+    };
+    told(
+        "endpoint: e",
+        "F:7: endpoints[0].on_dead_letter.endpoint: is this very endpoint, which did not take the mail; \
+         name another endpoint, or write on_dead_letter: null where it comes from the defaults",
+    );
+    told("endpoint: f", r#"F:7: endpoints[0].on_dead_letter.endpoint: no endpoint is named "f"; known here: e"#);
+    told(
+        "email: true",
+        "F:7: endpoints[0].on_dead_letter.email: has no mail server; write notices.smtp, with host, from and to",
+    );
+    told("email: false", "no problem");
+    told("mail: true", "F:7: endpoints[0].on_dead_letter.mail: is an unknown key; did you mean email?");
+}
+
+#[test]
+fn a_mail_server_can_be_reached_and_is_trusted_with_its_password() {
+    let smtp = |smtp: &str, expected: &str| check_top(&format!("notices: {{ smtp: {{ {smtp} }} }}\n"), expected);
+    const WHO: &str = "from: a@h, to: [b@h]";
+    smtp(&format!("host: h, {WHO}"), "no problem");
+    smtp(&format!("host: h, {WHO}, username: u, password: hunter2"), "no problem");
+    smtp(&format!("host: localhost, {WHO}, tls: none, username: u, password: hunter2"), "no problem");
+    smtp(
+        &format!("host: h, {WHO}, tls: none, username: u, password: hunter2"),
+        "F:4: notices.smtp.tls: would send the password in clear; write starttls or implicit",
+    );
+    smtp(
+        &format!("host: h, {WHO}, username: u"),
+        "F:4: notices.smtp.password: is missing; write the password of username, or take username out",
+    );
+    smtp(
+        "host: h, from: Ann <hunter2@h>, to: [b, c@h]",
+        "F:4: notices.smtp.from: is no mail address; write one such as ops@example.com, without a name and <>
+F:4: notices.smtp.to[0]: is no mail address; write one such as ops@example.com, without a name and <>",
+    );
+    smtp(
+        "port: 0",
+        r#"F:4: notices.smtp.port: "0" does not fit; write a whole number from 1 to 65535
+F:4: notices.smtp.host: is missing; write the server's name, such as smtp.example.com
+F:4: notices.smtp.from: is missing; write an address, such as pophook@example.com
+F:4: notices.smtp.to: is missing; write at least one address, such as [ops@example.com]"#,
     );
 }
 

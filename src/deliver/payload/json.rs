@@ -4,6 +4,8 @@
 //! is its description in the JSON Schema. Rendering the same message twice gives the same bytes.
 
 mod attachment;
+mod changed;
+mod dead_letter;
 mod letter;
 mod oversize;
 mod shape;
@@ -21,6 +23,9 @@ use crate::ident::MessageId;
 use crate::ident::UniqueId;
 use crate::parse;
 use crate::parse::Mail;
+use crate::spool;
+use crate::spool::Change;
+use crate::spool::DeadLetter;
 
 /// The `type` of a payload that carries a mail.
 pub const MAIL_RECEIVED: &str = "mail.received";
@@ -28,12 +33,17 @@ pub const MAIL_RECEIVED: &str = "mail.received";
 /// The `type` of a payload that tells of a mail that is too large.
 pub const MAIL_OVERSIZE: &str = "mail.oversize";
 
+/// The `type` of a payload that tells of a dead letter.
+pub const MAIL_DEAD_LETTER: &str = "mail.dead_letter";
+
 /// What an endpoint gets; `type` says which.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Payload<'a> {
     Received(&'a shape::Envelope<'a>),
     Oversize(&'a oversize::Envelope<'a>),
+    DeadLetter(&'a dead_letter::Envelope<'a>),
+    Changed(&'a changed::Envelope<'a>),
 }
 
 /// What the spool knows of a message.
@@ -90,6 +100,33 @@ pub fn render(facts: &Facts<'_>, mail: &Mail, raw: &[u8], options: &Options) -> 
 /// As [`render`].
 pub fn render_oversize(facts: &Facts<'_>, mail: &Mail, why: TooLarge) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&Payload::Oversize(&oversize::envelope(facts, mail, why)))
+}
+
+/// The body that tells of a dead letter, at `told_at`. Without `raw`, our copy of the mail is gone.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_dead_letter(
+    facts: &Facts<'_>,
+    mail: &Mail,
+    raw: Option<&[u8]>,
+    told_at: Timestamp,
+    settled: &DeadLetter,
+) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Payload::DeadLetter(&dead_letter::envelope(facts, mail, raw, told_at, settled)))
+}
+
+/// The body that tells of a change, at `told_at`; `labels` are those of its mailbox.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_changed(
+    change: Change,
+    told_at: Timestamp,
+    facts: &spool::Facts,
+    labels: Option<&BTreeMap<String, String>>,
+) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Payload::Changed(&changed::envelope(change, told_at, facts, labels)))
 }
 
 /// The JSON Schema of the body.
@@ -205,11 +242,85 @@ mod tests {
         assert!(data["subject"].is_null() && data["message_id"].is_null());
     }
 
+    fn settled() -> DeadLetter {
+        DeadLetter {
+            mail: "msg_p54ru6mx5sc2wc6slugowgnw2j".to_owned(),
+            endpoint: "desk".to_owned(),
+            reason: "refused".to_owned(),
+            attempts: 5,
+            last_status: Some(422),
+            last_error: None,
+            settled_at: "2025-10-02T08:30:00.000Z".to_owned(),
+            unparsed: false,
+        }
+    }
+
+    /// The notice of a dead letter, with our copy of the mail or without.
+    fn dead_letter(raw: Option<&[u8]>) -> serde_json::Value {
+        let mail = raw.map_or_else(Mail::default, |raw| parse::parse(raw, &parse::Options::default()));
+        let told_at = Timestamp::from_second(1_759_393_800).unwrap();
+        given(|facts| render_dead_letter(facts, &mail, raw, told_at, &settled()).unwrap())
+    }
+
+    fn changed(change: Change, mailbox: Option<&str>, endpoint: Option<&str>) -> serde_json::Value {
+        let facts = spool::Facts {
+            mailbox: mailbox.map(str::to_owned),
+            endpoint: endpoint.map(str::to_owned),
+            since: "2025-10-02T08:30:00.000Z".to_owned(),
+            reason: Some("refused".to_owned()),
+        };
+        let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
+        let told_at = Timestamp::from_second(1_759_393_800).unwrap();
+        let body = render_changed(change, told_at, &facts, mailbox.map(|_| &labels)).unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[test]
+    fn a_dead_letter_carries_the_whole_mail_and_why_it_is_dead() {
+        let body = dead_letter(Some(RAW));
+        assert_eq!(
+            (&body["type"], &body["timestamp"]),
+            (&"mail.dead_letter".into(), &"2025-10-02T08:30:00.000Z".into())
+        );
+        let data = &body["data"];
+        assert_eq!((&data["id"], &data["subject"]), (&"msg_p54ru6mx5sc2wc6slugowgnw2j".into(), &"café".into()));
+        assert_eq!(data["attachments"][0]["content"], "JVBERg==");
+        assert_eq!(base64_simd::STANDARD.decode_to_vec(data["raw"].as_str().unwrap()).unwrap(), RAW);
+        let expected = serde_json::json!({
+            "endpoint": "desk", "reason": "refused", "attempts": 5, "last_status": 422, "last_error": null,
+            "settled_at": "2025-10-02T08:30:00.000Z", "omitted": null,
+        });
+        assert_eq!(data["dead_letter"], expected);
+    }
+
+    #[test]
+    fn a_dead_letter_whose_mail_was_erased_says_so() {
+        let data = &dead_letter(None)["data"];
+        assert_eq!((&data["dead_letter"]["omitted"], &data["dead_letter"]["attempts"]), (&"erased".into(), &5.into()));
+        assert_eq!((&data["id"], &data["size"]), (&"msg_p54ru6mx5sc2wc6slugowgnw2j".into(), &3.into()));
+        assert!(data.get("raw").is_none() && data["subject"].is_null());
+    }
+
+    #[test]
+    fn a_change_names_its_mailbox_or_its_endpoint_and_nothing_else() {
+        let body = changed(Change::AuthFailed, Some("support"), None);
+        assert_eq!(body["type"], "mailbox.auth_failed");
+        let data = serde_json::json!({
+            "mailbox": "support", "labels": { "team": "a" }, "since": "2025-10-02T08:30:00.000Z", "reason": "refused",
+        });
+        assert_eq!(body["data"], data);
+        let data = &changed(Change::EndpointHeld, None, Some("desk"))["data"];
+        assert_eq!((&data["endpoint"], data.get("mailbox"), data.get("labels")), (&"desk".into(), None, None));
+    }
+
     #[test]
     fn the_schema_names_every_field_of_a_payload() {
         let schema = schema();
         let check = |body: serde_json::Value| {
-            let of_type = |one: &&serde_json::Value| one["properties"]["type"]["const"] == body["type"];
+            let of_type = |one: &&serde_json::Value| {
+                let told = &one["properties"]["type"];
+                told["const"] == body["type"] || told["enum"].as_array().is_some_and(|all| all.contains(&body["type"]))
+            };
             let definition = |one: &serde_json::Value| {
                 schema.pointer(one["$ref"].as_str().unwrap().trim_start_matches('#')).cloned()
             };
@@ -228,5 +339,9 @@ mod tests {
         check(rendered(Options { attachments: Attachments::Omit, include_raw: false }));
         check(oversize(RAW));
         check(oversize(b""));
+        check(dead_letter(Some(RAW)));
+        check(dead_letter(None));
+        check(changed(Change::Recovered, Some("support"), None));
+        check(changed(Change::EndpointHeld, None, Some("desk")));
     }
 }

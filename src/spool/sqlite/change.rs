@@ -6,10 +6,12 @@ use rusqlite::params;
 
 use super::collected::flood_name;
 use super::endpoint;
+use super::event::NO_NOTICE_WAITS;
 use super::record;
 use super::release;
 use super::reports;
 use super::token;
+use crate::ident::EndpointName;
 use crate::ident::UniqueId;
 use crate::spool::Changed;
 use crate::spool::Command;
@@ -45,43 +47,30 @@ fn retry(
     now: Timestamp,
 ) -> Result<u64, SpoolError> {
     if let Some(to) = to {
+        if EndpointName::mail().as_str() == to {
+            let why = format!("{to} sends reports of dead letters and takes nothing else over");
+            return Err(SpoolError::Impossible(why));
+        }
         require_endpoint(connection, to)?;
     }
     let mut changed = 0;
     for row in reports::list(connection, filter)? {
         let Some((id, seq)) = message(connection, &row)? else { continue };
         match (&row.endpoint, to) {
-            (Some(from), to) if retryable(&row, filter, to) => match to.filter(|to| to != from) {
+            _ if !filter.retries(&row, to) => continue,
+            (Some(from), to) => match to.filter(|to| to != from) {
                 Some(to) => move_over(connection, seq, from, to, now)?,
                 None => renew(connection, seq, from, now)?,
             },
-            (None, to) if sortable(&row, filter) => match to.filter(|_| raw) {
+            (None, to) => match to.filter(|_| raw) {
                 Some(to) => send_unparsed(connection, seq, to, now)?,
                 None => sort_anew(connection, seq)?,
             },
-            _ => continue,
         }
         changed += 1;
         tracing::info!(id, endpoint = to.or(row.endpoint.as_deref()), "retried by command");
     }
     Ok(changed)
-}
-
-/// Dead letters by default, but for those that an operator has settled and does not ask for; delivered ones only where
-/// they are asked for; waiting ones only to move them elsewhere.
-fn retryable(row: &Row, filter: &Filter, to: Option<&str>) -> bool {
-    match row.state {
-        "dead" if row.is_dropped() => filter.asks_for_dropped(),
-        "dead" => true,
-        "delivered" => filter.state.as_deref() == Some("delivered"),
-        "pending" => to.is_some() && row.endpoint.as_deref() != to,
-        _ => false,
-    }
-}
-
-/// Messages that wait for a human, and those that were dropped where they are asked for.
-fn sortable(row: &Row, filter: &Filter) -> bool {
-    matches!(row.state, "unrouted" | "quarantined") || (row.is_dropped() && filter.asks_for_dropped())
 }
 
 fn message<'a>(connection: &Connection, row: &'a Row) -> Result<Option<(&'a str, i64)>, SpoolError> {
@@ -160,8 +149,10 @@ fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timesta
     let mut done = Changed { changed: 0, erased: 0 };
     for row in reports::list(connection, filter)? {
         let Some((id, seq)) = message(connection, &row)? else { continue };
-        let dropped = match (&row.endpoint, row.state) {
-            (Some(endpoint), "dead" | "pending") => {
+        let dropped = filter.drops(&row);
+        match &row.endpoint {
+            _ if !dropped => {}
+            Some(endpoint) => {
                 connection
                     .prepare_cached(
                         "UPDATE delivery SET state = 'dead', reason = 'dropped', settled_at = ?3
@@ -169,17 +160,14 @@ fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timesta
                     )?
                     .execute(params![seq, endpoint, now.as_millisecond()])?;
                 record::settle(connection, seq, now)?;
-                true
             }
-            (None, "unrouted" | "quarantined") => {
+            None => {
                 connection
                     .prepare_cached("UPDATE message SET state = 'dropped', settled_at = ?2 WHERE seq = ?1")?
                     .execute([seq, now.as_millisecond()])?;
-                true
             }
-            _ => false,
-        };
-        let erased = erase && (dropped || erasable(&row, filter)) && erase_if_settled(connection, seq, now)?;
+        }
+        let erased = erase && (dropped || filter.erases(&row)) && erase_if_settled(connection, seq, now)?;
         if dropped || erased {
             done.changed += 1;
             done.erased += u64::from(erased);
@@ -189,21 +177,15 @@ fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timesta
     Ok(done)
 }
 
-/// What was settled before and is asked for: a filter that is meant for dead letters must not take delivered mail along.
-fn erasable(row: &Row, filter: &Filter) -> bool {
-    match row.state {
-        "delivered" => !filter.ids.is_empty() || filter.state.as_deref() == Some("delivered"),
-        _ => row.is_dropped(),
-    }
-}
-
-/// Tells whether the copy went: another endpoint may still need it, or a human has yet to settle its dead letter.
+/// Tells whether the copy went: another endpoint or a notice may still need it, or a human has yet to settle its dead
+/// letter.
 fn erase_if_settled(connection: &Connection, seq: i64, now: Timestamp) -> Result<bool, SpoolError> {
     let needed = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT 1 FROM delivery WHERE message = ?1
-             AND (state = 'pending' OR (state = 'dead' AND reason <> 'dropped'))",
-        )?
+             AND (state = 'pending' OR (state = 'dead' AND reason <> 'dropped'))
+             UNION ALL SELECT 1 FROM message WHERE seq = ?1 AND NOT ({NO_NOTICE_WAITS})",
+        ))?
         .exists([seq])?;
     if needed {
         return Ok(false);
@@ -211,7 +193,8 @@ fn erase_if_settled(connection: &Connection, seq: i64, now: Timestamp) -> Result
     // What an endpoint answered may quote the letter.
     connection
         .prepare_cached(
-            "UPDATE attempt SET answer = NULL WHERE delivery IN (SELECT key FROM delivery WHERE message = ?1)",
+            "UPDATE attempt SET answer = NULL WHERE delivery IN (
+                 SELECT key FROM delivery JOIN message ON seq = message WHERE seq = ?1 OR about = ?1)",
         )?
         .execute([seq])?;
     release::erase(connection, seq, now)

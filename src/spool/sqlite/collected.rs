@@ -10,6 +10,7 @@ use super::columns::illegal;
 use super::columns::integer;
 use super::columns::time;
 use super::columns::time_or_none;
+use super::condition;
 use super::fresh::Fresh;
 use super::oversize;
 use crate::ident::Content;
@@ -120,6 +121,7 @@ pub(super) fn observe(
             )?
             .execute(params![mailbox.as_str(), unique_id.as_bytes(), size])?;
     }
+    condition::flood(connection, mailbox, observation.flooded, at)?;
     observation.oversize.iter().try_for_each(|message| oversize::note(connection, mailbox, message, at))
 }
 

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use rusqlite::Connection;
+
 use super::MakesWork;
 use super::Sqlite;
 use super::collected;
 use super::columns;
+use super::condition;
 use super::enrol;
 use super::guard;
 use super::oversize;
@@ -21,6 +24,7 @@ use crate::spool::Observation;
 use crate::spool::Oversize;
 use crate::spool::Reply;
 use crate::spool::Room;
+use crate::spool::Visited;
 
 impl Collecting for Sqlite {
     fn enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()> {
@@ -67,6 +71,18 @@ impl Collecting for Sqlite {
     fn expunged(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
         let now = self.clock.now();
         self.write(Haste::Now, MakesWork::No, move |c| collected::expunged(c, &rows, now))
+    }
+
+    fn note_visit(&self, mailbox: &MailboxName, visited: Visited, reason: Option<&'static str>) -> Reply<()> {
+        let (mailbox, now) = (mailbox.clone(), self.clock.now());
+        let note = move |c: &Connection| condition::visited(c, &mailbox, visited, reason, now);
+        let (noted, wake) = (self.write(Haste::Soon, MakesWork::No, note), self.work.clone());
+        Box::pin(async move {
+            if noted.await? {
+                wake.send_modify(|count| *count = count.wrapping_add(1));
+            }
+            Ok(())
+        })
     }
 
     fn room(&self, mailbox: &MailboxName, wanted: u64) -> Reply<Room> {

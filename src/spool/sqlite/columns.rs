@@ -22,7 +22,7 @@ pub(super) fn spooled(row: &Row<'_>) -> Result<Spooled, rusqlite::Error> {
     Ok(Spooled {
         key: MessageKey(row.get(0)?),
         id: MessageId::parse(&row.get::<_, String>(1)?).ok_or_else(|| illegal(1))?,
-        mailbox: mailbox(row, 2)?,
+        mailbox: mailbox_or_none(row, 2)?,
         unique_id: unique_id.and_then(|bytes| UniqueId::parse(&bytes)),
         sha256: row.get(4)?,
         size: row.get(5)?,
@@ -36,6 +36,9 @@ fn kind(row: &Row<'_>, column: usize) -> Result<Kind, rusqlite::Error> {
     if name == Kind::Mail.as_str() {
         return Ok(Kind::Mail);
     }
+    if let Some(event) = Kind::parse_event(&name) {
+        return Ok(event);
+    }
     let event = Kind::Oversize { size: row.get(column + 1)?, limit: row.get(column + 2)? };
     if name == event.as_str() { Ok(event) } else { Err(illegal(column)) }
 }
@@ -43,6 +46,12 @@ fn kind(row: &Row<'_>, column: usize) -> Result<Kind, rusqlite::Error> {
 /// Reads a mailbox's name.
 pub(super) fn mailbox(row: &Row<'_>, column: usize) -> Result<MailboxName, rusqlite::Error> {
     MailboxName::parse(&row.get::<_, String>(column)?).map_err(|_| illegal(column))
+}
+
+/// Reads a mailbox's name; the empty one is none.
+fn mailbox_or_none(row: &Row<'_>, column: usize) -> Result<Option<MailboxName>, rusqlite::Error> {
+    let empty = row.get_ref(column)?.as_str()?.is_empty();
+    if empty { Ok(None) } else { mailbox(row, column).map(Some) }
 }
 
 /// Reads a time.

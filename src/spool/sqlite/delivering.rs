@@ -109,7 +109,8 @@ impl Delivering for Sqlite {
 
     fn hold(&self, endpoint: &EndpointName, why: Hold) -> Reply<()> {
         let (endpoint, ran_ms) = (endpoint.clone(), self.ran_ms());
-        self.write(Haste::Now, MakesWork::No, move |c| endpoint::hold(c, endpoint.as_str(), why, ran_ms))
+        // There is something to tell of it.
+        self.write(Haste::Now, MakesWork::Yes, move |c| endpoint::hold(c, endpoint.as_str(), why, ran_ms))
     }
 
     fn hold_if_free(&self, endpoint: &EndpointName, why: Hold) -> Reply<bool> {

@@ -13,8 +13,13 @@ use crate::spool::Hold;
 use crate::spool::SpoolError;
 
 /// The tables whose rows follow a mailbox to its new name, and their column.
-const NAMING: [(&str, &str); 4] =
-    [("mailbox", "name"), ("message", "mailbox"), ("ledger", "mailbox"), ("delivery", "mailbox")];
+const NAMING: [(&str, &str); 5] = [
+    ("mailbox", "name"),
+    ("message", "mailbox"),
+    ("ledger", "mailbox"),
+    ("delivery", "mailbox"),
+    ("condition", "mailbox"),
+];
 
 /// Makes the configured mailboxes known.
 pub(super) fn mailboxes(connection: &Connection, mailboxes: &[Enrolment]) -> Result<(), SpoolError> {

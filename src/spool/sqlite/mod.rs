@@ -2,15 +2,18 @@
 //!
 //! One thread writes and commits in groups, readers stand beside it. One process owns the file, so claims live in
 //! memory. The verbs stand in `verbs`, `collecting` and `delivering`; their
-//! SQL in `collected`, `oversize`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change` and `reports`.
+//! SQL in `collected`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`
+//! and `reports`.
 
 mod change;
 mod collected;
 mod collecting;
 mod columns;
+mod condition;
 mod delivering;
 mod endpoint;
 mod enrol;
+mod event;
 mod fresh;
 mod heads;
 mod open;

@@ -7,6 +7,7 @@ use rusqlite::params;
 
 use super::columns::integer;
 use super::endpoint;
+use super::event;
 use crate::spool::Counts;
 use crate::spool::End;
 use crate::spool::Record;
@@ -71,6 +72,11 @@ pub(super) fn record(
     log_attempt(connection, record, took_ms)?;
     if changed > 0 && state != "pending" {
         settle(connection, message, now)?;
+    }
+    if let End::Dead(reason) = record.end
+        && changed > 0
+    {
+        event::dead_letter(connection, record, (message, &endpoint, reason), now)?;
     }
     Ok(())
 }

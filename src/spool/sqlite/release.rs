@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::params;
 
+use super::event;
+use super::event::NO_NOTICE_WAITS;
 use crate::spool::SpoolError;
 
 /// Copies released in one transaction, so that the writer is not kept from accepting.
@@ -37,10 +39,10 @@ pub(super) fn release(
 }
 
 fn settled_before(connection: &Connection, state: &str, before: Timestamp, now: Timestamp) -> Result<u64, SpoolError> {
-    let mut old = connection.prepare_cached(
-        "SELECT seq FROM message WHERE state = ?1 AND settled_at <= ?2 AND released_at IS NULL
+    let mut old = connection.prepare_cached(&format!(
+        "SELECT seq FROM message WHERE state = ?1 AND settled_at <= ?2 AND released_at IS NULL AND {NO_NOTICE_WAITS}
          ORDER BY settled_at LIMIT ?3",
-    )?;
+    ))?;
     let old = old
         .query_map(params![state, before.as_millisecond(), RELEASE_AT_ONCE], |row| row.get::<_, i64>(0))?
         .collect::<Result<Vec<_>, _>>()?;
@@ -52,9 +54,12 @@ fn settled_before(connection: &Connection, state: &str, before: Timestamp, now: 
     Ok(released)
 }
 
-/// Erases our copy of one message; the ledger still knows it. Tells whether there was one.
+/// Erases our copy of one message; the ledger still knows it, if it is no event. Tells whether there was one.
 pub(super) fn erase(connection: &Connection, seq: i64, now: Timestamp) -> Result<bool, SpoolError> {
     connection.prepare_cached("DELETE FROM raw WHERE seq = ?1")?.execute([seq])?;
+    if event::forget(connection, seq)? {
+        return Ok(true);
+    }
     let erased = connection
         .prepare_cached("UPDATE message SET released_at = ?2 WHERE seq = ?1 AND released_at IS NULL")?
         .execute([seq, now.as_millisecond()])?;

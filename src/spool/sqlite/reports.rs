@@ -30,17 +30,17 @@ use crate::spool::Stats;
 /// Deliveries and messages without one; dead letters first, then what waits for a human, then the rest by age.
 const LIST: &str = "
     SELECT * FROM (
-        SELECT message.id AS id, nullif(message.kind, 'mail'), message.mailbox, message.unique_id, delivery.endpoint AS endpoint,
+        SELECT message.id AS id, nullif(message.kind, 'mail'), nullif(message.mailbox, ''), message.unique_id, delivery.endpoint AS endpoint,
                coalesce(delivery.state, message.state) AS state, coalesce(delivery.reason, endpoint.held) AS reason,
                coalesce(delivery.attempts, message.parses), delivery.last_status,
                CASE WHEN delivery.state = 'pending' AND endpoint.held IS NULL THEN delivery.due END,
-               message.spooled_at AS spooled_at, message.size
-        FROM message LEFT JOIN delivery ON delivery.message = message.seq
+               message.spooled_at AS spooled_at, message.size, mail.id
+        FROM message LEFT JOIN message AS mail ON mail.seq = message.about LEFT JOIN delivery ON delivery.message = message.seq
                      LEFT JOIN endpoint ON endpoint.name = delivery.endpoint AND delivery.state = 'pending'
         WHERE message.released_at IS NULL
         UNION ALL
         SELECT NULL, NULL, mailbox, unique_id, NULL, state, CASE state WHEN 'oversize' THEN 'limit ' || size_limit END,
-               0, NULL, NULL, NULL, listed_size
+               0, NULL, NULL, NULL, listed_size, NULL
         FROM ledger WHERE state <> 'taken'
     )
     ORDER BY reason IS 'dropped', CASE state WHEN 'dead' THEN 0 WHEN 'quarantined' THEN 1 WHEN 'unrouted' THEN 2 WHEN 'pending' THEN 3
@@ -67,6 +67,7 @@ fn list_row(row: &Columns<'_>) -> Result<Row, rusqlite::Error> {
     Ok(Row {
         id: row.get(0)?,
         kind: row.get(1)?,
+        about: row.get(12)?,
         mailbox: row.get(2)?,
         unique_id: unique_id.and_then(|bytes| UniqueId::parse(&bytes)).map(|id| id.to_string()),
         endpoint: row.get(4)?,
@@ -135,9 +136,12 @@ pub(super) fn attempts(connection: &Connection, message: i64) -> Result<Vec<Atte
 /// The lines of `mailbox list`.
 pub(super) fn mailboxes(connection: &Connection) -> Result<Vec<MailboxRow>, SpoolError> {
     let mut query = connection.prepare(
-        "SELECT name, listed_at, flood, count(*) FILTER (WHERE state = 'taken'),
-                count(*) FILTER (WHERE state = 'skipped'), count(*) FILTER (WHERE state = 'oversize')
-         FROM mailbox LEFT JOIN ledger ON ledger.mailbox = mailbox.name GROUP BY name ORDER BY name",
+        "SELECT name, listed_at, flood, count(*) FILTER (WHERE ledger.state = 'taken'),
+                count(*) FILTER (WHERE ledger.state = 'skipped'), count(*) FILTER (WHERE ledger.state = 'oversize'),
+                coalesce(condition.state, 'ok'), condition.since
+         FROM mailbox LEFT JOIN ledger ON ledger.mailbox = mailbox.name
+                      LEFT JOIN condition ON condition.mailbox = mailbox.name
+         GROUP BY name ORDER BY name",
     )?;
     let row = |row: &Columns<'_>| {
         Ok(MailboxRow {
@@ -147,6 +151,8 @@ pub(super) fn mailboxes(connection: &Connection) -> Result<Vec<MailboxRow>, Spoo
             taken: row.get(3)?,
             skipped: row.get(4)?,
             oversize: row.get(5)?,
+            condition: row.get(6)?,
+            condition_since: time_or_none(row, 7)?.map(text),
         })
     };
     Ok(query.query_map([], row)?.collect::<Result<Vec<_>, _>>()?)
@@ -204,5 +210,5 @@ pub(super) fn stats(connection: &Connection) -> Result<Stats, SpoolError> {
 }
 
 fn endpoint(row: &Columns<'_>, column: usize) -> Result<EndpointName, rusqlite::Error> {
-    EndpointName::parse(&row.get::<_, String>(column)?).map_err(|_| illegal(column))
+    EndpointName::read_back(&row.get::<_, String>(column)?).map_err(|_| illegal(column))
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::OptionalExtension as _;
 
+use super::event::NO_NOTICE_WAITS;
 use super::open;
 use super::release::erase;
 use super::release::live_bytes;
@@ -88,9 +89,10 @@ pub(super) fn look(
     pressure.level = room::level(pressure.level, live, config.max_size);
     while pressure.level != Level::Low && released < RELEASE_AT_ONCE {
         let oldest: Option<i64> = connection
-            .prepare_cached(
-                "SELECT seq FROM message WHERE state = 'delivered' AND released_at IS NULL ORDER BY settled_at LIMIT 1",
-            )?
+            .prepare_cached(&format!(
+                "SELECT seq FROM message WHERE state = 'delivered' AND released_at IS NULL AND {NO_NOTICE_WAITS}
+                 ORDER BY settled_at LIMIT 1",
+            ))?
             .query_row([], |row| row.get(0))
             .optional()?;
         let Some(seq) = oldest else { break };
@@ -133,8 +135,11 @@ pub(super) fn promise(
 fn unsettled(connection: &Connection, mailbox: &MailboxName) -> Result<u64, SpoolError> {
     let bytes = connection
         .prepare_cached(
-            "SELECT coalesce(sum(size), 0) FROM message
-             WHERE mailbox = ?1 AND released_at IS NULL AND state <> 'delivered'",
+            // What a notice carries is counted as the mail that it is. Two sums, so that the first needs its index alone.
+            "SELECT (SELECT coalesce(sum(size), 0) FROM message
+                     WHERE mailbox = ?1 AND released_at IS NULL AND state <> 'delivered')
+                  - (SELECT coalesce(sum(size), 0) FROM message
+                     WHERE about IS NOT NULL AND mailbox = ?1 AND released_at IS NULL AND state <> 'delivered')",
         )?
         .query_row([mailbox.as_str()], |row| row.get(0))?;
     Ok(bytes)

@@ -137,10 +137,33 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- What was never tried is found without reading a backlog of what failed.
     CREATE INDEX delivery_untried ON delivery (endpoint, due) WHERE state = 'pending' AND attempts = 0;
 ",
+    "
+    -- The message that a notice tells of.
+    ALTER TABLE message ADD COLUMN about INTEGER;
+    CREATE INDEX message_about ON message (about) WHERE about IS NOT NULL;
+
+    -- How a mailbox is, and what was told of it. A flood is known by when it began.
+    CREATE TABLE condition (
+        mailbox TEXT PRIMARY KEY,
+        state TEXT NOT NULL DEFAULT 'ok',
+        since INTEGER,
+        reason TEXT,
+        failures INTEGER NOT NULL DEFAULT 0,
+        told TEXT NOT NULL DEFAULT 'ok',
+        flooding INTEGER NOT NULL DEFAULT 0,
+        flooded_at INTEGER,
+        told_flood INTEGER
+    ) WITHOUT ROWID;
+
+    -- The hold that was told last of an endpoint, known by its held_from.
+    CREATE TABLE told_hold (endpoint TEXT PRIMARY KEY, held_from INTEGER NOT NULL) WITHOUT ROWID;
+",
 ];
 
 /// The first schema whose messages have a kind.
 const KINDS_SINCE: i64 = 4;
+/// The first schema that has conditions of mailboxes, and notices about messages.
+const NOTICES_SINCE: i64 = 8;
 
 /// The first schema whose endpoints have a breaker.
 const BREAKERS_SINCE: i64 = 7;
@@ -179,11 +202,12 @@ pub(super) fn found(connection: &Connection) -> Result<i64, rusqlite::Error> {
 /// where endpoints have no breaker, it is closed. Should the file be migrated beside the reader, its own columns come
 /// first.
 pub(super) fn read_as_newest(connection: &Connection, found: i64) -> Result<(), rusqlite::Error> {
-    if found < KINDS_SINCE {
-        connection.execute_batch(
-            "CREATE TEMP VIEW message AS
-             SELECT *, 'mail' AS kind, NULL AS listed_size, NULL AS size_limit FROM main.message",
-        )?;
+    if found < NOTICES_SINCE {
+        let kind = if found >= KINDS_SINCE { "" } else { "'mail' AS kind, NULL AS listed_size, NULL AS size_limit," };
+        connection.execute_batch(&format!(
+            "CREATE TEMP VIEW message AS SELECT *, {kind} NULL AS about FROM main.message;
+             CREATE TEMP VIEW condition AS SELECT NULL AS mailbox, NULL AS state, NULL AS since;"
+        ))?;
     }
     if found < BREAKERS_SINCE {
         connection.execute_batch(

@@ -105,7 +105,8 @@ pub(super) fn sort(connection: &Connection, sorted: &[Sorted], now: Timestamp) -
     Ok(())
 }
 
-fn enqueue(
+/// Makes a delivery, where there is none.
+pub(super) fn enqueue(
     connection: &Connection,
     message: MessageKey,
     endpoint: &EndpointName,

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::MakesWork;
 use super::Sqlite;
 use super::change;
+use super::condition;
 use super::guard;
 use super::note_running;
 use super::open;
@@ -17,6 +18,7 @@ use super::release;
 use super::room;
 use super::token;
 use super::writer::Haste;
+use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::spool::AttemptRow;
 use crate::spool::Changed;
@@ -27,6 +29,7 @@ use crate::spool::Filter;
 use crate::spool::Ledger;
 use crate::spool::MailboxRow;
 use crate::spool::MessageKey;
+use crate::spool::Noticing;
 use crate::spool::Reading;
 use crate::spool::Reply;
 use crate::spool::Row;
@@ -36,6 +39,7 @@ use crate::spool::Spooled;
 use crate::spool::Stats;
 use crate::spool::Token;
 use crate::spool::Tokens;
+use crate::spool::Untold;
 
 impl Reading for Sqlite {
     fn ledger(&self, mailbox: &MailboxName) -> Reply<Ledger> {
@@ -88,6 +92,20 @@ impl Tokens for Sqlite {
         let (mailbox, now) = (mailbox.clone(), self.clock.now());
         // The one before may be worth nothing any more.
         self.write_by_all_means(Haste::Now, move |c| token::keep(c, mailbox.as_str(), &token, now))
+    }
+}
+
+impl Noticing for Sqlite {
+    fn untold(&self) -> Reply<Vec<Untold>> {
+        let now = self.clock.now();
+        self.readers.read(move |c| condition::untold(c, now))
+    }
+
+    fn tell(&self, changes: Vec<(Untold, Vec<EndpointName>)>) -> Reply<()> {
+        let now = self.clock.now();
+        self.write(Haste::Now, MakesWork::Yes, move |c| {
+            changes.iter().try_for_each(|(untold, to)| condition::tell(c, untold, to, now))
+        })
     }
 }
 

@@ -18,34 +18,35 @@ use crate::parse::Mail;
 
 pub(super) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: &'a [u8], options: &Options) -> Envelope<'a> {
     let spooled_at = format!("{:.3}", facts.spooled_at);
-    Envelope {
-        r#type: MAIL_RECEIVED,
-        timestamp: spooled_at.clone(),
-        data: Data {
-            id: facts.id.as_str(),
-            mailbox: facts.mailbox.as_str(),
-            labels: facts.labels,
-            unique_id: facts.unique_id.map(UniqueId::to_string),
-            spooled_at,
-            size: facts.size,
-            sha256: hex(&facts.sha256),
-            kind: None,
-            kind_reason: None,
-            letter: Letter::of(mail),
-            text: mail.text.as_deref(),
-            text_source: mail.text_source.map(TextSource::of),
-            html: mail.html.as_deref(),
-            reply_text: None,
-            headers: mail.headers.iter().map(Header::of).collect(),
-            attachments: mail.attachments.iter().map(|part| Attachment::of(part, options)).collect(),
-            auth: None,
-            spam: None,
-            list: None,
-            bounce: None,
-            calendar: &[],
-            defects: mail.defects.iter().map(Defect::of).collect(),
-            raw: options.include_raw.then_some(Base64(raw)),
-        },
+    Envelope { r#type: MAIL_RECEIVED, timestamp: spooled_at, data: data(facts, mail, Some(raw), options) }
+}
+
+/// The mail and where it came from; without `raw`, our copy of it is gone.
+pub(super) fn data<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: Option<&'a [u8]>, options: &Options) -> Data<'a> {
+    Data {
+        id: facts.id.as_str(),
+        mailbox: facts.mailbox.as_str(),
+        labels: facts.labels,
+        unique_id: facts.unique_id.map(UniqueId::to_string),
+        spooled_at: format!("{:.3}", facts.spooled_at),
+        size: facts.size,
+        sha256: hex(&facts.sha256),
+        kind: None,
+        kind_reason: None,
+        letter: Letter::of(mail),
+        text: mail.text.as_deref(),
+        text_source: mail.text_source.map(TextSource::of),
+        html: mail.html.as_deref(),
+        reply_text: None,
+        headers: mail.headers.iter().map(Header::of).collect(),
+        attachments: mail.attachments.iter().map(|part| Attachment::of(part, options)).collect(),
+        auth: None,
+        spam: None,
+        list: None,
+        bounce: None,
+        calendar: &[],
+        defects: mail.defects.iter().map(Defect::of).collect(),
+        raw: raw.filter(|_| options.include_raw).map(Base64),
     }
 }
 

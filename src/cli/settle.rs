@@ -1,0 +1,156 @@
+//! `pophook spool retry` and `drop`: settle what lies in the spool.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::BadArgument;
+use super::ConfigFile;
+use super::LEFT;
+use super::bulk;
+use super::bulk::Consent;
+use super::bulk::Preview;
+use super::out;
+use super::selection::Selection;
+use super::selection::expect_endpoint;
+use super::selection::unknown;
+use super::spool::gone;
+use super::store;
+use crate::spool::Changed;
+use crate::spool::Command;
+use crate::spool::Filter;
+use crate::spool::Reading as _;
+use crate::spool::Row;
+use crate::spool::sqlite::Readers;
+
+#[derive(Debug, Args)]
+pub(super) struct Retry {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Message ids (msg_…, evt_…); where none is given, what the filters select
+    ids: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
+    /// Hand the deliveries over to this endpoint
+    #[arg(long, value_name = "NAME", requires = "endpoint")]
+    to: Option<String>,
+    /// Send unrouted and quarantined messages unparsed, to the endpoint that --endpoint names
+    #[arg(long, requires = "endpoint", conflicts_with = "to")]
+    raw: bool,
+    /// Retry everything that is dead, unrouted or quarantined, but for what was dropped
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Drop {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Message ids (msg_…, evt_…); where none is given, what the filters select
+    ids: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
+    /// Erase our copy too, where nothing is left to deliver and neither a dead letter of another endpoint nor a notice
+    /// that waits needs it
+    #[arg(long)]
+    erase: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+impl Retry {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        const NOTHING: &str = "nothing that is selected can be tried again";
+        if self.ids.is_empty() && self.selection.is_empty() && !self.all {
+            let remedy = "name ids, --endpoint, --mailbox, --state, --reason or an age; or --all for everything";
+            return Err(BadArgument(remedy.to_owned()).into());
+        }
+        let spool = store::read(&self.config)?;
+        let mut filter = self.selection.filter(self.ids, &self.config, &spool).await?;
+        if let Some(to) = &self.to {
+            expect_endpoint(to, &self.config, &spool).await?;
+        }
+        expect_copies(&filter.ids, &spool).await?;
+        let to = if self.raw { filter.endpoint.take() } else { self.to };
+        let would = |row: &Row| filter.retries(row, to.as_deref());
+        if !agreed(&filter, would, "try again", NOTHING, &self.consent, &spool).await? {
+            return Ok(ExitCode::from(LEFT));
+        }
+        let changed = store::change(&self.config, Command::Retry { filter, to, raw: self.raw }).await?;
+        told(changed, "will be tried again", NOTHING, &self.consent)
+    }
+}
+
+impl Drop {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        if self.ids.is_empty() && self.selection.is_empty() {
+            return Err(BadArgument("name ids, --endpoint, --mailbox, --state, --reason or an age".to_owned()).into());
+        }
+        let spool = store::read(&self.config)?;
+        let filter = self.selection.filter(self.ids, &self.config, &spool).await?;
+        expect_copies(&filter.ids, &spool).await?;
+        let (what, nothing) = match self.erase {
+            true => {
+                ("drop, erase where nobody needs it any more,", "nothing that is selected can be dropped or erased")
+            }
+            false => ("drop", "nothing that is selected waits or is dead; --erase erases our copy of delivered mail"),
+        };
+        let would = |row: &Row| filter.drops(row) || (self.erase && filter.erases(row));
+        if !agreed(&filter, would, what, nothing, &self.consent, &spool).await? {
+            return Ok(ExitCode::from(LEFT));
+        }
+        let changed = store::change(&self.config, Command::Drop { filter, erase: self.erase }).await?;
+        let done = match changed.erased {
+            _ if !self.erase => "dropped".to_owned(),
+            erased if erased == changed.changed => "erased".to_owned(),
+            erased => format!("dropped, {erased} of them erased: the others are still needed by another endpoint"),
+        };
+        told(changed, &done, nothing, &self.consent)
+    }
+}
+
+/// Whether to go on: what was named by its id was meant, what a filter selects is shown first.
+async fn agreed(
+    filter: &Filter,
+    would: impl Fn(&Row) -> bool,
+    what: &str,
+    nothing: &str,
+    consent: &Consent,
+    spool: &Readers,
+) -> anyhow::Result<bool> {
+    if !filter.ids.is_empty() || consent.yes {
+        return Ok(true);
+    }
+    let rows = spool.list(filter.clone()).await?;
+    let preview = Preview::of(rows.iter().filter(|row| would(row)));
+    if preview.is_empty() {
+        anyhow::bail!("{nothing}; see `pophook spool list`");
+    }
+    bulk::agreed(&preview, what, consent)
+}
+
+/// Nothing found is worth an exit code: a script that settles one message wants to know.
+fn told(changed: Changed, done: &str, nothing: &str, consent: &Consent) -> anyhow::Result<ExitCode> {
+    if changed.changed == 0 {
+        anyhow::bail!("{nothing}; see `pophook spool list`");
+    }
+    match consent.json {
+        true => out::json(&changed)?,
+        false => out::line(format!("{} {done}", changed.changed).as_bytes())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses ids of messages whose copies are gone: there is nothing left to send or to erase.
+async fn expect_copies(ids: &[String], spool: &Readers) -> anyhow::Result<()> {
+    for id in ids {
+        let message = spool.find(id).await?.with_context(|| unknown(id))?;
+        if let Some(at) = spool.released_at(message.key).await? {
+            anyhow::bail!(gone(id, at));
+        }
+    }
+    Ok(())
+}

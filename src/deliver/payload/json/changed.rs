@@ -1,0 +1,64 @@
+//! The shape of the events about mailboxes and endpoints.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::spool::Change;
+use crate::spool::Facts;
+
+pub(super) fn envelope<'a>(
+    change: Change,
+    told_at: Timestamp,
+    facts: &'a Facts,
+    labels: Option<&'a BTreeMap<String, String>>,
+) -> Envelope<'a> {
+    Envelope {
+        r#type: change.as_str(),
+        timestamp: format!("{told_at:.3}"),
+        data: Data {
+            mailbox: facts.mailbox.as_deref(),
+            labels: labels.filter(|labels| !labels.is_empty()),
+            endpoint: facts.endpoint.as_deref(),
+            since: &facts.since,
+            reason: facts.reason.as_deref(),
+        },
+    }
+}
+
+/// Something changed with a mailbox or an endpoint. Each change is told once.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChangedEnvelope")]
+pub(super) struct Envelope<'a> {
+    /// `mailbox.auth_failed`: its login is refused. `mailbox.unreachable`: it cannot be visited. `mailbox.recovered`: it
+    /// can again. `mailbox.uidl_reset`: most of its known unique-ids went at once. `endpoint.held`: nothing is posted
+    /// to it until somebody resumes it.
+    #[schemars(extend("enum" = Change::ALL.map(Change::as_str)))]
+    r#type: &'static str,
+    /// When this was told, RFC 3339 in UTC.
+    timestamp: String,
+    /// What it is about.
+    data: Data<'a>,
+}
+
+/// What changed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChangedData")]
+pub(super) struct Data<'a> {
+    /// The mailbox's name in the configuration; absent from an event about an endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mailbox: Option<&'a str>,
+    /// The mailbox's labels, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<&'a BTreeMap<String, String>>,
+    /// The endpoint's name in the configuration; absent from an event about a mailbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<&'a str>,
+    /// Since when it is so, RFC 3339 in UTC.
+    since: &'a str,
+    /// Why, in one word: how the last visit failed, what the mailbox recovered from, whether new mail of a reset is
+    /// `held` for an operator or `deduplicated` by content, why the endpoint is held.
+    reason: Option<&'a str>,
+}

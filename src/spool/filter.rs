@@ -1,0 +1,147 @@
+//! Which lines of the spool a command is about, and what it may do with each. Pure, so that a command can tell beforehand.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Hold;
+use super::Reason;
+use super::Row;
+use super::State;
+
+/// Which lines are wanted; nothing set means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+// A daemon that does not know a filter must not do more than was asked for.
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// These message ids.
+    #[serde(default)]
+    pub ids: Vec<String>,
+    /// This endpoint.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// This mailbox.
+    #[serde(default)]
+    pub mailbox: Option<String>,
+    /// This state; `dropped` takes in the dead deliveries that were dropped.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// This reason.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Committed at this time or before, in milliseconds of Unix time.
+    #[serde(default)]
+    pub spooled_until: Option<i64>,
+    /// Committed at this time or later, in milliseconds of Unix time.
+    #[serde(default)]
+    pub spooled_since: Option<i64>,
+}
+
+impl Filter {
+    /// Every state that a line can have, what waits for a human first.
+    pub const STATES: [&str; 9] =
+        ["dead", "quarantined", "unrouted", "pending", "spooled", "oversize", "delivered", "skipped", "dropped"];
+
+    /// Every reason that can be asked for: why a delivery is dead, then why its endpoint is held.
+    pub fn reasons() -> impl Iterator<Item = &'static str> {
+        Reason::ALL.into_iter().map(Reason::as_str).chain(Hold::ALL.into_iter().map(Hold::as_str))
+    }
+
+    /// Whether what an operator dropped is asked for by name.
+    pub fn asks_for_dropped(&self) -> bool {
+        let dropped = Some(Reason::Dropped.as_str());
+        !self.ids.is_empty() || self.reason.as_deref() == dropped || self.state.as_deref() == dropped
+    }
+
+    /// Whether `row` is wanted.
+    pub fn takes(&self, row: &Row) -> bool {
+        let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == found);
+        let dropped = self.state.as_deref() == Some(State::Dropped.as_str()) && row.is_dropped();
+        (self.ids.is_empty() || row.id.as_ref().is_some_and(|id| self.ids.contains(id)))
+            && is(&self.endpoint, row.endpoint.as_deref())
+            && is(&self.mailbox, row.mailbox.as_deref())
+            && (dropped || is(&self.state, Some(row.state)))
+            && is(&self.reason, row.reason.as_deref())
+            && self.takes_age(row)
+    }
+
+    /// What was never retrieved has no age.
+    fn takes_age(&self, row: &Row) -> bool {
+        if self.spooled_until.is_none() && self.spooled_since.is_none() {
+            return true;
+        }
+        let spooled_at = row.spooled_at.as_ref().and_then(|text| text.parse().ok()).map(Timestamp::as_millisecond);
+        spooled_at.is_some_and(|at| {
+            self.spooled_until.is_none_or(|until| at <= until) && self.spooled_since.is_none_or(|since| at >= since)
+        })
+    }
+
+    /// Whether a retry does something with `row`: dead letters by default, but for those that an operator has settled
+    /// and does not ask for; delivered ones only where they are asked for; waiting ones only to move them elsewhere;
+    /// messages that wait for a human are sorted anew.
+    pub fn retries(&self, row: &Row, to: Option<&str>) -> bool {
+        if row.endpoint.is_none() {
+            let waits = matches!(row.state, "unrouted" | "quarantined");
+            return waits || (row.is_dropped() && self.asks_for_dropped());
+        }
+        match row.state {
+            "dead" if row.is_dropped() => self.asks_for_dropped(),
+            "dead" => true,
+            "delivered" => self.state.as_deref() == Some("delivered"),
+            "pending" => to.is_some() && row.endpoint.as_deref() != to,
+            _ => false,
+        }
+    }
+
+    /// Whether a drop settles `row`.
+    pub fn drops(&self, row: &Row) -> bool {
+        match row.endpoint {
+            Some(_) => matches!(row.state, "dead" | "pending"),
+            None => matches!(row.state, "unrouted" | "quarantined"),
+        }
+    }
+
+    /// Whether an erasing drop may take the copy of `row`, which was settled before: a filter that is meant for dead
+    /// letters must not take delivered mail along.
+    pub fn erases(&self, row: &Row) -> bool {
+        match row.state {
+            "delivered" => !self.ids.is_empty() || self.state.as_deref() == Some("delivered"),
+            _ => row.is_dropped(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_that_is_shown_can_be_asked_for() {
+        // A routed message is shown by its deliveries.
+        let own = State::ALL.into_iter().filter(|state| *state != State::Routed).map(State::as_str);
+        let mut shown: Vec<&str> = own.chain(["pending", "skipped", "oversize"]).collect();
+        let mut known = Filter::STATES.to_vec();
+        shown.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(known, shown);
+    }
+
+    #[test]
+    fn the_reasons_are_all_that_a_line_gives() {
+        let known: Vec<&str> = Filter::reasons().collect();
+        assert_eq!(
+            known,
+            [
+                "refused",
+                "expired",
+                "dropped",
+                "gone",
+                "refuses_all",
+                "head_refused",
+                "answered_hold",
+                "no_valid_key",
+                "removed"
+            ]
+        );
+    }
+}
