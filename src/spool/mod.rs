@@ -80,6 +80,7 @@ pub use ledger::Oversize;
 pub use notice::Account;
 pub use notice::DeadLetter;
 pub use notice::Facts;
+pub use notice::Noticing;
 pub use notice::Untold;
 pub use report::AttemptRow;
 pub use report::Changed;
@@ -277,16 +278,6 @@ pub trait Delivering: Send + Sync + fmt::Debug {
 
     /// Changes when there is something new to sort or to claim.
     fn work(&self) -> watch::Receiver<u64>;
-}
-
-/// What is told of accounts. What differs from what was told last is asked for, so that a crash loses nothing.
-pub trait Noticing: Send + Sync + fmt::Debug {
-    /// The changes that nobody was told of yet.
-    fn untold(&self) -> Reply<Vec<Untold>>;
-
-    /// Commits that these are told, together with the event of each for its endpoints; where there are none, no event
-    /// is made.
-    fn tell(&self, changes: Vec<(Untold, Vec<EndpointName>)>) -> Reply<()>;
 }
 
 /// The durable store. Every verb is one transaction.

@@ -1,10 +1,13 @@
 //! What is told of dead letters and accounts: the facts that an event carries, fixed when it is committed.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
 use super::Change;
+use super::Reply;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 
@@ -87,4 +90,14 @@ impl Facts {
         };
         Facts { mailbox, endpoint, since: format!("{:.3}", untold.since), reason: untold.reason.clone() }
     }
+}
+
+/// What is told of accounts. What differs from what was told last is asked for, so that a crash loses nothing.
+pub trait Noticing: Send + Sync + fmt::Debug {
+    /// The changes that nobody was told of yet.
+    fn untold(&self) -> Reply<Vec<Untold>>;
+
+    /// Commits that these are told, together with the event of each for its endpoints; where there are none, no event
+    /// is made.
+    fn tell(&self, changes: Vec<(Untold, Vec<EndpointName>)>) -> Reply<()>;
 }

@@ -85,8 +85,9 @@ pub(super) fn dead_letter(
     }
     let mail: Option<(String, String, Option<Vec<u8>>, bool)> = connection
         .prepare_cached(
-            "SELECT id, mailbox, unique_id, form = 'unparsed' FROM message JOIN delivery ON delivery.message = seq
-             WHERE seq = ?1 AND kind = ?2 AND endpoint = ?3",
+            "SELECT message.id, message.mailbox, message.unique_id, delivery.form = 'unparsed'
+             FROM message JOIN delivery ON delivery.message = message.seq
+             WHERE message.seq = ?1 AND message.kind = ?2 AND delivery.endpoint = ?3",
         )?
         .query_row(params![seq, Kind::Mail.as_str(), endpoint], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
