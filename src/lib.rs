@@ -42,6 +42,7 @@
 // -- words that all rooms share --
 
 pub mod clock;
+mod crash;
 pub mod ident;
 pub mod metrics;
 pub mod secret;

@@ -11,6 +11,7 @@ use super::intake::Taken;
 use super::means::Means;
 use super::oversize::event;
 use super::plan::Take;
+use crate::crash;
 use crate::metrics::CollectMetrics;
 use crate::pop3;
 use crate::pop3::Pop3Error;
@@ -43,7 +44,10 @@ pub(super) async fn retrieve(
             course.leave(left.collect());
             break;
         }
-        if means.spool.room(&mailbox.name).await? != Room::Free {
+        crash::point!("before room");
+        let room = means.spool.room(&mailbox.name).await?;
+        crash::point!("after room");
+        if room != Room::Free {
             course.report.left += left.len();
             tracing::warn!(mailbox = %mailbox.name, messages = left.len(), "the spool has no room; they stay on the server");
             break;
@@ -91,6 +95,7 @@ async fn retrieve_stretch(
         match retrieval.next().await {
             Ok(None) => break None,
             Ok(Some(retrieved)) => {
+                crash::point!("after retrieve");
                 let Some(take) = expected.next() else { break None };
                 match retrieved {
                     Retrieved::Message { raw, .. } => intake.push(take, raw).await?,
@@ -142,7 +147,9 @@ async fn blame(
         if mailbox.oversize_events {
             message.event = Some(event(mailbox, &message, Vec::new()));
         }
+        crash::point!("before oversize");
         means.spool.oversize(&mailbox.name, message).await?;
+        crash::point!("after oversize");
         means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc();
         course.report.oversize += 1;
         return Ok(VisitError::Oversize);

@@ -18,6 +18,7 @@ use super::outcome::Outcome;
 use super::outcome::Says;
 use super::told::News;
 use super::told::Told;
+use crate::crash;
 use crate::metrics::DeliverMetrics;
 use crate::spool::End;
 use crate::spool::Hold;
@@ -148,6 +149,7 @@ impl Queue {
         match self.means.spool.claim(&self.means.endpoint.name, Wanted { free, untried_since }).await {
             Ok(claimed) => {
                 for claim in claimed.claims {
+                    crash::point!("after claim");
                     attempts.spawn(attempt(Arc::clone(&self.means), claim));
                 }
                 Ok(claimed.next_due)
@@ -217,7 +219,10 @@ impl Queue {
         let done = match says {
             Says::Wait(wait) => {
                 let until = means.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
-                means.spool.pause(endpoint, until).await
+                crash::point!("before pause");
+                let paused = means.spool.pause(endpoint, until).await;
+                crash::point!("after pause");
+                paused
             }
             Says::Gone if self.gone_since.is_some_and(|since| now.saturating_sub(since) >= GONE_APART) => {
                 self.hold(Hold::Gone).await
@@ -239,7 +244,9 @@ impl Queue {
         let endpoint = &means.endpoint.name;
         tracing::error!(%endpoint, why = why.as_str(), "the endpoint is held; end it with `pophook endpoint resume`");
         self.metrics.held.with_label_values(&[endpoint.as_str()]).set(1);
+        crash::point!("before hold");
         means.spool.hold(endpoint, why).await?;
+        crash::point!("after hold");
         self.refused.clear();
         self.gone_since = None;
         Ok(())
@@ -249,7 +256,10 @@ impl Queue {
 /// Writes attempts' ends down, however long that takes: until then their claims stand, and they are not made again.
 async fn write_down(means: Arc<Means>, records: Vec<Record>) -> Result<(), SpoolError> {
     loop {
-        match means.spool.record(records.clone()).await {
+        crash::point!("before record");
+        let written = means.spool.record(records.clone()).await;
+        crash::point!("after record");
+        match written {
             Err(error) if !error.is_fatal() => {
                 tracing::warn!(endpoint = %means.endpoint.name, %error, "cannot write an attempt down now; trying again");
                 means.clock.wait(LOOK_AGAIN).await;

@@ -10,6 +10,7 @@ use super::record;
 use super::release;
 use super::reports;
 use super::token;
+use crate::crash;
 use crate::ident::UniqueId;
 use crate::spool::Changed;
 use crate::spool::Command;
@@ -62,6 +63,7 @@ fn retry(
             _ => continue,
         }
         changed += 1;
+        crash::point!("in change");
         tracing::info!(id, endpoint = to.or(row.endpoint.as_deref()), "retried by command");
     }
     Ok(changed)
