@@ -19,6 +19,7 @@ pub mod dovecot;
 pub mod inetd;
 pub mod introspection;
 pub mod mails;
+pub mod oracle;
 pub mod pop3_client;
 pub mod pop3_server;
 pub mod pophook;

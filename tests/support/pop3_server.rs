@@ -148,11 +148,14 @@ pub struct Logged {
 }
 
 type Hook = Arc<dyn Fn(&Event) -> Then + Send + Sync>;
+type Removal = Arc<dyn Fn(&[Message]) + Send + Sync>;
 
 #[derive(Default)]
 struct State {
     drop: Vec<(u64, Message)>,
+    accepted: Vec<Message>,
     expunged: Vec<Message>,
+    removal: Option<Removal>,
     scripted: VecDeque<Faults>,
     faults: Faults,
     hook: Option<Hook>,
@@ -191,12 +194,19 @@ impl Pop3Server {
 
     /// Adds a message; running sessions do not see it.
     pub fn put(&self, message: Message) {
-        self.state.lock().unwrap().drop.push((tick(), message));
+        let mut state = self.state.lock().unwrap();
+        state.accepted.push(message.clone());
+        state.drop.push((tick(), message));
     }
 
     /// Replaces the whole maildrop.
     pub fn replace(&self, messages: Vec<Message>) {
-        self.state.lock().unwrap().drop = messages.into_iter().map(|message| (tick(), message)).collect();
+        let mut state = self.state.lock().unwrap();
+        // What somebody else took away is owed by nobody.
+        let taken: Vec<Message> = state.drop.drain(..).map(|(_, message)| message).collect();
+        state.accepted.retain(|message| !taken.contains(message));
+        state.accepted.extend(messages.iter().cloned());
+        state.drop = messages.into_iter().map(|message| (tick(), message)).collect();
     }
 
     /// What goes wrong in every session for which [`script`](Self::script) says nothing.
@@ -214,7 +224,12 @@ impl Pop3Server {
         self.state.lock().unwrap().hook = Some(Arc::new(hook));
     }
 
-    /// Calls no hook any more.
+    /// Calls `hook` with what a QUIT removes, just before it is gone.
+    pub fn on_removal(&self, hook: impl Fn(&[Message]) + Send + Sync + 'static) {
+        self.state.lock().unwrap().removal = Some(Arc::new(hook));
+    }
+
+    /// Calls no hook any more, but for removals.
     pub fn unhook(&self) {
         self.state.lock().unwrap().hook = None;
     }
@@ -222,6 +237,11 @@ impl Pop3Server {
     /// What lies in the maildrop now.
     pub fn messages(&self) -> Vec<Message> {
         self.state.lock().unwrap().drop.iter().map(|(_, message)| message.clone()).collect()
+    }
+
+    /// What ever lay in the maildrop, but for what a test took away by [`replace`](Self::replace).
+    pub fn accepted(&self) -> Vec<Message> {
+        self.state.lock().unwrap().accepted.clone()
     }
 
     /// What was removed at a QUIT, in order.
@@ -523,6 +543,11 @@ impl Session {
             going.extend(&self.retrieved);
         }
         let Some(drop) = &self.drop else { return };
+        let messages: Vec<Message> = going.iter().map(|number| drop[number - 1].1.clone()).collect();
+        let removal = self.state.lock().unwrap().removal.clone();
+        if let Some(removal) = removal.filter(|_| !messages.is_empty()) {
+            removal(&messages);
+        }
         let mut state = self.state.lock().unwrap();
         for number in going {
             let (key, message) = &drop[number - 1];

@@ -292,6 +292,12 @@ impl Running {
         rustix::process::kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
+    /// Kills it, as a pulled plug does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits at most 30 s for its end.
     pub fn wait(mut self) -> Ended {
         let mut status = None;
@@ -437,6 +443,13 @@ impl Pophook {
     #[track_caller]
     pub fn list(&self) -> Vec<Value> {
         self.command(&["spool", "list", "--json"]).expect(0).json()
+    }
+
+    /// What `spool raw` gives; `None` where there is no copy.
+    pub fn raw(&self, id: &str) -> Option<Vec<u8>> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pophook"));
+        let ran = command.args(["spool", "raw", id, "-c"]).arg(self.config()).output().unwrap();
+        ran.status.success().then_some(ran.stdout)
     }
 
     /// The lines of `spool list --json` with this state.

@@ -53,6 +53,8 @@ pub struct Hit {
     pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: Vec<u8>,
+    /// The status that it was answered with, if it was.
+    pub answered: Option<u16>,
 }
 
 impl Hit {
@@ -87,12 +89,26 @@ impl Hit {
     }
 }
 
+impl Answer {
+    /// The status that the asker sees.
+    fn status(&self) -> Option<u16> {
+        match self {
+            Answer::Status(status) | Answer::With(status, ..) | Answer::Body(status, _) => Some(*status),
+            Answer::Hold | Answer::HalfBody => Some(200),
+            Answer::Reset | Answer::Close => None,
+        }
+    }
+}
+
 type Arrived = Arc<dyn Fn(&Hit) + Send + Sync>;
+type Decide = Box<dyn FnMut(&Hit) -> Answer + Send>;
 
 struct State {
     hits: Vec<Hit>,
     script: VecDeque<Answer>,
     default: Answer,
+    decide: Option<Decide>,
+    remembers: bool,
     arrived: Option<Arrived>,
     answered: Option<Arrived>,
     held: bool,
@@ -114,6 +130,8 @@ impl Receiver {
             hits: Vec::new(),
             script: VecDeque::new(),
             default: Answer::Status(200),
+            decide: None,
+            remembers: true,
             arrived: None,
             answered: None,
             held: true,
@@ -154,6 +172,16 @@ impl Receiver {
     /// Answers so when the script is at its end.
     pub fn set(&self, answer: Answer) {
         self.state.lock().unwrap().default = answer;
+    }
+
+    /// Answers each request as `decide` says.
+    pub fn decide(&self, decide: impl FnMut(&Hit) -> Answer + Send + 'static) {
+        self.state.lock().unwrap().decide = Some(Box::new(decide));
+    }
+
+    /// Remembers no request any more: there will be too many.
+    pub fn forget(&self) {
+        self.state.lock().unwrap().remembers = false;
     }
 
     /// Calls `hook` for each request before it is answered.
@@ -216,11 +244,15 @@ fn serve(stream: TcpStream, state: &Mutex<State>, released: &Condvar) -> io::Res
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut reader = BufReader::new(stream);
-    while let Some(hit) = read_request(&mut reader)? {
+    while let Some(mut hit) = read_request(&mut reader)? {
         let (answer, arrived, answered) = {
             let mut state = state.lock().unwrap();
-            state.hits.push(hit.clone());
-            let answer = state.script.pop_front().unwrap_or_else(|| state.default.clone());
+            let decided = state.decide.as_mut().map(|decide| decide(&hit));
+            let answer = decided.or_else(|| state.script.pop_front()).unwrap_or_else(|| state.default.clone());
+            hit.answered = answer.status();
+            if state.remembers {
+                state.hits.push(hit.clone());
+            }
             (answer, state.arrived.clone(), state.answered.clone())
         };
         if let Some(hook) = arrived {
@@ -275,7 +307,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Hit>> {
         (_, Some(length)) => read_exactly(reader, length.parse().unwrap())?,
         _ => Vec::new(),
     };
-    Ok(Some(Hit { at: tick(), path, headers, body }))
+    Ok(Some(Hit { at: tick(), path, headers, body, answered: None }))
 }
 
 fn read_exactly(reader: &mut BufReader<TcpStream>, length: usize) -> io::Result<Vec<u8>> {
