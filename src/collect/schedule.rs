@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_login_is_tried_three_times_and_then_hardly_ever() {
+    fn m7_a_refused_login_is_tried_three_times_and_then_hardly_ever() {
         let auth = || refused(Some(Code::Auth));
         check(&[auth(), refused(None), auth(), auth()], &[300, 600, 6 * 3600, 6 * 3600]);
         check(&[auth(), auth(), well(0, 0), auth()], &[300, 600, 50, 300]);

@@ -21,7 +21,7 @@ use crate::ground::states;
 use crate::ground::take;
 
 #[tokio::test]
-async fn a_second_process_is_refused_and_told_who_is_first() {
+async fn s9_a_second_process_is_refused_and_told_who_is_first() {
     let ground = Ground::new();
     let spool = ground.open().await;
     let refused = ground.try_open().unwrap_err();
@@ -65,7 +65,7 @@ async fn a_work_that_was_begun_and_not_waited_for_is_done_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_spool_of_a_newer_version_is_left_alone() {
+async fn s11_a_spool_of_a_newer_version_is_left_alone() {
     let ground = Ground::new();
     let spool = ground.open().await;
     take(&spool, "1", "hello").await;

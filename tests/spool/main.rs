@@ -21,5 +21,8 @@ mod ground;
 mod ledger;
 mod people;
 mod retention;
+#[path = "../support/small_disk.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod small_disk;
 mod sorting;
 mod tokens;

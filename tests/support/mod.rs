@@ -25,6 +25,8 @@ pub mod pop3_server;
 pub mod pophook;
 pub mod receiver;
 pub mod script;
+pub mod small_disk;
+pub mod stage;
 pub mod strace;
 
 use std::net::TcpListener;

@@ -187,10 +187,11 @@ pub fn judge(
             wrong.push(format!("I5 the signature is wrong: {post:?}"));
         }
     }
-    let ids: BTreeSet<&str> = owed.iter().map(|one| &*one.id).collect();
+    let due: BTreeSet<(&str, &str)> =
+        owed.iter().flat_map(|one| one.endpoints.iter().map(|endpoint| (endpoint.as_str(), &*one.id))).collect();
     for line in lines.iter().filter(|line| line.state == "delivered") {
-        let endpoint = line.endpoint.as_deref().unwrap_or_default();
-        if ids.contains(&*line.id) && !accepted.contains(&(endpoint, &*line.id)) {
+        let taken = (line.endpoint.as_deref().unwrap_or_default(), &*line.id);
+        if due.contains(&taken) && !accepted.contains(&taken) {
             wrong.push(format!("I9 recorded as delivered, and nobody took it: {line:?}"));
         }
     }
@@ -208,10 +209,8 @@ pub fn judge(
 pub struct Oracle<'a> {
     pub server: &'a Pop3Server,
     pub pophook: &'a Pophook,
-    /// Who must get every mail, each signed with [`KEY`].
+    /// Who must get every mail, each signed for with [`KEY`].
     pub endpoints: Vec<(&'a str, &'a Receiver)>,
-    /// Whoever else may have got some of it: it was taken out of the file, or mail was moved to it.
-    pub others: Vec<(&'a str, &'a Receiver)>,
 }
 
 /// What an oracle remembers from one look to the next.
@@ -249,7 +248,7 @@ impl Oracle<'_> {
         let hits = |(name, receiver): &(&str, &Receiver)| -> Vec<Post> {
             receiver.hits().iter().filter_map(|hit| Post::read(name, hit)).collect()
         };
-        let posts: Vec<Post> = self.endpoints.iter().chain(&self.others).flat_map(hits).collect();
+        let posts: Vec<Post> = self.endpoints.iter().flat_map(hits).collect();
         // A daemon that never came to be has made no spool.
         let listed = if self.pophook.spool().exists() { self.pophook.list() } else { Vec::new() };
         let lines: Vec<Line> = listed.iter().filter_map(Line::read).collect();

@@ -111,6 +111,8 @@ pub enum Quit {
     Honoured,
     /// -ERR, and nothing is removed.
     Refused,
+    /// -ERR, and the first half of what was marked is removed.
+    Halved,
     /// All is removed, and the connection is closed without an answer.
     HonouredInSilence,
     /// Nothing is removed, and the connection is closed without an answer.
@@ -122,6 +124,8 @@ pub enum Quit {
 pub enum Event {
     /// This command line arrived and nothing was done about it yet.
     Arrived(String),
+    /// Half of the message that this RETR asks for was written.
+    Halfway(String),
     /// This command was carried out, and the last byte of its answer was written.
     Answered(String),
 }
@@ -487,7 +491,12 @@ impl Session {
         let mut answer = format!("+OK {} octets\r\n", message.size).into_bytes();
         answer.extend(stuffed);
         answer.extend(b".\r\n");
-        self.write(&answer)?;
+        let (first, second) = answer.split_at(answer.len() / 2);
+        self.write(first)?;
+        if self.tell(&Event::Halfway(format!("RETR {number}"))) == Then::Drop {
+            return Ok(Next::Close);
+        }
+        self.write(second)?;
         Ok(Next::Command)
     }
 
@@ -531,6 +540,12 @@ impl Session {
                 self.say("+OK bye")?;
             }
             Quit::Refused => self.say("-ERR some deleted messages not removed")?,
+            Quit::Halved => {
+                let half = self.marked.len().div_ceil(2);
+                self.marked = std::mem::take(&mut self.marked).into_iter().take(half).collect();
+                self.expunge();
+                self.say("-ERR some deleted messages not removed")?;
+            }
             Quit::HonouredInSilence => self.expunge(),
             Quit::ForgottenInSilence => {}
         }

@@ -333,6 +333,7 @@ pub fn receive(port: u16, arguments: &[&str]) -> Running {
 /// A folder with a configuration and a spool.
 pub struct Pophook {
     dir: TempDir,
+    spool: PathBuf,
     admin_port: u16,
     env: Vec<(String, String)>,
 }
@@ -341,7 +342,27 @@ impl Pophook {
     /// A configuration with these mailboxes and endpoints, and an empty spool.
     pub fn new(mailboxes: impl IntoIterator<Item = Mailbox>, endpoints: impl IntoIterator<Item = Endpoint>) -> Pophook {
         let dir = tempfile::Builder::new().prefix("pophook-").tempdir().unwrap();
-        let pophook = Pophook { dir, admin_port: free_port(), env: Vec::new() };
+        let spool = dir.path().join("spool.db");
+        Pophook::make(dir, spool, mailboxes, endpoints)
+    }
+
+    /// The same with the spool somewhere else.
+    pub fn with_spool_at(
+        spool: PathBuf,
+        mailboxes: impl IntoIterator<Item = Mailbox>,
+        endpoints: impl IntoIterator<Item = Endpoint>,
+    ) -> Pophook {
+        let dir = tempfile::Builder::new().prefix("pophook-").tempdir().unwrap();
+        Pophook::make(dir, spool, mailboxes, endpoints)
+    }
+
+    fn make(
+        dir: TempDir,
+        spool: PathBuf,
+        mailboxes: impl IntoIterator<Item = Mailbox>,
+        endpoints: impl IntoIterator<Item = Endpoint>,
+    ) -> Pophook {
+        let pophook = Pophook { dir, spool, admin_port: free_port(), env: Vec::new() };
         pophook.configure(mailboxes, endpoints, "");
         pophook
     }
@@ -373,7 +394,7 @@ impl Pophook {
 
     /// The spool's file.
     pub fn spool(&self) -> PathBuf {
-        self.dir.path().join("spool.db")
+        self.spool.clone()
     }
 
     /// The folder.
@@ -399,10 +420,20 @@ impl Pophook {
 
     /// Starts `pophook ARGUMENTS -c FILE`, behind `before` (say, strace), without waiting for its end.
     pub fn start_behind(&self, before: &[&str], arguments: &[&str]) -> Running {
+        self.start_so(before, &[], arguments)
+    }
+
+    /// Starts `pophook ARGUMENTS -c FILE` with these variables of the environment, without waiting for its end.
+    pub fn start_with(&self, env: &[(&str, &str)], arguments: &[&str]) -> Running {
+        self.start_so(&[], env, arguments)
+    }
+
+    fn start_so(&self, before: &[&str], env: &[(&str, &str)], arguments: &[&str]) -> Running {
         // setpriv: whatever ends this test, the program ends with it.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).args(before).arg(env!("CARGO_BIN_EXE_pophook")).args(arguments);
         command.arg("-c").arg(self.config()).envs(self.env.iter().cloned()).env_remove("RUST_LOG");
+        command.envs(env.iter().copied());
         command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::start(command)
