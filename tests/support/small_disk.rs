@@ -39,6 +39,13 @@ pub fn fill(place: &Path) {
     }
 }
 
+/// Fills the disk at `place` but for so many bytes.
+pub fn fill_but(place: &Path, left: u64) {
+    fill(place);
+    let filler = OpenOptions::new().write(true).open(place.join("filler")).unwrap();
+    filler.set_len(filler.metadata().unwrap().len() - left).unwrap();
+}
+
 /// Gives the space back.
 pub fn make_space(place: &Path) {
     std::fs::remove_file(place.join("filler")).unwrap();
