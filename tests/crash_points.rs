@@ -200,8 +200,7 @@ fn k14_killed_in_a_sweep() {
         let stage = taken_and_deleted();
         stage.until_empty();
         let mailbox = Mailbox::scripted(&stage.server).on_server("delete_when_delivered");
-        let desk = Endpoint::desk(&stage.desk).signed(&[support::oracle::KEY]);
-        stage.pophook.configure([mailbox], [desk], "");
+        stage.pophook.configure([mailbox], [stage.endpoint()], "");
         let yaml = fs::read_to_string(stage.pophook.config()).unwrap();
         stage.pophook.write_config(&yaml.replace("spool:\n", "spool:\n  keep_delivered: 0s\n"));
         stage

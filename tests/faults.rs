@@ -100,7 +100,7 @@ fn m6_a_message_that_vanishes_between_listing_and_retrieval_is_no_fault_for_long
 
 #[test]
 fn m12_a_mailbox_of_many_thousand_messages_holds_up_no_other_and_is_taken_up_where_it_broke_off() {
-    const MANY: usize = 10_000;
+    const MANY: usize = 3000;
     let many = (0..MANY).map(|n| message(&format!("{n}"))).collect();
     let (huge, small, desk) = (Pop3Server::start(many), Pop3Server::start(Vec::new()), Receiver::start());
     let huge_one = Mailbox::scripted(&huge).named("huge").undelivered().line("pipelining: 32");
@@ -120,7 +120,7 @@ fn m12_a_mailbox_of_many_thousand_messages_holds_up_no_other_and_is_taken_up_whe
     daemon.terminate();
     daemon.wait().expect(0);
     let again = huge.times("RETR") - MANY;
-    assert!(again < 2000, "{again} were retrieved twice, for one kill");
+    assert!(again < MANY / 2, "{again} were retrieved twice, for one kill");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn m5_a_mail_that_changed_under_its_unique_id_is_delivered_before_it_is_deleted(
     stage.pophook.once().expect(0);
     stage.server.replace(vec![Message::new("x", &mails::plain("another, and longer"))]);
     let deleting = Mailbox::scripted(&stage.server).on_server("delete_when_delivered");
-    stage.pophook.configure([deleting], [Endpoint::desk(&stage.desk)], "");
+    stage.pophook.configure([deleting], [stage.endpoint()], "");
     stage.until_empty();
     assert_eq!(stage.desk.subjects(), ["another, and longer", "first"]);
 }
@@ -226,7 +226,7 @@ fn m4_sizes_that_lie_change_nothing() {
     stage.until_delivered(4);
     stage.server.replace(all().into_iter().map(|message| Message { size: message.size + 7, ..message }).collect());
     let deleting = Mailbox::scripted(&stage.server).on_server("delete_when_delivered");
-    stage.pophook.configure([deleting], [Endpoint::desk(&stage.desk)], "");
+    stage.pophook.configure([deleting], [stage.endpoint()], "");
     stage.until_empty();
     stage.exactly(&all());
 }
@@ -522,6 +522,8 @@ fn removed_endpoint() -> (Stage, Receiver, BTreeSet<String>) {
     let held = stage.pophook.in_state("pending");
     assert_eq!(held.iter().filter(|line| line["endpoint"] == "desk").count(), 2, "{held:#?}");
     let ids = stage.desk.ids();
+    stage.holds();
+    stage.owes_nothing_more();
     (stage, other, ids)
 }
 
@@ -551,13 +553,13 @@ fn mail_that_no_rule_fits_is_visible_and_can_be_sent_later() {
     );
     let mailbox = || Mailbox::scripted(&stage.server).undelivered().on_server("delete_when_delivered");
     let routes = |subject: &str| format!("routes:\n  - when: {{ subject: \"{subject}\" }}\n    deliver_to: [desk]\n");
-    stage.pophook.configure([mailbox()], [Endpoint::desk(&stage.desk)], &routes("nothing like it"));
+    stage.pophook.configure([mailbox()], [stage.endpoint()], &routes("nothing like it"));
     stage.pophook.once();
     let unrouted = stage.pophook.in_state("unrouted");
     assert_eq!((unrouted.len(), stage.desk.count(), stage.server.messages().len()), (1, 0, 1));
     assert_eq!((&unrouted[0]["mailbox"], unrouted[0].get("endpoint")), (&"support".into(), None));
 
-    stage.pophook.configure([mailbox()], [Endpoint::desk(&stage.desk)], &routes("a"));
+    stage.pophook.configure([mailbox()], [stage.endpoint()], &routes("a"));
     let id = unrouted[0]["id"].as_str().unwrap();
     stage.pophook.command(&["spool", "retry", id]).expect(0);
     stage.until_empty();

@@ -237,7 +237,7 @@ fn owed(in_maildrop: bool) -> Owed {
     Owed::new("support", &mails::plain("a"), &["desk"], in_maildrop)
 }
 
-fn post() -> Post {
+fn taken() -> Post {
     let Owed { mailbox, sha256, id, .. } = owed(false);
     Post { endpoint: "desk".to_owned(), mailbox, id, told: sha256.clone(), sha256, accepted: true, signed: true }
 }
@@ -257,11 +257,11 @@ fn check_oracle(what: &str, posts: &[Post], lines: &[Line], before: &[Line], exp
 
 #[test]
 fn the_oracle_is_content_with_what_is_well() {
-    check_oracle("it was taken", &[post()], &[line("delivered", 1)], &[], &[]);
-    check_oracle("it was taken twice", &[post(), post()], &[line("delivered", 1)], &[], &[]);
-    check_oracle("it was released since", &[post()], &[], &[line("delivered", 1)], &[]);
+    check_oracle("it was taken", &[taken()], &[line("delivered", 1)], &[], &[]);
+    check_oracle("it was taken twice", &[taken(), taken()], &[line("delivered", 1)], &[], &[]);
+    check_oracle("it was released since", &[taken()], &[], &[line("delivered", 1)], &[]);
     check_oracle("it waits", &[], &[line("pending", 3)], &[line("pending", 3)], &[]);
-    check_oracle("it is dead", &[Post { accepted: false, ..post() }], &[line("dead", 5)], &[], &[]);
+    check_oracle("it is dead", &[Post { accepted: false, ..taken() }], &[line("dead", 5)], &[], &[]);
     for state in ["spooled", "unrouted", "quarantined"] {
         check_oracle(state, &[], &[Line { endpoint: None, ..line(state, 0) }], &[], &[]);
     }
@@ -272,7 +272,7 @@ fn the_oracle_is_content_with_what_is_well() {
 fn the_oracle_sees_each_invariant_broken() {
     let pending = || vec![line("pending", 1)];
     check_oracle("it is nowhere", &[], &[], &[], &["I1"]);
-    check_oracle("it was refused, and is nowhere", &[Post { accepted: false, ..post() }], &[], &[], &["I1"]);
+    check_oracle("it was refused, and is nowhere", &[Post { accepted: false, ..taken() }], &[], &[], &["I1"]);
     check_oracle(
         "it waits for another",
         &[],
@@ -280,12 +280,12 @@ fn the_oracle_sees_each_invariant_broken() {
         &[],
         &["I1"],
     );
-    check_oracle("another id", &[Post { id: "msg_x".to_owned(), ..post() }], &pending(), &[], &["I2"]);
-    check_oracle("other bytes", &[Post { sha256: "x".to_owned(), ..post() }], &[], &[], &["I4", "I4"]);
-    check_oracle("another hash", &[Post { told: "x".to_owned(), ..post() }], &[], &[], &["I4"]);
-    check_oracle("unsigned", &[Post { signed: false, ..post() }], &[], &[], &["I5"]);
+    check_oracle("another id", &[Post { id: "msg_x".to_owned(), ..taken() }], &pending(), &[], &["I2"]);
+    check_oracle("other bytes", &[Post { sha256: "x".to_owned(), ..taken() }], &[], &[], &["I4", "I4"]);
+    check_oracle("another hash", &[Post { told: "x".to_owned(), ..taken() }], &[], &[], &["I4"]);
+    check_oracle("unsigned", &[Post { signed: false, ..taken() }], &[], &[], &["I5"]);
     check_oracle("recorded, and never taken", &[], &[line("delivered", 1)], &[], &["I1", "I9"]);
-    check_oracle("undelivered", &[post()], &pending(), &[line("delivered", 1)], &["I9"]);
+    check_oracle("undelivered", &[taken()], &pending(), &[line("delivered", 1)], &["I9"]);
     check_oracle("attempts go back", &[], &pending(), &[line("pending", 2)], &["I9"]);
     let wrong = judge(&[owed(false)], &[], &pending(), &[], |_| None);
     assert!(wrong.len() == 1 && wrong[0].starts_with("I1"), "the copy is gone: {wrong:?}");

@@ -158,6 +158,7 @@ type Removal = Arc<dyn Fn(&[Message]) + Send + Sync>;
 struct State {
     drop: Vec<(u64, Message)>,
     accepted: Vec<Message>,
+    taken_away: Vec<Message>,
     expunged: Vec<Message>,
     removal: Option<Removal>,
     scripted: VecDeque<Faults>,
@@ -209,6 +210,7 @@ impl Pop3Server {
         // What somebody else took away is owed by nobody.
         let taken: Vec<Message> = state.drop.drain(..).map(|(_, message)| message).collect();
         state.accepted.retain(|message| !taken.contains(message));
+        state.taken_away.extend(taken);
         state.accepted.extend(messages.iter().cloned());
         state.drop = messages.into_iter().map(|message| (tick(), message)).collect();
     }
@@ -246,6 +248,11 @@ impl Pop3Server {
     /// What ever lay in the maildrop, but for what a test took away by [`replace`](Self::replace).
     pub fn accepted(&self) -> Vec<Message> {
         self.state.lock().unwrap().accepted.clone()
+    }
+
+    /// What a test took away.
+    pub fn taken_away(&self) -> Vec<Message> {
+        self.state.lock().unwrap().taken_away.clone()
     }
 
     /// What was removed at a QUIT, in order.

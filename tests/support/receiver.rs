@@ -212,6 +212,11 @@ impl Receiver {
         self.state.lock().unwrap().hits.clone()
     }
 
+    /// What arrived after the first so many.
+    pub fn hits_since(&self, count: usize) -> Vec<Hit> {
+        self.state.lock().unwrap().hits.get(count..).unwrap_or_default().to_vec()
+    }
+
     /// How many requests arrived so far.
     pub fn count(&self) -> usize {
         self.state.lock().unwrap().hits.len()

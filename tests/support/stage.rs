@@ -1,5 +1,6 @@
 //! A scripted server, an endpoint, and the program between them; whatever a test did there, the oracle judges its end.
 
+use std::cell::Cell;
 use std::thread;
 
 use super::mails;
@@ -29,6 +30,7 @@ pub struct Stage {
     pub desk: Receiver,
     pub pophook: Pophook,
     memory: Memory,
+    owed: Cell<bool>,
 }
 
 impl Stage {
@@ -46,7 +48,17 @@ impl Stage {
             Pophook::new([mailbox(Mailbox::scripted(&server))], [endpoint(Endpoint::desk(&desk).signed(&[KEY]))]);
         let memory = Memory::default();
         memory.watch(&server, pophook.spool());
-        Stage { server, desk, pophook, memory }
+        Stage { server, desk, pophook, memory, owed: Cell::new(true) }
+    }
+
+    /// The endpoint once more, for a configuration written anew.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::desk(&self.desk).signed(&[KEY])
+    }
+
+    /// The endpoint left the file: an operator gives its mail to another, or drops it.
+    pub fn owes_nothing_more(&self) {
+        self.owed.set(false);
     }
 
     pub fn oracle(&self) -> Oracle<'_> {
@@ -92,7 +104,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if !thread::panicking() {
+        if self.owed.get() && !thread::panicking() {
             self.holds();
         }
     }
