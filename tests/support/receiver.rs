@@ -20,6 +20,7 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_linger;
 use serde_json::Value;
 
+use super::oracle::is_signed;
 use super::tick;
 use super::unbase64;
 
@@ -55,6 +56,8 @@ pub struct Hit {
     pub body: Vec<u8>,
     /// The status that it was answered with, if it was.
     pub answered: Option<u16>,
+    /// Whether it was signed with the oracle's key, as the reference judged on its arrival.
+    pub signed: bool,
 }
 
 impl Hit {
@@ -250,6 +253,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>, released: &Condvar) -> io::Res
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut reader = BufReader::new(stream);
     while let Some(mut hit) = read_request(&mut reader)? {
+        hit.signed = is_signed(&hit);
         let (answer, arrived, answered) = {
             let mut state = state.lock().unwrap();
             let decided = state.decide.as_mut().map(|decide| decide(&hit));
@@ -312,7 +316,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Hit>> {
         (_, Some(length)) => read_exactly(reader, length.parse().unwrap())?,
         _ => Vec::new(),
     };
-    Ok(Some(Hit { at: tick(), path, headers, body, answered: None }))
+    Ok(Some(Hit { at: tick(), path, headers, body, answered: None, signed: false }))
 }
 
 fn read_exactly(reader: &mut BufReader<TcpStream>, length: usize) -> io::Result<Vec<u8>> {
