@@ -3,7 +3,14 @@
 //! Twice at each by default, at its first and at its second passing; `CRASH_ROUNDS=20` goes on to the twentieth. A step
 //! without a point, a point without a scene that reaches it, and a scene for a point that is gone all fail.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "test code"
+)]
 
 mod support;
 

@@ -7,7 +7,15 @@
 //! Without that variable it does nothing. It ends with the figures, and with an error if a mail was lost, changed,
 //! posted under another id, or with a signature that the reference refuses.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "test code"
+)]
 
 mod support;
 
@@ -130,20 +138,7 @@ fn main() {
     let feeding = Arc::new(AtomicBool::new(true));
     let mut watch = Watch::default();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            for number in 0.. {
-                if !feeding.load(Ordering::SeqCst) {
-                    return;
-                }
-                let mailbox = fastrand::usize(..MAILBOXES);
-                let raw = mail(number);
-                let one = Owed::new(&user(mailbox), &raw, &endpoints_of(mailbox), false);
-                // Known before it can arrive.
-                owed.lock().unwrap().push(one);
-                dovecot.put(&user(mailbox), &raw);
-                thread::sleep(Duration::from_millis(fastrand::u64(50..450)));
-            }
-        });
+        scope.spawn(|| feed(&dovecot, &owed, &feeding));
         scope.spawn(|| {
             while feeding.load(Ordering::SeqCst) {
                 let changed = fastrand::usize(..ENDPOINTS.len());
@@ -182,6 +177,21 @@ fn main() {
     assert!(wrong.is_empty() && settled && left == 0, "{} violations; settled: {settled}; left: {left}", wrong.len());
 }
 
+/// Puts mail into the maildrops, a few a second.
+fn feed(dovecot: &Dovecot, owed: &Mutex<Vec<Owed>>, feeding: &AtomicBool) {
+    for number in 0.. {
+        if !feeding.load(Ordering::SeqCst) {
+            return;
+        }
+        let mailbox = fastrand::usize(..MAILBOXES);
+        let raw = mail(number);
+        // Known before it can arrive.
+        owed.lock().unwrap().push(Owed::new(&user(mailbox), &raw, &endpoints_of(mailbox), false));
+        dovecot.put(&user(mailbox), &raw);
+        thread::sleep(Duration::from_millis(fastrand::u64(50..450)));
+    }
+}
+
 /// An endpoint whose answers follow its mood.
 fn endpoint(index: usize, posts: &Arc<Mutex<Vec<Post>>>, moods: &Arc<Mutex<Vec<Mood>>>) -> Receiver {
     let receiver = Receiver::start();
@@ -201,8 +211,11 @@ fn endpoint(index: usize, posts: &Arc<Mutex<Vec<Post>>>, moods: &Arc<Mutex<Vec<M
 fn configure(dovecot: &Dovecot, receivers: &[Receiver]) -> Pophook {
     let mailbox = |number: usize| {
         let user = user(number);
-        let mailbox =
-            if number % 2 == 0 { Mailbox::implicit(dovecot, &user) } else { Mailbox::starttls(dovecot, &user) };
+        let mailbox = if number.is_multiple_of(2) {
+            Mailbox::implicit(dovecot, &user)
+        } else {
+            Mailbox::starttls(dovecot, &user)
+        };
         mailbox.pipelined().on_server(RULES[number % RULES.len()]).deliver_to(&endpoints_of(number))
     };
     let endpoint = |(name, receiver): (&&str, &Receiver)| {

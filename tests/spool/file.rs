@@ -202,6 +202,7 @@ async fn a_folder_that_is_missing_is_named_and_not_made() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "it is measured how long it takes")]
 async fn s10_claims_and_sorting_do_not_slow_down_with_what_is_settled() {
     let ground = Ground::new();
     drop(ground.open().await);

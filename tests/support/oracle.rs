@@ -291,6 +291,7 @@ impl Oracle<'_> {
 
     /// Insists that a daemon brings a fresh mail to `healthy` in time, whatever is wrong with others (I7).
     #[track_caller]
+    #[expect(clippy::disallowed_methods, reason = "the time that another process takes is measured")]
     pub fn keeps_apart(&self, healthy: &Receiver) {
         let name = format!("fresh {}", super::tick());
         let before = healthy.count();
