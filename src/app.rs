@@ -21,6 +21,7 @@ use crate::collect;
 use crate::collect::Collector;
 use crate::collect::Purpose;
 use crate::config::Config;
+use crate::crash;
 use crate::deliver::Deliverer;
 use crate::deliver::Mode;
 use crate::ident::EndpointName;
@@ -82,8 +83,12 @@ impl App {
         let spool = Arc::new(Sqlite::open(config.spool.clone(), clock.clone(), metrics.spool.clone())?);
         let fetches = make_sources(&mut config, Arc::<Sqlite>::clone(&spool), &clock, &metrics.oauth)?;
         let spool: Arc<dyn Spool> = spool;
+        crash::point!("before enrol");
         spool.enrol(enrolments(&config)).await?;
+        crash::point!("after enrol");
+        crash::point!("before keep_endpoints");
         spool.keep_endpoints(destinations(&config)).await?;
+        crash::point!("after keep_endpoints");
         metrics.notice.declare(&Change::ALL.map(Change::as_str), &notice::OUTCOMES);
         let quirks = collect::Quirk::ALL.map(collect::Quirk::as_str);
         for mailbox in &config.collect.mailboxes {
@@ -181,7 +186,10 @@ impl App {
 
     /// Leaves the spool in one file. That it could not be done costs nothing but the ease of copying it.
     pub async fn close(&self) {
-        match tokio::time::timeout(CLOSE, self.spool.close()).await {
+        crash::point!("before close");
+        let closed = tokio::time::timeout(CLOSE, self.spool.close()).await;
+        crash::point!("after close");
+        match closed {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the spool's newest changes stay in its -wal file"),
             Err(_) => {

@@ -43,6 +43,7 @@
 // -- words that all rooms share --
 
 pub mod clock;
+mod crash;
 pub mod ident;
 pub mod metrics;
 pub mod secret;

@@ -114,11 +114,21 @@ fn is(event: &Event, arrived: bool, verb: &str) -> bool {
     match event {
         Event::Arrived(line) => arrived && line.starts_with(verb),
         Event::Answered(line) => !arrived && line.starts_with(verb),
+        Event::Halfway(_) => false,
     }
 }
 
 #[test]
-fn killed_after_the_last_byte_of_a_message_was_sent() {
+fn k2_killed_in_the_middle_of_a_message() {
+    for faults in [Faults::default(), Faults { pipelining: true, ..Faults::default() }] {
+        check("the third message", &faults, "delete_when_delivered", Then::Drop, |event, _| {
+            *event == Event::Halfway("RETR 3".to_owned())
+        });
+    }
+}
+
+#[test]
+fn k3_killed_after_the_last_byte_of_a_message_was_sent() {
     let rule = "delete_when_delivered";
     for faults in [Faults::default(), Faults { pipelining: true, ..Faults::default() }] {
         check("the first message", &faults, rule, Then::Drop, |event, _| is(event, false, "RETR 1"));
@@ -127,21 +137,21 @@ fn killed_after_the_last_byte_of_a_message_was_sent() {
 }
 
 #[test]
-fn killed_when_quit_arrives_after_the_messages_were_taken() {
+fn k4_killed_when_quit_arrives_after_the_messages_were_taken() {
     let rule = "delete_when_delivered";
     check("QUIT is lost", &Faults::default(), rule, Then::Drop, |event, _| is(event, true, "QUIT"));
     check("QUIT is honoured", &Faults::default(), rule, Then::GoOn, |event, _| is(event, true, "QUIT"));
 }
 
 #[test]
-fn killed_when_quit_arrives_at_a_server_that_deletes_what_was_retrieved() {
+fn k4_m8_killed_when_quit_arrives_at_a_server_that_deletes_what_was_retrieved() {
     let faults = Faults { retr_deletes: true, ..Faults::default() };
     check("QUIT deletes all", &faults, "keep", Then::GoOn, |event, _| is(event, true, "QUIT"));
     check("QUIT deletes all", &faults, "keep", Then::GoOn, |event, _| is(event, false, "QUIT"));
 }
 
 #[test]
-fn killed_around_a_delete() {
+fn k11_k12_k13_killed_around_a_delete() {
     for rule in ["delete_when_delivered", "delete_when_spooled"] {
         let faults = Faults::default();
         check("DELE arrived", &faults, rule, Then::Drop, |event, _| is(event, true, "DELE"));
@@ -179,7 +189,7 @@ fn check_post(nth: usize, answered: bool) {
 }
 
 #[test]
-fn killed_when_a_post_arrives_or_was_answered() {
+fn k8_k9_k10_killed_when_a_post_arrives_or_was_answered() {
     for nth in [1, 3, 5] {
         check_post(nth, false);
         check_post(nth, true);
@@ -187,7 +197,7 @@ fn killed_when_a_post_arrives_or_was_answered() {
 }
 
 #[test]
-fn killed_at_every_instant_of_every_session() {
+fn k1_k2_k3_k4_k11_k12_k13_killed_at_every_instant_of_every_session() {
     for nth in 1..1000 {
         let stage = Stage::new("delete_when_delivered", &Faults { pipelining: true, ..Faults::default() });
         let (killer, events) = (stage.killer.clone(), AtomicUsize::new(0));

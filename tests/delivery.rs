@@ -205,7 +205,7 @@ fn texts(count: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_failure_is_tried_again_on_schedule_and_dead_only_after_its_time() {
+async fn e1_e15_a_failure_is_tried_again_on_schedule_and_dead_only_after_its_time() {
     let stage = Stage::start(&[]).await;
     stage.desk.set(Answer::Status(500));
     let first = stage.ground.clock.now();
@@ -239,7 +239,7 @@ async fn a_failure_is_tried_again_on_schedule_and_dead_only_after_its_time() {
 }
 
 #[tokio::test]
-async fn the_fifth_refusal_of_a_message_kills_it() {
+async fn e8_the_fifth_refusal_of_a_message_kills_it() {
     let stage = Stage::start(&[]).await;
     for status in [400, 500, 413, 415, 422, 400] {
         stage.desk.script([Answer::Status(status)]);
@@ -256,7 +256,7 @@ async fn the_fifth_refusal_of_a_message_kills_it() {
 }
 
 #[tokio::test]
-async fn twenty_different_refusals_in_a_row_hold_the_endpoint() {
+async fn e8_twenty_different_refusals_in_a_row_hold_the_endpoint() {
     let refused = async |first: usize, between: &[u16], second: usize| {
         let stage = Stage::start(&["max_concurrency: 1"]).await;
         let answers = [vec![422; first], between.to_vec(), vec![422; second]].concat();
@@ -296,7 +296,7 @@ async fn one_message_that_is_refused_again_and_again_holds_nothing() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_asks_to_wait_is_left_alone_until_then() {
+async fn e6_an_endpoint_that_asks_to_wait_is_left_alone_until_then() {
     let mut stage = Stage::prepare().await;
     let wait = |status, seconds: &str| Answer::With(status, "retry-after", seconds.to_owned());
     let deliverer = stage.deliverer(&["max_concurrency: 2"], None);
@@ -321,7 +321,7 @@ async fn an_endpoint_that_asks_to_wait_is_left_alone_until_then() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_asked_for_is_never_longer_than_a_day() {
+async fn e6_a_wait_that_is_asked_for_is_never_longer_than_a_day() {
     let stage = Stage::start(&[]).await;
     stage.desk.script([Answer::With(429, "retry-after", "1000000000".to_owned())]);
     stage.take(&["m"]).await;
@@ -331,7 +331,7 @@ async fn a_wait_that_is_asked_for_is_never_longer_than_a_day() {
 }
 
 #[tokio::test]
-async fn an_endpoint_is_gone_when_it_says_so_twice_a_minute_apart() {
+async fn e5_an_endpoint_is_gone_when_it_says_so_twice_a_minute_apart() {
     let stage = Stage::start(&[]).await;
     stage.desk.set(Answer::Status(410));
     stage.take(&["m"]).await;
@@ -426,7 +426,7 @@ async fn t01_a_clock_that_is_set_by_a_day_neither_puts_mail_off_nor_kills_it() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn e7_a_redirect_is_not_followed() {
     let elsewhere = Receiver::start();
     let stage = Stage::start(&[]).await;
     for status in [301, 302, 303, 307, 308] {
@@ -509,7 +509,7 @@ async fn n06_a_proxy_that_is_down_is_no_fault_of_the_endpoint_and_costs_no_mail(
 }
 
 #[tokio::test]
-async fn the_status_line_is_the_answer_even_if_its_body_stalls() {
+async fn e2_the_status_line_is_the_answer_even_if_its_body_stalls() {
     let stage = Stage::start(&[]).await;
     stage.desk.script([Answer::HalfBody]);
     stage.take(&["m"]).await;
@@ -517,7 +517,7 @@ async fn the_status_line_is_the_answer_even_if_its_body_stalls() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_is_tried_again() {
+async fn e3_a_connection_that_breaks_is_tried_again() {
     let stage = Stage::start(&[]).await;
     stage.desk.script([Answer::Reset, Answer::Close]);
     stage.take(&["m"]).await;
@@ -533,7 +533,7 @@ async fn a_connection_that_breaks_is_tried_again() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_never_answers_delays_no_other_and_has_no_more_than_its_slots() {
+async fn e16_an_endpoint_that_never_answers_delays_no_other_and_has_no_more_than_its_slots() {
     let erp = Receiver::start();
     let stage = Stage::start_with(&["max_concurrency: 3"], Some(&erp)).await;
     stage.desk.set(Answer::Hold);
@@ -595,7 +595,7 @@ async fn one_round_tries_what_is_due_once_and_ends() {
 }
 
 #[tokio::test]
-async fn a_mail_whose_parse_never_ended_is_set_aside_and_the_others_go_on() {
+async fn k5_a_mail_whose_parse_never_ended_is_set_aside_and_the_others_go_on() {
     let mut stage = Stage::prepare().await;
     stage.take(&["bad"]).await;
     for _ in 0..pophook::spool::PARSES_MAX {

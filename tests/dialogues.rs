@@ -138,7 +138,7 @@ fn a_timestamp_in_the_greeting_is_no_invitation_to_apop() {
 }
 
 #[test]
-fn a_refused_login_is_told_from_a_maildrop_that_cannot_be_had() {
+fn m7_a_refused_login_is_told_from_a_maildrop_that_cannot_be_had() {
     for (answer, reason) in [
         (&b"-ERR [AUTH] Authentication failed.\r\n"[..], "login_refused"),
         (b"-ERR Logon failure: unknown user name or bad password.\r\n", "login_refused"),
@@ -202,7 +202,7 @@ fn a_delay_between_logins_is_kept_after_a_visit_that_failed() {
 // --- going over to TLS ---
 
 #[test]
-fn where_stls_is_kept_from_us_no_credential_leaves_and_the_reason_is_told() {
+fn m9_where_stls_is_kept_from_us_no_credential_leaves_and_the_reason_is_told() {
     let offered: Turn = ("CAPA", b"+OK\r\nSTLS\r\n.\r\n");
     for (turns, said) in [
         (&[NO_CAPA][..], "server does not offer STLS"),
@@ -229,7 +229,7 @@ fn protected(tls: &'static str) -> impl Fn(Mailbox) -> Mailbox {
 }
 
 #[test]
-fn nothing_that_was_said_in_clear_counts_under_tls() {
+fn m9_nothing_that_was_said_in_clear_counts_under_tls() {
     let before: &[Turn] = &[
         // A line end that would let a mail end itself.
         ("", b"+OK hi\n"),
@@ -302,7 +302,7 @@ fn a_listing_is_read_as_it_is_written() {
 }
 
 #[test]
-fn a_unique_id_may_be_longer_than_the_standard_allows() {
+fn m5_a_unique_id_may_be_longer_than_the_standard_allows() {
     let uidl: &'static [u8] = format!("+OK\r\n1 {}\r\n.\r\n", "x".repeat(1000)).leak().as_bytes();
     let lists: &[Turn] = &[LIST_ONE, ("UIDL", uidl)];
     let sessions: &[&[&[Turn]]] = &[&[LOGIN, lists, &[RETR_ONE, QUIT]], &[LOGIN, lists, &[QUIT]]];
@@ -358,7 +358,7 @@ fn numbers_of_one_session_mean_nothing_in_the_next() {
 // --- messages ---
 
 #[test]
-fn a_message_is_what_stands_before_the_dot_line() {
+fn m4_a_message_is_what_stands_before_the_dot_line() {
     let stray: &[Turn] = &[("LIST", b"+OK\r\n1 0\r\n.\r\n"), UIDL_ONE];
     for (what, retr) in [
         ("no size", &b"+OK\r\nSubject: one\r\n\r\nhello\r\n.\r\n"[..]),
@@ -404,7 +404,7 @@ fn a_server_whose_lines_end_with_a_bare_line_feed_is_understood() {
 }
 
 #[test]
-fn half_a_mail_is_not_delivered_where_its_other_half_shows() {
+fn m4_half_a_mail_is_not_delivered_where_its_other_half_shows() {
     let cut: Turn = ("RETR 1", b"+OK\r\nSubject: one\r\n\r\nhello\r\n.\r\nthe other half\r\n.\r\n");
     check("a lone dot was not stuffed", &[&[LOGIN, &[LIST_ONE, UIDL_ONE, cut]]], &fails("out of step"));
     // What only looks like an answer was asked for by nobody.
@@ -414,7 +414,7 @@ fn half_a_mail_is_not_delivered_where_its_other_half_shows() {
 }
 
 #[test]
-fn a_connection_that_ends_in_a_message_delivers_none_of_it() {
+fn m1_a_connection_that_ends_in_a_message_delivers_none_of_it() {
     for cut in
         [&b"+OK\r\nSubject: one\r\n\r\nhello\r\n"[..], b"+OK\r\nSubject: one\r\n\r\n.", b"+OK\r\nx\r\n.\r", b"+OK"]
     {
@@ -438,7 +438,7 @@ fn a_mail_that_breaks_every_session_lets_the_others_through() {
 // --- deleting, and the end ---
 
 #[test]
-fn what_quit_is_answered_with_decides_nothing_alone() {
+fn m10_what_quit_is_answered_with_decides_nothing_alone() {
     for (what, answer, codes) in [
         ("both verdicts at once", &b"-ERR unable to unlink all deleted messages\r\n+OK\r\n"[..], &[0][..]),
         ("a close in place of an answer", CLOSE, &[0]),

@@ -51,17 +51,17 @@ fn check(rule: &str) {
 }
 
 #[test]
-fn the_log_is_synced_before_dele_and_quit_when_mail_is_deleted_after_delivery() {
+fn p1_the_log_is_synced_before_dele_and_quit_when_mail_is_deleted_after_delivery() {
     check("delete_when_delivered");
 }
 
 #[test]
-fn the_log_is_synced_before_dele_and_quit_when_mail_is_deleted_after_spooling() {
+fn p1_the_log_is_synced_before_dele_and_quit_when_mail_is_deleted_after_spooling() {
     check("delete_when_spooled");
 }
 
 #[test]
-fn a_spool_that_does_not_sync_is_found_out() {
+fn p1_a_spool_that_does_not_sync_is_found_out() {
     // Only a debug build listens to this variable.
     let trace = trace("delete_when_delivered", Some(("POPHOOK_TEST_SYNCHRONOUS", "NORMAL")));
     let order = strace::order(&trace, MARK);

@@ -11,6 +11,10 @@ use reqwest::header::HeaderMap;
 use reqwest::header::HeaderName;
 use standardwebhooks::Webhook;
 use support::mails;
+use support::oracle::KEY;
+use support::oracle::Memory;
+use support::oracle::Oracle;
+use support::oracle::usage;
 use support::pop3_server::Faults;
 use support::pop3_server::Message;
 use support::pop3_server::Pop3Server;
@@ -22,67 +26,15 @@ use support::pophook::Pophook;
 use support::receiver::Answer;
 use support::receiver::Hit;
 use support::receiver::Receiver;
+use support::stage::Stage;
+use support::stage::message;
+use support::stage::messages;
 use support::wait_for;
-
-/// A plain mail under a unique-id that is its subject too.
-fn message(id: &str) -> Message {
-    Message::new(id, &mails::plain(id))
-}
-
-fn messages(ids: &[&str]) -> Vec<Message> {
-    ids.iter().map(|id| message(id)).collect()
-}
-
-/// A scripted server, an endpoint, and pophook between them.
-struct Stage {
-    server: Pop3Server,
-    desk: Receiver,
-    pophook: Pophook,
-}
-
-impl Stage {
-    fn new(rule: &str, messages: Vec<Message>) -> Stage {
-        Stage::with(messages, |mailbox| mailbox.on_server(rule), |endpoint| endpoint)
-    }
-
-    fn with(
-        messages: Vec<Message>,
-        mailbox: impl Fn(Mailbox) -> Mailbox,
-        endpoint: impl Fn(Endpoint) -> Endpoint,
-    ) -> Stage {
-        let (server, desk) = (Pop3Server::start(messages), Receiver::start());
-        let pophook = Pophook::new([mailbox(Mailbox::scripted(&server))], [endpoint(Endpoint::desk(&desk))]);
-        Stage { server, desk, pophook }
-    }
-
-    /// Visits until the maildrop is empty.
-    #[track_caller]
-    fn until_empty(&self) {
-        self.pophook.once_until("the maildrop is empty", || self.server.messages().is_empty());
-    }
-
-    /// Visits until so many posts arrived.
-    #[track_caller]
-    fn until_delivered(&self, count: usize) {
-        self.pophook.once_until("all mail arrives", || self.desk.count() >= count);
-    }
-
-    /// Insists that each of these mails was posted exactly once, byte for byte, and nothing else.
-    #[track_caller]
-    fn exactly(&self, expected: &[Message]) {
-        let mut arrived: Vec<Vec<u8>> = self.desk.hits().iter().map(Hit::raw).collect();
-        let mut expected: Vec<Vec<u8>> = expected.iter().map(|message| message.raw.clone()).collect();
-        arrived.sort();
-        expected.sort();
-        assert!(arrived == expected, "arrived: {:?}", self.desk.subjects());
-        assert_eq!(self.desk.ids().len(), expected.len(), "one id for each mail");
-    }
-}
 
 // --- the mail server's faults ---
 
 #[test]
-fn a_connection_that_drops_within_a_message_loses_only_time() {
+fn m1_a_connection_that_drops_within_a_message_loses_only_time() {
     let stage = Stage::new("delete_when_delivered", messages(&["a", "b", "c"]));
     let broken = |bytes| Faults { retr_broken: Some(("b", bytes)), ..Faults::default() };
     stage.server.script([broken(0), broken(30), broken(usize::MAX)]);
@@ -91,7 +43,7 @@ fn a_connection_that_drops_within_a_message_loses_only_time() {
 }
 
 #[test]
-fn a_connection_that_drops_within_pipelined_messages_loses_only_time() {
+fn m1_a_connection_that_drops_within_pipelined_messages_loses_only_time() {
     let stage = Stage::with(messages(&["a", "b", "c", "d", "e"]), Mailbox::pipelined, |endpoint| endpoint);
     stage.server.script([Faults { pipelining: true, retr_broken: Some(("c", 50)), ..Faults::default() }]);
     stage.server.set(Faults { pipelining: true, ..Faults::default() });
@@ -113,14 +65,66 @@ fn check_lost_deletes(faults: Faults) {
 }
 
 #[test]
-fn deletes_that_were_lost_are_made_again() {
+fn m2_m10_deletes_that_were_lost_are_made_again() {
     check_lost_deletes(Faults { drop_after_dele: true, ..Faults::default() });
     check_lost_deletes(Faults { quit: Quit::Refused, ..Faults::default() });
     check_lost_deletes(Faults { quit: Quit::ForgottenInSilence, ..Faults::default() });
 }
 
 #[test]
-fn an_unanswered_quit_that_was_honoured_is_no_loss() {
+fn m10_what_a_server_did_not_remove_is_deleted_again_and_the_rest_is_not_missed() {
+    let stage = Stage::new("delete_when_delivered", messages(&["a", "b", "c"]));
+    stage.server.set(Faults { quit: Quit::Halved, ..Faults::default() });
+    stage.pophook.once();
+    assert_eq!(stage.server.messages(), messages(&["c"]));
+    stage.server.set(Faults::default());
+    stage.until_empty();
+    stage.exactly(&messages(&["a", "b", "c"]));
+    assert_eq!(stage.pophook.in_state("delivered").len(), 3);
+}
+
+#[test]
+fn m6_a_message_that_vanishes_between_listing_and_retrieval_is_no_fault_for_long() {
+    let stage = Stage::new("delete_when_delivered", messages(&["a", "b", "c"]));
+    // The numbers of a session stand; what another client took away is refused.
+    stage.server.script([Faults { retr_refused: Some("b"), ..Faults::default() }]);
+    stage.pophook.once();
+    stage.server.replace(stage.server.messages().into_iter().filter(|one| *one != message("b")).collect());
+    stage.until_empty();
+    stage.exactly(&messages(&["a", "c"]));
+    stage.pophook.once().expect(0);
+    let asked = stage.server.times("RETR");
+    stage.pophook.once().expect(0);
+    assert_eq!(stage.server.times("RETR"), asked, "it is not asked for again");
+}
+
+#[test]
+fn m12_a_mailbox_of_many_thousand_messages_holds_up_no_other_and_is_taken_up_where_it_broke_off() {
+    const MANY: usize = 3000;
+    let many = (0..MANY).map(|n| message(&format!("{n}"))).collect();
+    let (huge, small, desk) = (Pop3Server::start(many), Pop3Server::start(Vec::new()), Receiver::start());
+    let huge_one = Mailbox::scripted(&huge).named("huge").undelivered().line("pipelining: 32");
+    let pophook = Pophook::new([huge_one, Mailbox::scripted(&small)], [Endpoint::desk(&desk)]);
+    let daemon = pophook.start(&["run"]);
+    wait_for("a part is taken", || huge.times("RETR") > MANY / 10);
+    daemon.kill();
+    let daemon = pophook.start(&["run"]);
+    wait_for("it goes on", || huge.times("RETR") > MANY / 5);
+    small.put(message("small"));
+    wait_for("the small one is served", || desk.count() == 1);
+    assert!(huge.times("RETR") < MANY, "the small one had to wait for the huge one");
+    let all = format!("pophook_spool_messages{{state=\"unrouted\"}} {MANY}");
+    wait_for("all are taken", || pophook.metrics().contains(&all));
+    let (memory, files) = usage(daemon.pid());
+    assert!(memory < 200 << 10 && files < 100, "{memory} KiB at the peak, {files} files");
+    daemon.terminate();
+    daemon.wait().expect(0);
+    let again = huge.times("RETR") - MANY;
+    assert!(again < MANY / 2, "{again} were retrieved twice, for one kill");
+}
+
+#[test]
+fn m10_an_unanswered_quit_that_was_honoured_is_no_loss() {
     let stage = Stage::new("delete_when_delivered", messages(&["a", "b"]));
     stage.server.set(Faults { quit: Quit::HonouredInSilence, ..Faults::default() });
     stage.until_empty();
@@ -130,7 +134,7 @@ fn an_unanswered_quit_that_was_honoured_is_no_loss() {
 }
 
 #[test]
-fn a_listing_without_its_final_dot_says_nothing() {
+fn m1_a_listing_without_its_final_dot_says_nothing() {
     let stage = Stage::new("keep", messages(&["a", "b"]));
     stage.pophook.once().expect(0);
     for uidl in [Uidl::NoFinalDot, Uidl::HalfThenClosed] {
@@ -143,7 +147,7 @@ fn a_listing_without_its_final_dot_says_nothing() {
 }
 
 #[test]
-fn a_listing_without_its_final_dot_is_not_the_first_visit() {
+fn m1_a_listing_without_its_final_dot_is_not_the_first_visit() {
     let skip = |mailbox: Mailbox| mailbox.start_from("now");
     let stage = Stage::with(messages(&["a", "b"]), skip, |endpoint| endpoint);
     stage.server.script([Faults { uidl: Uidl::HalfThenClosed, ..Faults::default() }]);
@@ -155,7 +159,7 @@ fn a_listing_without_its_final_dot_is_not_the_first_visit() {
 }
 
 #[test]
-fn doubled_unique_ids_hide_no_mail() {
+fn m5_doubled_unique_ids_hide_no_mail() {
     let same = |subject: &str| Message::new("same", &mails::plain(subject));
     let all = || vec![same("a"), message("b"), same("c")];
     let kept = Stage::new("keep", all());
@@ -168,7 +172,7 @@ fn doubled_unique_ids_hide_no_mail() {
 }
 
 #[test]
-fn illegal_unique_ids_hide_no_mail() {
+fn m5_illegal_unique_ids_hide_no_mail() {
     let under = |id: &[u8], subject: &str| Message { unique_id: id.into(), ..Message::new("", &mails::plain(subject)) };
     let all = || {
         vec![under(b"", "empty"), under(&[b'x'; 2000], "long"), under(b"a\x01b", "control"), under(b"\xfc/..", "bytes")]
@@ -179,7 +183,7 @@ fn illegal_unique_ids_hide_no_mail() {
 }
 
 #[test]
-fn a_unique_id_that_is_used_again_is_looked_at_again() {
+fn m5_a_unique_id_that_is_used_again_is_looked_at_again() {
     let stage = Stage::new("delete_when_delivered", vec![Message::new("x", &mails::plain("first"))]);
     stage.until_empty();
     stage.server.put(Message::new("x", &mails::plain("second")));
@@ -191,18 +195,18 @@ fn a_unique_id_that_is_used_again_is_looked_at_again() {
 }
 
 #[test]
-fn a_mail_that_changed_under_its_unique_id_is_delivered_before_it_is_deleted() {
+fn m5_a_mail_that_changed_under_its_unique_id_is_delivered_before_it_is_deleted() {
     let stage = Stage::new("keep", vec![Message::new("x", &mails::plain("first"))]);
     stage.pophook.once().expect(0);
     stage.server.replace(vec![Message::new("x", &mails::plain("another, and longer"))]);
     let deleting = Mailbox::scripted(&stage.server).on_server("delete_when_delivered");
-    stage.pophook.configure([deleting], [Endpoint::desk(&stage.desk)], "");
+    stage.pophook.configure([deleting], [stage.endpoint()], "");
     stage.until_empty();
     assert_eq!(stage.desk.subjects(), ["another, and longer", "first"]);
 }
 
 #[test]
-fn a_message_that_the_server_cannot_read_does_not_hold_up_others() {
+fn m3_a_message_that_the_server_cannot_read_does_not_hold_up_others() {
     let stage = Stage::new("delete_when_delivered", messages(&["a", "b", "c"]));
     stage.server.set(Faults { retr_refused: Some("b"), ..Faults::default() });
     stage.pophook.once().expect(2);
@@ -215,20 +219,20 @@ fn a_message_that_the_server_cannot_read_does_not_hold_up_others() {
 }
 
 #[test]
-fn sizes_that_lie_change_nothing() {
+fn m4_sizes_that_lie_change_nothing() {
     let lying = |id: &str, size| Message { size, ..message(id) };
     let all = || vec![lying("a", 0), lying("b", 1), lying("c", 100_000), lying("d", 150)];
     let stage = Stage::new("keep", all());
     stage.until_delivered(4);
     stage.server.replace(all().into_iter().map(|message| Message { size: message.size + 7, ..message }).collect());
     let deleting = Mailbox::scripted(&stage.server).on_server("delete_when_delivered");
-    stage.pophook.configure([deleting], [Endpoint::desk(&stage.desk)], "");
+    stage.pophook.configure([deleting], [stage.endpoint()], "");
     stage.until_empty();
     stage.exactly(&all());
 }
 
 #[test]
-fn a_mail_that_turns_out_too_large_stays_and_stops_nothing() {
+fn m4_a_mail_that_turns_out_too_large_stays_and_stops_nothing() {
     let large = || Message { size: 100, ..Message::new("large", &mails::large("large", 100_000)) };
     let limit = |mailbox: Mailbox| mailbox.line("max_message_size: 50KiB").on_server("delete_when_delivered");
     let stage = Stage::with(vec![message("a"), large(), message("b")], limit, |endpoint| endpoint);
@@ -242,7 +246,7 @@ fn a_mail_that_turns_out_too_large_stays_and_stops_nothing() {
 }
 
 #[test]
-fn a_server_that_does_not_delete_is_given_up_after_three_times() {
+fn m10_a_server_that_does_not_delete_is_given_up_after_three_times() {
     let stage = Stage::new("delete_when_delivered", messages(&["a"]));
     stage.server.set(Faults { dele_ignored: true, ..Faults::default() });
     let said: String = (0..6).map(|_| stage.pophook.once().said()).collect();
@@ -256,7 +260,7 @@ fn a_server_that_does_not_delete_is_given_up_after_three_times() {
 }
 
 #[test]
-fn a_server_that_deletes_what_was_retrieved_loses_nothing() {
+fn m8_a_server_that_deletes_what_was_retrieved_loses_nothing() {
     let stage = Stage::new("keep", messages(&["a", "b", "c"]));
     stage.server.set(Faults { retr_deletes: true, ..Faults::default() });
     stage.desk.set(Answer::Status(500));
@@ -280,14 +284,14 @@ fn check_without_uidl(rule: &str, left: usize) {
 }
 
 #[test]
-fn a_server_without_unique_ids_is_served_by_content() {
+fn m5_a_server_without_unique_ids_is_served_by_content() {
     check_without_uidl("keep", 2);
     check_without_uidl("delete_when_delivered", 0);
     check_without_uidl("delete_when_spooled", 0);
 }
 
 #[test]
-fn a_flood_of_new_unique_ids_delivers_nothing_twice() {
+fn m5_a_flood_of_new_unique_ids_delivers_nothing_twice() {
     let all = |generation: &str| -> Vec<Message> {
         (0..30).map(|n| Message::new(&format!("{generation}{n}"), &mails::plain(&format!("mail {n}")))).collect()
     };
@@ -304,7 +308,7 @@ fn a_flood_of_new_unique_ids_delivers_nothing_twice() {
 }
 
 #[test]
-fn equal_mails_under_two_unique_ids_are_one_message() {
+fn m5_equal_mails_under_two_unique_ids_are_one_message() {
     let twice = || vec![Message::new("a", &mails::plain("same")), Message::new("b", &mails::plain("same"))];
     let stage = Stage::new("delete_when_delivered", twice());
     stage.until_empty();
@@ -360,7 +364,7 @@ fn check_second_attempt(answer: Answer) {
 }
 
 #[test]
-fn a_failed_attempt_is_made_again_under_the_same_id() {
+fn e1_e2_e3_a_failed_attempt_is_made_again_under_the_same_id() {
     check_second_attempt(Answer::Status(500));
     check_second_attempt(Answer::Status(404));
     check_second_attempt(Answer::Status(401));
@@ -372,7 +376,7 @@ fn a_failed_attempt_is_made_again_under_the_same_id() {
 }
 
 #[test]
-fn a_success_is_known_by_its_status_line() {
+fn e2_a_success_is_known_by_its_status_line() {
     let stage = Stage::new("delete_when_delivered", messages(&["a"]));
     stage.desk.set(Answer::HalfBody);
     stage.pophook.once().expect(0);
@@ -380,7 +384,7 @@ fn a_success_is_known_by_its_status_line() {
 }
 
 #[test]
-fn retry_after_pauses_the_endpoint_and_survives_a_restart() {
+fn e6_retry_after_pauses_the_endpoint_and_survives_a_restart() {
     let stage = Stage::new("keep", messages(&["a"]));
     stage.desk.set(Answer::With(429, "retry-after", "3600".to_owned()));
     stage.pophook.once().expect(2);
@@ -391,7 +395,7 @@ fn retry_after_pauses_the_endpoint_and_survives_a_restart() {
 }
 
 #[test]
-fn a_redirect_is_not_followed() {
+fn e7_a_redirect_is_not_followed() {
     let stage = Stage::new("delete_when_delivered", messages(&["a"]));
     let elsewhere = Receiver::start();
     for status in [301, 302, 303, 307, 308] {
@@ -404,7 +408,7 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_refused_message_becomes_a_dead_letter_and_can_be_sent_again() {
+fn e8_a_refused_message_becomes_a_dead_letter_and_can_be_sent_again() {
     let stage = Stage::new("delete_when_delivered", messages(&["a"]));
     stage.desk.set(Answer::Status(422));
     stage.pophook.once_until("the fifth refusal", || !stage.pophook.in_state("dead").is_empty());
@@ -436,7 +440,7 @@ fn a_refused_message_becomes_a_dead_letter_and_can_be_sent_again() {
 }
 
 #[test]
-fn a_refused_message_does_not_hold_up_others() {
+fn e8_a_refused_message_does_not_hold_up_others() {
     let stage = Stage::new("keep", messages(&["a"]));
     stage.desk.script([Answer::Status(422), Answer::Status(422)]);
     stage.pophook.once().expect(2);
@@ -445,19 +449,28 @@ fn a_refused_message_does_not_hold_up_others() {
 }
 
 #[test]
-fn one_dead_endpoint_does_not_hold_up_another() {
+fn e16_one_dead_endpoint_does_not_hold_up_another() {
     let (server, desk, archive) = (Pop3Server::start(Vec::new()), Receiver::start(), Receiver::start());
     (0..40).for_each(|n| server.put(message(&format!("mail {n}"))));
     archive.set(Answer::Hold);
     let mailbox = Mailbox::scripted(&server).deliver_to(&["desk", "archive"]);
-    let pophook = Pophook::new([mailbox], [Endpoint::desk(&desk), Endpoint::new("archive", &archive.url())]);
+    let signed = |endpoint: Endpoint| endpoint.signed(&[KEY]);
+    let archived = Endpoint::new("archive", &archive.url());
+    let pophook = Pophook::new([mailbox], [signed(Endpoint::desk(&desk)), signed(archived)]);
+    let endpoints = vec![("desk", &desk), ("archive", &archive)];
+    let oracle = Oracle { server: &server, pophook: &pophook, endpoints };
     let daemon = pophook.start(&["run"]);
     wait_for("all 40 mails arrive at the healthy endpoint", || desk.ids().len() == 40);
+    (0..3).for_each(|_| oracle.keeps_apart(&desk));
     archive.set(Answer::Status(200));
     archive.release();
-    wait_for("all 40 mails arrive at the other", || archive.ids().len() == 40);
+    wait_for("all mails arrive at the other", || archive.ids().len() == 43);
+    oracle.lives(true);
+    oracle.is_bounded(daemon.pid());
     daemon.terminate();
     daemon.wait().expect(0);
+    assert_eq!((desk.count(), archive.count()), (44, 44), "each gets each mail once");
+    oracle.holds(&Memory::default());
 }
 
 /// Two keys as Standard Webhooks writes them.
@@ -509,6 +522,8 @@ fn removed_endpoint() -> (Stage, Receiver, BTreeSet<String>) {
     let held = stage.pophook.in_state("pending");
     assert_eq!(held.iter().filter(|line| line["endpoint"] == "desk").count(), 2, "{held:#?}");
     let ids = stage.desk.ids();
+    stage.holds();
+    stage.owes_nothing_more();
     (stage, other, ids)
 }
 
@@ -538,13 +553,13 @@ fn mail_that_no_rule_fits_is_visible_and_can_be_sent_later() {
     );
     let mailbox = || Mailbox::scripted(&stage.server).undelivered().on_server("delete_when_delivered");
     let routes = |subject: &str| format!("routes:\n  - when: {{ subject: \"{subject}\" }}\n    deliver_to: [desk]\n");
-    stage.pophook.configure([mailbox()], [Endpoint::desk(&stage.desk)], &routes("nothing like it"));
+    stage.pophook.configure([mailbox()], [stage.endpoint()], &routes("nothing like it"));
     stage.pophook.once();
     let unrouted = stage.pophook.in_state("unrouted");
     assert_eq!((unrouted.len(), stage.desk.count(), stage.server.messages().len()), (1, 0, 1));
     assert_eq!((&unrouted[0]["mailbox"], unrouted[0].get("endpoint")), (&"support".into(), None));
 
-    stage.pophook.configure([mailbox()], [Endpoint::desk(&stage.desk)], &routes("a"));
+    stage.pophook.configure([mailbox()], [stage.endpoint()], &routes("a"));
     let id = unrouted[0]["id"].as_str().unwrap();
     stage.pophook.command(&["spool", "retry", id]).expect(0);
     stage.until_empty();
@@ -553,7 +568,7 @@ fn mail_that_no_rule_fits_is_visible_and_can_be_sent_later() {
 }
 
 #[test]
-fn an_id_that_was_away_is_another_mail_until_it_is_read() {
+fn m5_an_id_that_was_away_is_another_mail_until_it_is_read() {
     for (rule, left) in [("keep", 1), ("delete_when_delivered", 0)] {
         let hold = |mailbox: Mailbox| mailbox.on_server(rule);
         let stage = Stage::with(vec![Message::new("x", &mails::plain("one"))], hold, |endpoint| endpoint);
@@ -575,7 +590,7 @@ fn an_id_that_was_away_is_another_mail_until_it_is_read() {
 }
 
 #[test]
-fn unique_ids_that_are_refused_for_once_are_not_lost() {
+fn m5_unique_ids_that_are_refused_for_once_are_not_lost() {
     let skip = |mailbox: Mailbox| mailbox.start_from("now").on_server("delete_when_spooled");
     let stage = Stage::with(messages(&["a", "b", "c"]), skip, |endpoint| endpoint);
     stage.pophook.once().expect(0);
@@ -618,7 +633,7 @@ fn a_maildrop_that_is_empty_while_it_moves_does_not_flood_the_receivers() {
 }
 
 #[test]
-fn a_wait_of_nothing_does_not_make_a_storm() {
+fn e6_a_wait_of_nothing_does_not_make_a_storm() {
     let slowly = |endpoint: Endpoint| endpoint.line("backoff: [1h]");
     let stage = Stage::with(messages(&["a"]), |mailbox| mailbox, slowly);
     stage.desk.set(Answer::With(429, "Retry-After", "0".to_owned()));

@@ -12,6 +12,13 @@ use std::sync::Mutex;
 
 use support::dovecot::Dovecot;
 use support::mails;
+use support::oracle::KEY;
+use support::oracle::Line;
+use support::oracle::Memory;
+use support::oracle::Oracle;
+use support::oracle::Owed;
+use support::oracle::Post;
+use support::oracle::judge;
 use support::pop3_client::Pop3Client;
 use support::pop3_server::Event;
 use support::pop3_server::Faults;
@@ -20,6 +27,9 @@ use support::pop3_server::Pop3Server;
 use support::pop3_server::Quit;
 use support::pop3_server::Then;
 use support::pop3_server::Uidl;
+use support::pophook::Endpoint;
+use support::pophook::Mailbox;
+use support::pophook::Pophook;
 use support::receiver::Answer;
 use support::receiver::Receiver;
 use support::strace;
@@ -219,4 +229,80 @@ fn the_reader_of_traces_waits_for_the_end_of_a_sync() {
     assert_eq!(strace::order(&late, "MARK").too_early.len(), 1, "a sync covers what was written when it began");
     let other = TRACE.replace("fsync(7</tmp/spool.db-wal>)", "fsync(7</tmp/spool.db>)");
     assert_eq!(strace::order(&other, "MARK").too_early.len(), 1);
+}
+
+// --- the oracle ---
+
+fn owed(in_maildrop: bool) -> Owed {
+    Owed::new("support", &mails::plain("a"), &["desk"], in_maildrop)
+}
+
+fn taken() -> Post {
+    let Owed { mailbox, sha256, id, .. } = owed(false);
+    Post { endpoint: "desk".to_owned(), mailbox, id, told: sha256.clone(), sha256, accepted: true, signed: true }
+}
+
+fn line(state: &str, attempts: u64) -> Line {
+    Line { id: owed(false).id, endpoint: Some("desk".to_owned()), state: state.to_owned(), attempts }
+}
+
+/// What the oracle says of a mail that left the maildrop; each fault begins with the name of its invariant.
+#[track_caller]
+fn check_oracle(what: &str, posts: &[Post], lines: &[Line], before: &[Line], expected: &[&str]) {
+    let copy = |_: &str| Some(owed(false).sha256);
+    let wrong = judge(&[owed(false)], posts, lines, before, copy);
+    let found: Vec<&str> = wrong.iter().map(|fault| fault.split(' ').next().unwrap()).collect();
+    assert_eq!(found, expected, "{what}: {wrong:#?}");
+}
+
+#[test]
+fn the_oracle_is_content_with_what_is_well() {
+    check_oracle("it was taken", &[taken()], &[line("delivered", 1)], &[], &[]);
+    check_oracle("it was taken twice", &[taken(), taken()], &[line("delivered", 1)], &[], &[]);
+    check_oracle("it was released since", &[taken()], &[], &[line("delivered", 1)], &[]);
+    check_oracle("it waits", &[], &[line("pending", 3)], &[line("pending", 3)], &[]);
+    check_oracle("it is dead", &[Post { accepted: false, ..taken() }], &[line("dead", 5)], &[], &[]);
+    for state in ["spooled", "unrouted", "quarantined"] {
+        check_oracle(state, &[], &[Line { endpoint: None, ..line(state, 0) }], &[], &[]);
+    }
+    assert_eq!(judge(&[owed(true)], &[], &[], &[], |_| None), Vec::<String>::new(), "it lies in the maildrop");
+}
+
+#[test]
+fn the_oracle_sees_each_invariant_broken() {
+    let pending = || vec![line("pending", 1)];
+    check_oracle("it is nowhere", &[], &[], &[], &["I1"]);
+    check_oracle("it was refused, and is nowhere", &[Post { accepted: false, ..taken() }], &[], &[], &["I1"]);
+    check_oracle(
+        "it waits for another",
+        &[],
+        &[Line { endpoint: Some("erp".to_owned()), ..line("pending", 1) }],
+        &[],
+        &["I1"],
+    );
+    check_oracle("another id", &[Post { id: "msg_x".to_owned(), ..taken() }], &pending(), &[], &["I2"]);
+    check_oracle("other bytes", &[Post { sha256: "x".to_owned(), ..taken() }], &[], &[], &["I4", "I4"]);
+    check_oracle("another hash", &[Post { told: "x".to_owned(), ..taken() }], &[], &[], &["I4"]);
+    check_oracle("unsigned", &[Post { signed: false, ..taken() }], &[], &[], &["I5"]);
+    check_oracle("recorded, and never taken", &[], &[line("delivered", 1)], &[], &["I1", "I9"]);
+    check_oracle("undelivered", &[taken()], &pending(), &[line("delivered", 1)], &["I9"]);
+    check_oracle("attempts go back", &[], &pending(), &[line("pending", 2)], &["I9"]);
+    let wrong = judge(&[owed(false)], &[], &pending(), &[], |_| None);
+    assert!(wrong.len() == 1 && wrong[0].starts_with("I1"), "the copy is gone: {wrong:?}");
+}
+
+#[test]
+fn the_oracle_sees_what_a_server_removes_too_early() {
+    let (server, desk) = (drop_of(&["a"]), Receiver::start());
+    let pophook = Pophook::new([Mailbox::scripted(&server)], [Endpoint::desk(&desk).signed(&[KEY])]);
+    let memory = Memory::default();
+    memory.watch(&server, pophook.spool());
+    let mut client = Pop3Client::login(server.port, "u", "pw");
+    client.ok("DELE 1");
+    client.ok("QUIT");
+    let oracle = Oracle { server: &server, pophook: &pophook, endpoints: vec![("desk", &desk)] };
+    let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| oracle.holds(&memory)));
+    let told = judged.unwrap_err();
+    let told = told.downcast_ref::<String>().unwrap();
+    assert!(told.contains("I1 lost") && told.contains("I3 removed before"), "{told}");
 }

@@ -57,7 +57,7 @@ fn mail_of_every_shape_arrives_byte_for_byte_over_starttls() {
 }
 
 #[test]
-fn mail_of_every_shape_arrives_byte_for_byte_with_and_without_pipelining() {
+fn m4_mail_of_every_shape_arrives_byte_for_byte_with_and_without_pipelining() {
     check_bytes(|dovecot| Mailbox::implicit(dovecot, "alice").line("pipelining: off"));
     check_bytes(|dovecot| Mailbox::implicit(dovecot, "alice").line("pipelining: 32"));
 }
@@ -233,7 +233,7 @@ fn two_mailboxes_on_one_server_keep_apart() {
 }
 
 #[test]
-fn a_lost_spool_gives_the_same_ids_again() {
+fn s5_a_lost_spool_gives_the_same_ids_again() {
     let dovecot = Dovecot::start(&["alice"]);
     let receiver = Receiver::start();
     put_plain(&dovecot, &["one", "two"]);
@@ -331,7 +331,7 @@ fn a_drain_waits_for_the_answer_that_is_under_way() {
 }
 
 #[test]
-fn a_second_process_on_the_same_spool_is_refused() {
+fn s9_a_second_process_on_the_same_spool_is_refused() {
     let dovecot = Dovecot::start(&["alice"]);
     let receiver = Receiver::start();
     put_plain(&dovecot, &["one"]);
@@ -377,13 +377,13 @@ fn an_unknown_host_stops_no_other_mailbox() {
 }
 
 #[test]
-fn a_certificate_of_another_name_stops_no_other_mailbox() {
+fn m9_a_certificate_of_another_name_stops_no_other_mailbox() {
     check_trouble(|dovecot| Mailbox::implicit(dovecot, "alice").host("127.0.0.1"), &["alice", "certificate"]);
     check_trouble(|dovecot| Mailbox::starttls(dovecot, "alice").host("127.0.0.1"), &["alice", "certificate"]);
 }
 
 #[test]
-fn a_certificate_of_an_unknown_authority_is_refused() {
+fn m9_a_certificate_of_an_unknown_authority_is_refused() {
     let unknown = |dovecot: &Dovecot| {
         let own = format!("ca_file: {}", dovecot.ca_file.display());
         Mailbox::implicit(dovecot, "alice").without(&own)
@@ -410,7 +410,7 @@ fn an_authority_of_the_system_is_found_by_its_hash() {
 }
 
 #[test]
-fn mails_that_are_too_large_stay_and_stop_nothing() {
+fn m4_mails_that_are_too_large_stay_and_stop_nothing() {
     let dovecot = Dovecot::start(&["alice"]);
     let receiver = Receiver::start();
     put_plain(&dovecot, &["before"]);
@@ -427,7 +427,7 @@ fn mails_that_are_too_large_stay_and_stop_nothing() {
 }
 
 #[test]
-fn strange_mails_arrive_with_their_defects() {
+fn m4_strange_mails_arrive_with_their_defects() {
     let dovecot = Dovecot::start(&["alice"]);
     let receiver = Receiver::start();
     let strange: [(&str, Vec<u8>); 3] = [

@@ -41,6 +41,15 @@ step() {
     done_steps+=("$(printf '  %-42s %4d s' "$now" $((SECONDS - start)))")
 }
 
+# What lets a process die by a variable of its environment is in the build that was tested, and in no other.
+check_crash_points() {
+    local program=${CARGO_TARGET_DIR:-target}/debug/pophook
+    local names=(-e POPHOOK_CRASH_AT -e 'before claim_unsorted' -e 'after mark_deleted')
+    grep -qa "${names[@]}" "$program"
+    cargo build --locked
+    ! grep -qa "${names[@]}" "$program"
+}
+
 step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d setpriv strace shellcheck
 need_popa3d
 # Two of the mail servers drop from root to the mail's owner.
@@ -57,5 +66,7 @@ done
 step "scripts" shellcheck -x deploy/*.sh deploy/demo/*.sh tests/run.sh .ci/run
 step "form" cargo fmt --check
 step "lints" cargo clippy --all-targets --locked -- -D warnings
+step "lints of the crash points" cargo clippy --locked --features crash-points -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
-step "tests" cargo test --locked
+step "tests" cargo test --locked --features crash-points
+step "no crash points in a plain build" check_crash_points

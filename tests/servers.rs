@@ -97,7 +97,7 @@ fn a_server_without_capabilities_that_gives_two_mails_one_unique_id_is_served() 
 }
 
 #[test]
-fn a_maildrop_that_another_session_holds_is_taken_when_it_is_free() {
+fn m7_a_maildrop_that_another_session_holds_is_taken_when_it_is_free() {
     let dovecot = Dovecot::start(&["alice"]);
     let desk = Receiver::start();
     dovecot.put("alice", &mails::plain("one"));
@@ -114,7 +114,7 @@ fn a_maildrop_that_another_session_holds_is_taken_when_it_is_free() {
 }
 
 #[test]
-fn unique_ids_of_another_format_deliver_nothing_twice_and_raise_the_alarm() {
+fn m5_unique_ids_of_another_format_deliver_nothing_twice_and_raise_the_alarm() {
     let dovecot = Dovecot::start(&["alice"]);
     let desk = Receiver::start();
     let subjects: Vec<String> = (10..24).map(|number| format!("mail {number}")).collect();

@@ -79,7 +79,7 @@ fn no_session_deletes_what_its_visit_took_itself() {
     let stage = Stage::new("delete_when_spooled");
     stage.server.hook(|event| match event {
         Event::Arrived(command) if command.starts_with("DELE") => Then::Drop,
-        Event::Arrived(_) | Event::Answered(_) => Then::GoOn,
+        Event::Arrived(_) | Event::Halfway(_) | Event::Answered(_) => Then::GoOn,
     });
     stage.pophook.once();
     let deleting = stage.server.log().iter().find(|logged| logged.command.starts_with("DELE")).map(|l| l.session);
@@ -90,7 +90,7 @@ fn no_session_deletes_what_its_visit_took_itself() {
 }
 
 #[test]
-fn a_dropped_line_costs_one_session_and_not_the_visits_before_it() {
+fn m1_a_dropped_line_costs_one_session_and_not_the_visits_before_it() {
     let stage = Stage::new("delete_when_delivered");
     let broken = Faults { retr_broken: Some(("id4", 10)), ..Faults::default() };
     stage.server.script([Faults::default(), broken]);
@@ -115,7 +115,7 @@ fn where_a_server_wants_a_delay_between_logins_the_rest_waits_for_the_next_visit
 }
 
 #[test]
-fn a_session_that_comes_too_soon_does_not_undo_the_one_before() {
+fn m7_a_session_that_comes_too_soon_does_not_undo_the_one_before() {
     for answer in ["-ERR [LOGIN-DELAY] wait", "-ERR [IN-USE] locked", "-ERR [SYS/TEMP] later"] {
         let stage = Stage::new("keep");
         stage.server.script([Faults::default(), Faults { login_refused: Some(answer), ..Faults::default() }]);
@@ -147,7 +147,7 @@ fn a_first_visit_of_a_date_goes_on_where_the_last_one_broke() {
         Event::Arrived(command) if command == "TOP 4 0" && !broken.swap(true, std::sync::atomic::Ordering::SeqCst) => {
             Then::Drop
         }
-        Event::Arrived(_) | Event::Answered(_) => Then::GoOn,
+        Event::Arrived(_) | Event::Halfway(_) | Event::Answered(_) => Then::GoOn,
     });
     let mailbox = Mailbox::scripted(&server).start_from("2000-01-01");
     let pophook = Pophook::new([mailbox], [Endpoint::desk(&desk)]);

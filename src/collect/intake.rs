@@ -8,6 +8,7 @@ use sha2::Sha256;
 use super::Dedupe;
 use super::Mailbox;
 use super::plan::Take;
+use crate::crash;
 use crate::ident::Content;
 use crate::ident::MessageId;
 use crate::metrics::CollectMetrics;
@@ -91,6 +92,7 @@ impl<'a> Intake<'a> {
         self.wait().await?;
         let group = std::mem::take(&mut self.group);
         if !group.messages.is_empty() {
+            crash::point!("before accept");
             let reply = self.spool.accept(&self.mailbox.name, group.messages);
             self.on_its_way = Some(OnItsWay { facts: group.facts, reply });
         }
@@ -99,7 +101,9 @@ impl<'a> Intake<'a> {
 
     async fn wait(&mut self) -> Result<(), SpoolError> {
         let Some(OnItsWay { facts, reply }) = self.on_its_way.take() else { return Ok(()) };
-        for (Facts { take, content, size }, accepted) in facts.into_iter().zip(reply.await?) {
+        let accepted = reply.await?;
+        crash::point!("after accept");
+        for (Facts { take, content, size }, accepted) in facts.into_iter().zip(accepted) {
             self.count(accepted.known, size);
             self.durable.push(Taken { take, content, accepted });
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Mailbox;
 use super::VisitError;
 use super::means::Memory;
+use crate::crash;
 use crate::pop3;
 use crate::pop3::Capa;
 use crate::pop3::Pop3Error;
@@ -66,9 +67,12 @@ async fn try_once(
     credential: &pop3::Credential,
     memory: &mut Memory,
 ) -> Result<Transaction, Pop3Error> {
+    crash::point!("before connect");
     let opened = pop3::connect(&mailbox.server).await?;
+    crash::point!("after connect");
     memory.login_delay = opened.capabilities().login_delay().or(memory.login_delay);
     let session = opened.login(credential).await?;
+    crash::point!("after login");
     memory.login_delay = session.capabilities().login_delay();
     memory.closes_on_capa = session.capa() == Capa::LeftOut;
     memory.answers_capa = session.capabilities().lines().next().is_some();

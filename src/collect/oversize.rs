@@ -14,6 +14,7 @@ use super::Mailbox;
 use super::VisitError;
 use super::course::Course;
 use super::means::Means;
+use crate::crash;
 use crate::ident::MessageId;
 use crate::ident::UniqueId;
 use crate::pop3::Listing;
@@ -55,6 +56,7 @@ pub(super) async fn prepare_events(
                     course.memory.headerless.insert(message.unique_id.clone());
                     VisitError::NoHeader
                 })?;
+                crash::point!("after header");
                 refusals += usize::from(answer.is_none());
                 answer.filter(|header| header.len() <= HEADER_BYTES_MAX).unwrap_or_default()
             }

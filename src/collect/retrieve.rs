@@ -12,6 +12,7 @@ use super::intake::Taken;
 use super::means::Means;
 use super::oversize::event;
 use super::plan::Take;
+use crate::crash;
 use crate::metrics::CollectMetrics;
 use crate::pop3;
 use crate::pop3::Pop3Error;
@@ -45,7 +46,10 @@ pub(super) async fn retrieve(
             break;
         }
         let wish = stretch(&left, allowed, STRETCH_BYTES.max(next.size()));
-        let room = match means.spool.room(&mailbox.name, wish.bytes).await? {
+        crash::point!("before room");
+        let room = means.spool.room(&mailbox.name, wish.bytes).await?;
+        crash::point!("after room");
+        let room = match room {
             Room::Free { bytes } => stretch(&left, allowed, bytes),
             Room::ShareFull | Room::Full | Room::DiskFull => Stretch::default(),
         };
@@ -125,6 +129,7 @@ async fn retrieve_stretch(
         match retrieval.next().await {
             Ok(None) => break None,
             Ok(Some(retrieved)) => {
+                crash::point!("after retrieve");
                 let Some(take) = expected.next() else { break None };
                 match retrieved {
                     Retrieved::Message { raw, .. } => intake.push(take, raw).await?,
@@ -176,7 +181,9 @@ async fn blame(
         if mailbox.oversize_events {
             message.event = Some(event(mailbox, &message, Vec::new()));
         }
+        crash::point!("before oversize");
         means.spool.oversize(&mailbox.name, message).await?;
+        crash::point!("after oversize");
         means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc();
         course.report.oversize += 1;
         return Ok(VisitError::Oversize);

@@ -17,6 +17,8 @@ const WHILE_STOPPED: Duration = Duration::from_secs(6 * 3600);
 const WHILE_BUSY: Duration = Duration::from_secs(15);
 /// The longest wait for that.
 const BUSY_MAX: Duration = Duration::from_secs(5 * 60);
+/// The longest wait for our own spool to take mail again: nobody else is troubled by a look at it.
+const WHILE_FULL_MAX: Duration = Duration::from_secs(60);
 /// The longest wait after failures, unless the interval itself is longer.
 const WAIT_MAX: Duration = Duration::from_secs(30 * 60);
 /// The longest delay between logins that a server is believed.
@@ -49,6 +51,8 @@ pub(super) enum Ended {
     LoginRefused,
     /// `[SYS/PERM]`, `[UTF8]`: somebody must do something about the account.
     NeedsHuman,
+    /// Our own spool could not take what there was.
+    NotTaken,
     /// Anything else.
     Failed,
 }
@@ -66,6 +70,7 @@ impl Ended {
                 Some(Code::SysPerm | Code::Utf8) => Ended::NeedsHuman,
                 Some(Code::Auth) | None => Ended::Failed,
             },
+            Err(VisitError::Spool(_)) => Ended::NotTaken,
             Err(_) => Ended::Failed,
         }
     }
@@ -105,7 +110,7 @@ impl Pace {
         self.refusals = match ended {
             Ended::LoginRefused => self.refusals.saturating_add(1),
             // Nothing is known of the credentials.
-            Ended::Failed | Ended::NeedsHuman | Ended::Busy | Ended::TooSoon => self.refusals,
+            Ended::Failed | Ended::NotTaken | Ended::NeedsHuman | Ended::Busy | Ended::TooSoon => self.refusals,
             Ended::Well | Ended::Unfinished | Ended::InUse => 0,
         };
         self.announced = announced.unwrap_or_default().min(LOGIN_DELAY_MAX);
@@ -155,6 +160,7 @@ impl Pace {
             Some(Ended::LoginRefused | Ended::NeedsHuman) => {
                 doubled(AFTER_REFUSED_LOGIN.max(interval), WAIT_MAX, self.refusals)
             }
+            Some(Ended::NotTaken) => doubled(interval, WHILE_FULL_MAX, self.failures),
             Some(Ended::Failed) => doubled(interval, WAIT_MAX, self.failures),
         };
         wait.mul_f64(1.0 + JITTER * chance)
@@ -208,6 +214,7 @@ impl Slots {
 mod tests {
     use super::*;
     use crate::pop3::Pop3Error;
+    use crate::spool::SpoolError;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -251,7 +258,19 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_login_is_tried_three_times_and_then_hardly_ever() {
+    fn s1_a_spool_that_could_not_take_mail_is_asked_again_soon() {
+        let full = || Err(VisitError::Spool(SpoolError::Impossible("it is full".to_owned())));
+        check(&[full(), full(), full(), well(0, 0)], &[60, 60, 60, 50]);
+        let mut pace = Pace::default();
+        let mut wait = || {
+            pace.note(Duration::from_secs(1), None, &full());
+            pace.wait(Duration::from_secs(1), Duration::ZERO, 0.0).as_secs()
+        };
+        assert_eq!([(); 8].map(|()| wait()), [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn m7_a_refused_login_is_tried_three_times_and_then_hardly_ever() {
         let auth = || refused(Some(Code::Auth));
         check(&[auth(), refused(None), auth(), auth()], &[300, 600, 6 * 3600, 6 * 3600]);
         check(&[auth(), auth(), well(0, 0), auth()], &[300, 600, 50, 300]);

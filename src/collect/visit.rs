@@ -30,6 +30,7 @@ use super::quirk::quirks;
 use super::retrieve::retrieve;
 use super::tell;
 use crate::clock::Clock;
+use crate::crash;
 use crate::pop3::Code;
 use crate::pop3::Listing;
 use crate::pop3::Transaction;
@@ -118,7 +119,9 @@ async fn converse(
     if purpose == Purpose::Collect {
         if worth_committing(&plan, &ledger, means.clock.now()) {
             let oversize = u64::try_from(plan.observation.oversize.len()).unwrap_or(u64::MAX);
+            crash::point!("before observe");
             means.spool.observe(&mailbox.name, std::mem::take(&mut plan.observation)).await?;
+            crash::point!("after observe");
             course.memory.dates.clear();
             means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc_by(oversize);
         }
@@ -153,6 +156,7 @@ async fn list(
 ) -> Result<Listed, VisitError> {
     let mut session = enter(mailbox, memory).await?;
     let listing = session.list().await?;
+    crash::point!("after list");
     let mut ledger = match spool {
         Some(spool) => known_as(mailbox, spool).await?,
         None => Ledger::default(),
@@ -183,6 +187,7 @@ async fn received_at(
     }
     // One message that breaks the session must not keep the mailbox from ever being taken.
     let received = session.received_at(take.number).await;
+    crash::point!("after received_at");
     memory.dates.insert(unique_id.clone(), received.as_ref().map_or(None, |received| *received));
     if received.is_err() {
         memory.headerless.insert(unique_id.clone());

@@ -23,6 +23,7 @@ use super::webhook::Post;
 use super::webhook::Unsigned;
 use super::webhook::Webhook;
 use crate::clock::Clock;
+use crate::crash;
 use crate::ident::MailboxName;
 use crate::ident::MessageId;
 use crate::parse;
@@ -68,7 +69,12 @@ pub(super) struct Attempted {
 pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Option<Attempted>, SpoolError> {
     let (started_at, began) = (means.clock.now(), means.clock.uptime());
     let answer = match render(&means, &claim, started_at).await {
-        Ok(post) => means.webhook.post(post).await,
+        Ok(post) => {
+            crash::point!("before post");
+            let answer = means.webhook.post(post).await;
+            crash::point!("after post");
+            answer
+        }
         Err(Unready::Render) => Answer::Failed(Failure::Render),
         Err(Unready::Released) => Answer::Failed(Failure::Released),
         Err(Unready::NoValidKey) => {

@@ -33,6 +33,7 @@ use super::wanted::wanted;
 use super::when::When;
 use super::writing::Kept;
 use super::writing::Writing;
+use crate::crash;
 use crate::metrics::DeliverMetrics;
 use crate::spool::Claim;
 use crate::spool::SpoolError;
@@ -176,6 +177,7 @@ impl Queue {
             },
         };
         let wanted = wanted(&means.endpoint, reserved.as_ref(), retries, untried_since);
+        crash::point!("before claim");
         let claimed = means.spool.claim(name, wanted).await?;
         let is_new = self.gate.follow(&claimed.standing, self.moment());
         if is_new {
@@ -185,6 +187,7 @@ impl Queue {
         self.meter.spend(count);
         if let Some(mut reserved) = reserved {
             for claim in claimed.claims {
+                crash::point!("after claim");
                 self.begin(attempts, claim, wanted.weight, &mut reserved);
             }
         }
@@ -233,6 +236,8 @@ impl Queue {
         }
         let (spool, name) = (&self.means.spool, &self.means.endpoint.name);
         // Sent in the order in which they were heard; the records join their commit.
+        crash::point!("before pause");
+        crash::point!("before keep_health");
         let until = |wait| self.means.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
         let pause = pause.map(|wait: Duration| spool.pause(name, until(wait)));
         let health = self.gate.keep().map(|(health, resumes)| spool.keep_health(name, health, resumes));
@@ -244,7 +249,10 @@ impl Queue {
     async fn hold(&mut self, asks: &Asks) -> Result<(), SpoolError> {
         let Some(why) = asks.hold else { return Ok(()) };
         let endpoint = &self.means.endpoint.name;
-        match self.means.spool.hold(endpoint, why).await {
+        crash::point!("before hold");
+        let held = self.means.spool.hold(endpoint, why).await;
+        crash::point!("after hold");
+        match held {
             Ok(()) => {}
             Err(error) if error.is_fatal() => return Err(error),
             Err(_) => return Ok(()),

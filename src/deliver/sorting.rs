@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::Mode;
 use super::recent::Recent;
 use crate::clock::Clock;
+use crate::crash;
 use crate::ident::EndpointName;
 use crate::metrics::DeliverMetrics;
 use crate::parse;
@@ -67,7 +68,10 @@ impl Sorter {
             work.borrow_and_update();
             let complete = collected.is_cancelled();
             self.recent.room().await;
-            match self.spool.claim_unsorted(BATCH).await {
+            crash::point!("before claim_unsorted");
+            let claimed = self.spool.claim_unsorted(BATCH).await;
+            crash::point!("after claim_unsorted");
+            match claimed {
                 Ok(batch) if !batch.is_empty() => {
                     self.sort(batch, &stop).await?;
                     continue;
@@ -120,7 +124,10 @@ impl Sorter {
     /// stop, it tries once more to take the counts back.
     async fn write_down(&self, sorted: Vec<Sorted>, stop: &CancellationToken) -> Result<(), SpoolError> {
         loop {
-            let error = match self.spool.sort(sorted.clone()).await {
+            crash::point!("before sort");
+            let written = self.spool.sort(sorted.clone()).await;
+            crash::point!("after sort");
+            let error = match written {
                 Err(error) if !error.is_fatal() => error,
                 done => return done,
             };
@@ -173,6 +180,7 @@ async fn parse_all(batch: Vec<Unsorted>, stop: CancellationToken) -> Vec<Parsed>
     let (ended, in_order) = oneshot::channel();
     let parsing = move || {
         for Unsorted { raw, .. } in batch {
+            crash::point!("in parse");
             if stop.is_cancelled()
                 || done.blocking_send(Arc::new(parse::parse(&raw, &parse::Options::default()))).is_err()
             {

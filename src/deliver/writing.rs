@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempt::Means;
+use crate::crash;
 use crate::spool::Record;
 use crate::spool::Reply;
 use crate::spool::SpoolError;
@@ -34,7 +35,10 @@ impl Writing {
     pub(super) async fn write(self, means: Arc<Means>) -> Result<Kept, SpoolError> {
         let Writing { records, pause, health } = self;
         loop {
-            match means.spool.record(records.clone()).await {
+            crash::point!("before record");
+            let written = means.spool.record(records.clone()).await;
+            crash::point!("after record");
+            match written {
                 Err(error) if !error.is_fatal() => {
                     tracing::warn!(endpoint = %means.endpoint.name, %error, "cannot write an attempt down now; trying again");
                     means.clock.wait(LOOK_AGAIN).await;
@@ -46,11 +50,13 @@ impl Writing {
             Some(pause) => pause.await,
             None => Ok(()),
         };
+        crash::point!("after pause");
         let health = match health {
             // Where somebody has resumed it meanwhile, the next claim tells.
             Some(health) => health.await.map(|_| ()),
             None => Ok(()),
         };
+        crash::point!("after keep_health");
         match pause.and(health) {
             Err(error) if error.is_fatal() => Err(error),
             Err(_) => Ok(Kept::No),

@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::error::Pop3Error;
 use super::pipeline::Pipeline;
 use super::pipeline::Wanted;
+use crate::crash;
 
 /// The most that is set aside for a message before its first byte, whatever LIST said: 16 MiB.
 const EXPECTED_MAX: u64 = 16 * 1024 * 1024;
@@ -57,6 +58,7 @@ impl<'a> Retrieval<'a> {
     pub async fn next(&mut self) -> Result<Option<Retrieved>, Pop3Error> {
         self.pipeline.refill(self.connection).await?;
         let Some(&Wanted { number, size }) = self.pipeline.due() else { return Ok(None) };
+        crash::point!("in retrieve");
         let answer = self.connection.answer("RETR", self.max_size, expected(size, self.max_size)).await?;
         let retrieved = match answer {
             Answer::Body(raw) => Retrieved::Message { number, raw },

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Config;
 use crate::clock::Clock;
+use crate::crash;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 
@@ -39,7 +40,16 @@ pub async fn sweep(
 
 async fn sweep_once(config: Config, spool: &dyn Spool, now: Timestamp) -> Result<(), SpoolError> {
     let before = |keep| now.checked_sub(keep).unwrap_or(Timestamp::UNIX_EPOCH);
-    while spool.release(before(config.keep_delivered), config.keep_dead.map(before)).await? > 0 {}
+    loop {
+        crash::point!("before release");
+        let released = spool.release(before(config.keep_delivered), config.keep_dead.map(before)).await?;
+        crash::point!("after release");
+        if released == 0 {
+            break;
+        }
+    }
+    crash::point!("before prune");
     spool.prune().await?;
+    crash::point!("after prune");
     Ok(())
 }

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn network_file_systems_are_refused_and_local_ones_are_not() {
+    fn s9_network_file_systems_are_refused_and_local_ones_are_not() {
         for (magic, expected) in [
             (0x6969, Some("NFS")),
             (0xFF53_4D42, Some("CIFS")),

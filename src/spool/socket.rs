@@ -25,6 +25,8 @@ use super::Spool;
 use super::SpoolError;
 use super::sqlite;
 
+use crate::crash;
+
 /// The longest line that is read, in bytes.
 const LINE_MAX: u64 = 1 << 20;
 /// How long a peer may take for its line.
@@ -96,7 +98,12 @@ async fn answer(stream: UnixStream, spool: &dyn Spool) -> io::Result<()> {
     let mut line = String::new();
     BufReader::new(read.take(LINE_MAX)).read_line(&mut line).await?;
     let answer = match serde_json::from_str::<Command>(&line) {
-        Ok(command) => spool.change(command).await.map_or_else(|e| Answer::Failed(e.to_string()), Answer::Changed),
+        Ok(command) => {
+            crash::point!("before change");
+            let changed = spool.change(command).await;
+            crash::point!("after change");
+            changed.map_or_else(|e| Answer::Failed(e.to_string()), Answer::Changed)
+        }
         Err(_) => Answer::Failed("the daemon does not know this command; it may be of another version".to_owned()),
     };
     let mut line = serde_json::to_vec(&answer)?;

@@ -121,7 +121,7 @@ async fn what_is_claimed_weighs_no_more_than_is_free() {
 }
 
 #[tokio::test]
-async fn a_claim_that_is_given_back_or_dies_with_its_process_is_made_again() {
+async fn k7_a_claim_that_is_given_back_or_dies_with_its_process_is_made_again() {
     let ground = Ground::new();
     let spool = ground.open().await;
     routed(&spool, "hello", &["desk"]).await;
@@ -257,7 +257,7 @@ async fn attempts_are_written_down_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_success_is_a_fact_whatever_became_of_the_row() {
+async fn e13_a_success_is_a_fact_whatever_became_of_the_row() {
     let check = async |what: &str, meanwhile: &[pophook::spool::Command]| {
         let ground = Ground::new();
         let spool = ground.open().await;
@@ -276,7 +276,7 @@ async fn a_success_is_a_fact_whatever_became_of_the_row() {
 }
 
 #[tokio::test]
-async fn the_failure_of_an_older_generation_changes_nothing_but_uses_its_number_up() {
+async fn e13_the_failure_of_an_older_generation_changes_nothing_but_uses_its_number_up() {
     let ground = Ground::new();
     let spool = ground.open().await;
     let key = routed(&spool, "hello", &["desk"]).await;
@@ -295,7 +295,7 @@ async fn the_failure_of_an_older_generation_changes_nothing_but_uses_its_number_
 }
 
 #[tokio::test]
-async fn the_failure_of_a_dropped_delivery_does_not_bring_it_back() {
+async fn e13_the_failure_of_a_dropped_delivery_does_not_bring_it_back() {
     let ground = Ground::new();
     let spool = ground.open().await;
     routed(&spool, "hello", &["desk"]).await;

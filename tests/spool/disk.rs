@@ -1,8 +1,6 @@
 //! A disk that is really full: a file system of few megabytes, mounted in a name space of its own.
 
 use std::path::Path;
-use std::path::PathBuf;
-use std::process;
 
 use pophook::spool::Command;
 use pophook::spool::End;
@@ -18,31 +16,9 @@ use crate::ground::routed;
 use crate::ground::sort_all;
 use crate::ground::states;
 use crate::ground::take;
-
-/// Tells the test, started anew inside its name space, where the small file system is.
-const SMALL_DISK: &str = "POPHOOK_TEST_SMALL_DISK";
-
-/// Runs the test `name` again where a file system of `megabytes` is mounted; `None` out here, the place in there.
-///
-/// Needs no privilege, but a kernel that lets users have name spaces. Where it does not, there is nothing to test on.
-fn small_disk(name: &str, megabytes: u32) -> Option<PathBuf> {
-    if let Some(place) = std::env::var_os(SMALL_DISK) {
-        return Some(place.into());
-    }
-    let place = tempfile::tempdir().unwrap();
-    let script = r#"mount -t tmpfs -o "size=$1m" none "$2" || exit 77; exec "$3" --exact "$4" --nocapture"#;
-    let test = std::env::current_exe().unwrap();
-    let ran = process::Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh", &megabytes.to_string()])
-        .args([place.path(), &test, Path::new(name)])
-        .env(SMALL_DISK, place.path())
-        .output();
-    let Ok(ran) = ran else { return None };
-    let told = String::from_utf8_lossy(&ran.stderr);
-    let no_name_space = ran.status.code() == Some(77) || told.contains("unshare failed");
-    assert!(ran.status.success() || no_name_space, "{}{told}", String::from_utf8_lossy(&ran.stdout));
-    None
-}
+use crate::small_disk::fill;
+use crate::small_disk::make_space;
+use crate::small_disk::small_disk;
 
 fn ground_at(place: &Path) -> Ground {
     let mut ground = Ground::new();
@@ -50,22 +26,14 @@ fn ground_at(place: &Path) -> Ground {
     ground
 }
 
-/// Fills the disk to its last byte.
-fn fill(place: &Path) {
-    let mut filler = std::fs::OpenOptions::new().create(true).append(true).open(place.join("filler")).unwrap();
-    for size in [1 << 20, 1 << 12, 1] {
-        while std::io::Write::write_all(&mut filler, &vec![0; size]).is_ok() {}
-    }
-}
-
 fn large(number: usize) -> pophook::spool::Incoming {
     incoming("a", &format!("large {number}"), &format!("large {number} {}", "x".repeat(500_000)))
 }
 
 #[tokio::test]
-async fn a_full_disk_takes_nothing_and_loses_nothing_and_goes_on_when_there_is_space() {
+async fn s1_a_full_disk_takes_nothing_and_loses_nothing_and_goes_on_when_there_is_space() {
     let Some(place) =
-        small_disk("disk::a_full_disk_takes_nothing_and_loses_nothing_and_goes_on_when_there_is_space", 96)
+        small_disk("disk::s1_a_full_disk_takes_nothing_and_loses_nothing_and_goes_on_when_there_is_space", 96)
     else {
         return;
     };
@@ -102,7 +70,7 @@ async fn a_full_disk_takes_nothing_and_loses_nothing_and_goes_on_when_there_is_s
         assert!(taken.is_err(), "mail {more} was taken from the reserve");
     }
     // There is space again, and nobody has to start anew.
-    std::fs::remove_file(place.join("filler")).unwrap();
+    make_space(&place);
     take(&spool, "after", "after").await;
     assert_eq!(ground.metrics.spool.writable.get(), 1);
     assert_eq!(sort_all(&spool, &["desk"]).await, number + 1);
@@ -110,8 +78,8 @@ async fn a_full_disk_takes_nothing_and_loses_nothing_and_goes_on_when_there_is_s
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_kept_on_a_full_disk() {
-    let Some(place) = small_disk("disk::a_refresh_token_is_kept_on_a_full_disk", 64) else { return };
+async fn s1_a_refresh_token_is_kept_on_a_full_disk() {
+    let Some(place) = small_disk("disk::s1_a_refresh_token_is_kept_on_a_full_disk", 64) else { return };
     let ground = ground_at(&place);
     let spool = ground.open().await;
     let reserve = place.join("spool.db.reserve");
@@ -126,7 +94,7 @@ async fn a_refresh_token_is_kept_on_a_full_disk() {
             spool.change(Command::KeepToken { mailbox: "b".to_owned(), token: token.clone() }).await.unwrap();
         }
         assert!(!reserve.exists(), "{name}");
-        std::fs::remove_file(place.join("filler")).unwrap();
+        make_space(&place);
     }
     for name in ["a", "b"] {
         assert_eq!(spool.token(&mailbox(name)).await.unwrap().as_ref(), Some(&token), "{name}");
@@ -134,8 +102,8 @@ async fn a_refresh_token_is_kept_on_a_full_disk() {
 }
 
 #[tokio::test]
-async fn routes_that_find_no_space_are_written_down_later_and_count_as_no_fault_of_the_mail() {
-    let name = "disk::routes_that_find_no_space_are_written_down_later_and_count_as_no_fault_of_the_mail";
+async fn s1_routes_that_find_no_space_are_written_down_later_and_count_as_no_fault_of_the_mail() {
+    let name = "disk::s1_routes_that_find_no_space_are_written_down_later_and_count_as_no_fault_of_the_mail";
     let Some(place) = small_disk(name, 64) else { return };
     let ground = ground_at(&place);
     let spool = ground.open().await;
@@ -148,7 +116,7 @@ async fn routes_that_find_no_space_are_written_down_later_and_count_as_no_fault_
         let error = spool.sort(sorted()).await.unwrap_err();
         assert!(matches!(error, SpoolError::NoSpace(_)), "{error:?}");
     }
-    std::fs::remove_file(place.join("filler")).unwrap();
+    make_space(&place);
     assert!(spool.claim_unsorted(9).await.unwrap().is_empty(), "it is still claimed");
     spool.sort(sorted()).await.unwrap();
     assert_eq!(states(&spool).await, ["desk pending"]);

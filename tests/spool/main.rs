@@ -24,5 +24,8 @@ mod notices;
 mod order;
 mod people;
 mod retention;
+#[path = "../support/small_disk.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod small_disk;
 mod sorting;
 mod tokens;

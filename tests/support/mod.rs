@@ -19,12 +19,15 @@ pub mod dovecot;
 pub mod inetd;
 pub mod introspection;
 pub mod mails;
+pub mod oracle;
 pub mod pop3_client;
 pub mod pop3_server;
 pub mod pophook;
 pub mod receiver;
 pub mod script;
+pub mod small_disk;
 pub mod smtp_server;
+pub mod stage;
 pub mod strace;
 
 use std::net::TcpListener;

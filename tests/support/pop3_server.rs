@@ -111,6 +111,8 @@ pub enum Quit {
     Honoured,
     /// -ERR, and nothing is removed.
     Refused,
+    /// -ERR, and the first half of what was marked is removed.
+    Halved,
     /// All is removed, and the connection is closed without an answer.
     HonouredInSilence,
     /// Nothing is removed, and the connection is closed without an answer.
@@ -122,6 +124,8 @@ pub enum Quit {
 pub enum Event {
     /// This command line arrived and nothing was done about it yet.
     Arrived(String),
+    /// Half of the message that this RETR asks for was written.
+    Halfway(String),
     /// This command was carried out, and the last byte of its answer was written.
     Answered(String),
 }
@@ -148,11 +152,15 @@ pub struct Logged {
 }
 
 type Hook = Arc<dyn Fn(&Event) -> Then + Send + Sync>;
+type Removal = Arc<dyn Fn(&[Message]) + Send + Sync>;
 
 #[derive(Default)]
 struct State {
     drop: Vec<(u64, Message)>,
+    accepted: Vec<Message>,
+    taken_away: Vec<Message>,
     expunged: Vec<Message>,
+    removal: Option<Removal>,
     scripted: VecDeque<Faults>,
     faults: Faults,
     hook: Option<Hook>,
@@ -191,12 +199,20 @@ impl Pop3Server {
 
     /// Adds a message; running sessions do not see it.
     pub fn put(&self, message: Message) {
-        self.state.lock().unwrap().drop.push((tick(), message));
+        let mut state = self.state.lock().unwrap();
+        state.accepted.push(message.clone());
+        state.drop.push((tick(), message));
     }
 
     /// Replaces the whole maildrop.
     pub fn replace(&self, messages: Vec<Message>) {
-        self.state.lock().unwrap().drop = messages.into_iter().map(|message| (tick(), message)).collect();
+        let mut state = self.state.lock().unwrap();
+        // What somebody else took away is owed by nobody.
+        let taken: Vec<Message> = state.drop.drain(..).map(|(_, message)| message).collect();
+        state.accepted.retain(|message| !taken.contains(message));
+        state.taken_away.extend(taken);
+        state.accepted.extend(messages.iter().cloned());
+        state.drop = messages.into_iter().map(|message| (tick(), message)).collect();
     }
 
     /// What goes wrong in every session for which [`script`](Self::script) says nothing.
@@ -214,7 +230,12 @@ impl Pop3Server {
         self.state.lock().unwrap().hook = Some(Arc::new(hook));
     }
 
-    /// Calls no hook any more.
+    /// Calls `hook` with what a QUIT removes, just before it is gone.
+    pub fn on_removal(&self, hook: impl Fn(&[Message]) + Send + Sync + 'static) {
+        self.state.lock().unwrap().removal = Some(Arc::new(hook));
+    }
+
+    /// Calls no hook any more, but for removals.
     pub fn unhook(&self) {
         self.state.lock().unwrap().hook = None;
     }
@@ -222,6 +243,16 @@ impl Pop3Server {
     /// What lies in the maildrop now.
     pub fn messages(&self) -> Vec<Message> {
         self.state.lock().unwrap().drop.iter().map(|(_, message)| message.clone()).collect()
+    }
+
+    /// What ever lay in the maildrop, but for what a test took away by [`replace`](Self::replace).
+    pub fn accepted(&self) -> Vec<Message> {
+        self.state.lock().unwrap().accepted.clone()
+    }
+
+    /// What a test took away.
+    pub fn taken_away(&self) -> Vec<Message> {
+        self.state.lock().unwrap().taken_away.clone()
     }
 
     /// What was removed at a QUIT, in order.
@@ -467,7 +498,12 @@ impl Session {
         let mut answer = format!("+OK {} octets\r\n", message.size).into_bytes();
         answer.extend(stuffed);
         answer.extend(b".\r\n");
-        self.write(&answer)?;
+        let (first, second) = answer.split_at(answer.len() / 2);
+        self.write(first)?;
+        if self.tell(&Event::Halfway(format!("RETR {number}"))) == Then::Drop {
+            return Ok(Next::Close);
+        }
+        self.write(second)?;
         Ok(Next::Command)
     }
 
@@ -511,6 +547,12 @@ impl Session {
                 self.say("+OK bye")?;
             }
             Quit::Refused => self.say("-ERR some deleted messages not removed")?,
+            Quit::Halved => {
+                let half = self.marked.len().div_ceil(2);
+                self.marked = std::mem::take(&mut self.marked).into_iter().take(half).collect();
+                self.expunge();
+                self.say("-ERR some deleted messages not removed")?;
+            }
             Quit::HonouredInSilence => self.expunge(),
             Quit::ForgottenInSilence => {}
         }
@@ -523,6 +565,11 @@ impl Session {
             going.extend(&self.retrieved);
         }
         let Some(drop) = &self.drop else { return };
+        let messages: Vec<Message> = going.iter().map(|number| drop[number - 1].1.clone()).collect();
+        let removal = self.state.lock().unwrap().removal.clone();
+        if let Some(removal) = removal.filter(|_| !messages.is_empty()) {
+            removal(&messages);
+        }
         let mut state = self.state.lock().unwrap();
         for number in going {
             let (key, message) = &drop[number - 1];

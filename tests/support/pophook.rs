@@ -292,6 +292,12 @@ impl Running {
         rustix::process::kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
+    /// Kills it, as a pulled plug does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits at most 30 s for its end.
     pub fn wait(mut self) -> Ended {
         let mut status = None;
@@ -327,6 +333,7 @@ pub fn receive(port: u16, arguments: &[&str]) -> Running {
 /// A folder with a configuration and a spool.
 pub struct Pophook {
     dir: TempDir,
+    spool: PathBuf,
     admin_port: u16,
     env: Vec<(String, String)>,
 }
@@ -335,7 +342,27 @@ impl Pophook {
     /// A configuration with these mailboxes and endpoints, and an empty spool.
     pub fn new(mailboxes: impl IntoIterator<Item = Mailbox>, endpoints: impl IntoIterator<Item = Endpoint>) -> Pophook {
         let dir = tempfile::Builder::new().prefix("pophook-").tempdir().unwrap();
-        let pophook = Pophook { dir, admin_port: free_port(), env: Vec::new() };
+        let spool = dir.path().join("spool.db");
+        Pophook::make(dir, spool, mailboxes, endpoints)
+    }
+
+    /// The same with the spool somewhere else.
+    pub fn with_spool_at(
+        spool: PathBuf,
+        mailboxes: impl IntoIterator<Item = Mailbox>,
+        endpoints: impl IntoIterator<Item = Endpoint>,
+    ) -> Pophook {
+        let dir = tempfile::Builder::new().prefix("pophook-").tempdir().unwrap();
+        Pophook::make(dir, spool, mailboxes, endpoints)
+    }
+
+    fn make(
+        dir: TempDir,
+        spool: PathBuf,
+        mailboxes: impl IntoIterator<Item = Mailbox>,
+        endpoints: impl IntoIterator<Item = Endpoint>,
+    ) -> Pophook {
+        let pophook = Pophook { dir, spool, admin_port: free_port(), env: Vec::new() };
         pophook.configure(mailboxes, endpoints, "");
         pophook
     }
@@ -367,7 +394,7 @@ impl Pophook {
 
     /// The spool's file.
     pub fn spool(&self) -> PathBuf {
-        self.dir.path().join("spool.db")
+        self.spool.clone()
     }
 
     /// The folder.
@@ -393,10 +420,20 @@ impl Pophook {
 
     /// Starts `pophook ARGUMENTS -c FILE`, behind `before` (say, strace), without waiting for its end.
     pub fn start_behind(&self, before: &[&str], arguments: &[&str]) -> Running {
+        self.start_so(before, &[], arguments)
+    }
+
+    /// Starts `pophook ARGUMENTS -c FILE` with these variables of the environment, without waiting for its end.
+    pub fn start_with(&self, env: &[(&str, &str)], arguments: &[&str]) -> Running {
+        self.start_so(&[], env, arguments)
+    }
+
+    fn start_so(&self, before: &[&str], env: &[(&str, &str)], arguments: &[&str]) -> Running {
         // setpriv: whatever ends this test, the program ends with it.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).args(before).arg(env!("CARGO_BIN_EXE_pophook")).args(arguments);
         command.arg("-c").arg(self.config()).envs(self.env.iter().cloned()).env_remove("RUST_LOG");
+        command.envs(env.iter().copied());
         command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::start(command)
@@ -437,6 +474,13 @@ impl Pophook {
     #[track_caller]
     pub fn list(&self) -> Vec<Value> {
         self.command(&["spool", "list", "--json"]).expect(0).json()
+    }
+
+    /// What `spool raw` gives; `None` where there is no copy.
+    pub fn raw(&self, id: &str) -> Option<Vec<u8>> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pophook"));
+        let ran = command.args(["spool", "raw", id, "-c"]).arg(self.config()).output().unwrap();
+        ran.status.success().then_some(ran.stdout)
     }
 
     /// The lines of `spool list --json` with this state.

@@ -20,6 +20,7 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_linger;
 use serde_json::Value;
 
+use super::oracle::is_signed;
 use super::tick;
 use super::unbase64;
 
@@ -53,6 +54,10 @@ pub struct Hit {
     pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: Vec<u8>,
+    /// The status that it was answered with, if it was.
+    pub answered: Option<u16>,
+    /// Whether it was signed with the oracle's key, as the reference judged on its arrival.
+    pub signed: bool,
 }
 
 impl Hit {
@@ -87,12 +92,26 @@ impl Hit {
     }
 }
 
+impl Answer {
+    /// The status that the asker sees.
+    fn status(&self) -> Option<u16> {
+        match self {
+            Answer::Status(status) | Answer::With(status, ..) | Answer::Body(status, _) => Some(*status),
+            Answer::Hold | Answer::HalfBody => Some(200),
+            Answer::Reset | Answer::Close => None,
+        }
+    }
+}
+
 type Arrived = Arc<dyn Fn(&Hit) + Send + Sync>;
+type Decide = Box<dyn FnMut(&Hit) -> Answer + Send>;
 
 struct State {
     hits: Vec<Hit>,
     script: VecDeque<Answer>,
     default: Answer,
+    decide: Option<Decide>,
+    remembers: bool,
     arrived: Option<Arrived>,
     answered: Option<Arrived>,
     held: bool,
@@ -114,6 +133,8 @@ impl Receiver {
             hits: Vec::new(),
             script: VecDeque::new(),
             default: Answer::Status(200),
+            decide: None,
+            remembers: true,
             arrived: None,
             answered: None,
             held: true,
@@ -156,6 +177,16 @@ impl Receiver {
         self.state.lock().unwrap().default = answer;
     }
 
+    /// Answers each request as `decide` says.
+    pub fn decide(&self, decide: impl FnMut(&Hit) -> Answer + Send + 'static) {
+        self.state.lock().unwrap().decide = Some(Box::new(decide));
+    }
+
+    /// Remembers no request any more: there will be too many.
+    pub fn forget(&self) {
+        self.state.lock().unwrap().remembers = false;
+    }
+
     /// Calls `hook` for each request before it is answered.
     pub fn on_arrival(&self, hook: impl Fn(&Hit) + Send + Sync + 'static) {
         self.state.lock().unwrap().arrived = Some(Arc::new(hook));
@@ -182,6 +213,11 @@ impl Receiver {
     /// What arrived so far, in order.
     pub fn hits(&self) -> Vec<Hit> {
         self.state.lock().unwrap().hits.clone()
+    }
+
+    /// What arrived after the first so many.
+    pub fn hits_since(&self, count: usize) -> Vec<Hit> {
+        self.state.lock().unwrap().hits.get(count..).unwrap_or_default().to_vec()
     }
 
     /// How many requests arrived so far.
@@ -216,11 +252,16 @@ fn serve(stream: TcpStream, state: &Mutex<State>, released: &Condvar) -> io::Res
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut reader = BufReader::new(stream);
-    while let Some(hit) = read_request(&mut reader)? {
+    while let Some(mut hit) = read_request(&mut reader)? {
+        hit.signed = is_signed(&hit);
         let (answer, arrived, answered) = {
             let mut state = state.lock().unwrap();
-            state.hits.push(hit.clone());
-            let answer = state.script.pop_front().unwrap_or_else(|| state.default.clone());
+            let decided = state.decide.as_mut().map(|decide| decide(&hit));
+            let answer = decided.or_else(|| state.script.pop_front()).unwrap_or_else(|| state.default.clone());
+            hit.answered = answer.status();
+            if state.remembers {
+                state.hits.push(hit.clone());
+            }
             (answer, state.arrived.clone(), state.answered.clone())
         };
         if let Some(hook) = arrived {
@@ -275,7 +316,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Hit>> {
         (_, Some(length)) => read_exactly(reader, length.parse().unwrap())?,
         _ => Vec::new(),
     };
-    Ok(Some(Hit { at: tick(), path, headers, body }))
+    Ok(Some(Hit { at: tick(), path, headers, body, answered: None, signed: false }))
 }
 
 fn read_exactly(reader: &mut BufReader<TcpStream>, length: usize) -> io::Result<Vec<u8>> {

@@ -253,7 +253,7 @@ async fn what_is_no_greeting_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_silent_server_is_not_waited_for_for_ever() {
+async fn m4_a_silent_server_is_not_waited_for_for_ever() {
     let (stream, _server) = serve(4096, &[&[GREETING, ("CAPA\r\n", b"+OK\r\nUIDL\r\n")]]);
     let brief = Duration::from_millis(20);
     let timeouts = Timeouts { command: brief, idle: brief, ..config().timeouts };

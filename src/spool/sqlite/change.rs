@@ -11,6 +11,7 @@ use super::record;
 use super::release;
 use super::reports;
 use super::token;
+use crate::crash;
 use crate::ident::EndpointName;
 use crate::ident::UniqueId;
 use crate::spool::Changed;
@@ -68,6 +69,7 @@ fn retry(
             },
         }
         changed += 1;
+        crash::point!("in change");
         tracing::info!(id, endpoint = to.or(row.endpoint.as_deref()), "retried by command");
     }
     Ok(changed)

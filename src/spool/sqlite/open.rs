@@ -15,6 +15,7 @@ use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 
 use super::schema;
+use crate::crash;
 use crate::spool::SpoolError;
 use crate::spool::filesystem::network_filesystem;
 
@@ -125,6 +126,7 @@ pub(super) fn write_back(path: &Path) -> Result<(), SpoolError> {
     let connection = Connection::open(path).map_err(|e| SpoolError::open(path, e))?;
     let patience = connection.busy_timeout(std::time::Duration::from_secs(10));
     patience.map_err(|e| SpoolError::open(path, e))?;
+    crash::point!("in close");
     let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy { Err(SpoolError::InUse { path: path.to_owned(), holder: String::new() }) } else { Ok(()) }
 }

@@ -2,6 +2,8 @@
 
 use rusqlite::Connection;
 
+use crate::crash;
+
 /// Every migration in order. Entries are never changed once released, only added.
 pub(super) const MIGRATIONS: &[&str] = &[
     "
@@ -224,7 +226,9 @@ pub(super) fn migrate(connection: &mut Connection, found: i64) -> Result<(), rus
         let step = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         step.execute_batch(sql)?;
         step.pragma_update(None, "user_version", number)?;
+        crash::point!("in migrate");
         step.commit()?;
+        crash::point!("after migrate");
     }
     Ok(())
 }

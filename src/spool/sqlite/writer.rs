@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
+use crate::crash;
 use crate::spool::Reply;
 use crate::spool::SpoolError;
 
@@ -176,7 +177,10 @@ impl Group {
 
     fn sync(&self) -> Result<(), SpoolError> {
         let started = self.clock.uptime();
-        match self.execute("COMMIT") {
+        crash::point!("before commit");
+        let committed = self.execute("COMMIT");
+        crash::point!("after commit");
+        match committed {
             Ok(()) => {
                 self.commit_seconds.observe(self.clock.uptime().saturating_sub(started).as_secs_f64());
                 Ok(())

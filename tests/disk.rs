@@ -1,0 +1,255 @@
+//! Disks that are full, read-only, or fail to sync, under the program as it runs: the server is told nothing that the
+//! spool does not hold, and everything goes on when the fault is gone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use support::mails;
+use support::oracle::KEY;
+use support::oracle::Memory;
+use support::oracle::Oracle;
+use support::pop3_server::Faults;
+use support::pop3_server::Message;
+use support::pop3_server::Pop3Server;
+use support::pophook::Endpoint;
+use support::pophook::Mailbox;
+use support::pophook::Pophook;
+use support::receiver::Answer;
+use support::receiver::Receiver;
+use support::small_disk::fill;
+use support::small_disk::fill_but;
+use support::small_disk::make_read_only;
+use support::small_disk::make_space;
+use support::small_disk::make_writable;
+use support::small_disk::small_disk;
+use support::stage::Stage;
+use support::stage::message;
+use support::stage::messages;
+use support::strace;
+use support::wait_for;
+
+/// A stage whose spool lies in a place of its own.
+struct Elsewhere {
+    server: Pop3Server,
+    desk: Receiver,
+    pophook: Pophook,
+    memory: Memory,
+}
+
+impl Elsewhere {
+    fn new(spool: &Path, rule: &str) -> Elsewhere {
+        let (server, desk) = (Pop3Server::start(messages(&["a", "b", "c"])), Receiver::start());
+        let pophook = Pophook::with_spool_at(
+            spool.join("spool.db"),
+            [Mailbox::scripted(&server).on_server(rule)],
+            [Endpoint::desk(&desk).signed(&[KEY])],
+        );
+        let memory = Memory::default();
+        memory.watch(&server, pophook.spool());
+        Elsewhere { server, desk, pophook, memory }
+    }
+
+    fn oracle(&self) -> Oracle<'_> {
+        Oracle { server: &self.server, pophook: &self.pophook, endpoints: vec![("desk", &self.desk)] }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.pophook.get("/readyz").starts_with("HTTP/1.1 200")
+    }
+
+    /// How many sessions that retrieved something were ended by QUIT.
+    fn quits_after_retr(&self) -> usize {
+        let log = self.server.log();
+        let retrieved = |session| log.iter().any(|one| one.session == session && one.command.starts_with("RETR"));
+        log.iter().filter(|one| one.command == "QUIT" && retrieved(one.session)).count()
+    }
+}
+
+fn large(id: &str) -> Message {
+    Message::new(id, &mails::large(id, 1 << 20))
+}
+
+/// The disk is full while mail comes in, on a server that deletes what was retrieved: nothing is let go, and nobody has to
+/// start anew when there is space again.
+fn check_full(place: &Path, rule: &str, faults: &Faults) {
+    let stage = Elsewhere::new(place, rule);
+    stage.server.set(faults.clone());
+    let daemon = stage.pophook.start(&["run"]);
+    wait_for("the first mails arrive", || stage.desk.count() == 3);
+    wait_for("it is ready", || stage.is_ready());
+    // A listing can be noted, a mail cannot.
+    fill_but(place, 300_000);
+    for n in 0..4 {
+        stage.server.put(large(&format!("large {n}")));
+    }
+    wait_for("it says that it cannot take mail", || !stage.is_ready());
+    let quits = stage.quits_after_retr();
+    let retrs = stage.server.times("RETR");
+    wait_for("it tries again", || stage.server.times("RETR") > retrs);
+    stage.oracle().holds(&stage.memory);
+    assert_eq!(stage.quits_after_retr(), quits, "no QUIT after what could not be written down");
+    make_space(place);
+    wait_for("all mail arrives", || stage.desk.count() >= 7);
+    wait_for("it is ready again", || stage.is_ready());
+    wait_for("the maildrop is empty", || stage.server.messages().is_empty());
+    stage.oracle().lives(true);
+    stage.oracle().is_bounded(daemon.pid());
+    daemon.terminate();
+    daemon.wait().expect(0);
+    stage.oracle().holds(&stage.memory);
+}
+
+#[test]
+fn s1_a_full_disk_lets_nothing_go_and_mail_goes_on_without_a_restart() {
+    let name = "s1_a_full_disk_lets_nothing_go_and_mail_goes_on_without_a_restart";
+    let Some(place) = small_disk(name, 96) else { return };
+    check_full(&place, "delete_when_delivered", &Faults::default());
+}
+
+#[test]
+fn m8_s1_a_full_disk_under_a_server_that_deletes_what_was_retrieved_loses_nothing() {
+    let name = "m8_s1_a_full_disk_under_a_server_that_deletes_what_was_retrieved_loses_nothing";
+    let Some(place) = small_disk(name, 96) else { return };
+    check_full(&place, "keep", &Faults { retr_deletes: true, ..Faults::default() });
+}
+
+#[test]
+fn s1_successes_are_written_down_on_a_full_disk() {
+    let Some(place) = small_disk("s1_successes_are_written_down_on_a_full_disk", 96) else { return };
+    let stage = Elsewhere::new(&place, "delete_when_delivered");
+    stage.desk.set(Answer::Hold);
+    let daemon = stage.pophook.start(&["run"]);
+    wait_for("a post is under way", || stage.desk.count() > 0);
+    fill(&place);
+    stage.desk.release();
+    wait_for("all is written down", || stage.pophook.in_state("delivered").len() == 3);
+    make_space(&place);
+    wait_for("the maildrop is empty", || stage.server.messages().is_empty());
+    daemon.terminate();
+    daemon.wait().expect(0);
+    assert_eq!(stage.desk.count(), 3);
+    stage.oracle().holds(&stage.memory);
+}
+
+#[test]
+fn s9_a_read_only_file_system_is_told_and_loses_nothing() {
+    let Some(place) = small_disk("s9_a_read_only_file_system_is_told_and_loses_nothing", 96) else { return };
+    let stage = Elsewhere::new(&place, "delete_when_delivered");
+    stage.desk.set(Answer::Status(500));
+    stage.pophook.once().expect(2);
+    make_read_only(&place);
+    let sessions = stage.server.sessions();
+    for command in ["once", "run"] {
+        let ended = stage.pophook.command(&[command]).expect(1);
+        assert!(ended.said().contains("spool.db"), "{}", ended.said());
+    }
+    assert_eq!(stage.server.sessions(), sessions, "no server is visited for nothing");
+    make_writable(&place);
+    stage.desk.set(Answer::Status(200));
+    stage.pophook.once_until("the maildrop is empty", || stage.server.messages().is_empty());
+    stage.oracle().lives(false);
+    stage.oracle().holds(&stage.memory);
+}
+
+/// Runs `once` so that these calls of the spool fail from the `nth` on of any thread; returns its exit code and the
+/// trace.
+fn once_with(stage: &Stage, inject: &str) -> (i32, String) {
+    let file = stage.pophook.dir().join("trace");
+    let (strace, rest) = strace::COMMAND.split_first().unwrap();
+    let mut before = vec![*strace, "-e", inject];
+    before.extend(rest);
+    before.push(file.to_str().unwrap());
+    let code = stage.pophook.start_behind(&before, &["once"]).wait().code();
+    (code, fs::read_to_string(file).unwrap())
+}
+
+/// Stands in each mail, so that it is seen on its way to the log.
+const MARK: &str = "THIS-LINE-MUST-BE-DURABLE";
+
+fn marked(id: &str) -> Message {
+    Message::new(id, &[mails::large(id, 40_000), format!("{MARK}\r\n").repeat(20).into()].concat())
+}
+
+/// With the `nth` such call of the writing thread failing: the process ends as faulty, unless it had nothing more to do;
+/// nothing was told to the server too early; and the next process finds everything. Whether it failed at all.
+fn check_failing(calls: &str, error: &str, nth: u32) -> bool {
+    let deleting = |mailbox: Mailbox| mailbox.on_server("delete_when_delivered");
+    let stage = Stage::with(Vec::new(), deleting, |endpoint| endpoint);
+    stage.pophook.once().expect(0);
+    ["a", "b", "c"].iter().for_each(|id| stage.server.put(marked(id)));
+    let (code, trace) = once_with(&stage, &format!("inject={calls}:error={error}:when={nth}"));
+    let failed = trace.contains("(INJECTED)");
+    let order = strace::order(&trace, MARK);
+    assert!(order.too_early.is_empty(), "{calls} {nth}: {order:#?}");
+    let all = stage.pophook.in_state("delivered").len() == 3 && stage.server.messages().is_empty();
+    assert!(code == 1 || (code == 0 && all), "{calls} {nth}: exit code {code}, all is done: {all}");
+    stage.holds();
+    stage.until_empty();
+    stage.lives();
+    failed
+}
+
+#[test]
+fn s2_a_sync_that_fails_ends_the_process_and_loses_nothing() {
+    let mut nth = 1;
+    while check_failing("fsync,fdatasync", "EIO", nth) {
+        nth += if nth < 6 { 1 } else { 3 };
+    }
+    assert!(nth > 6, "only {nth} syncs in a whole round");
+}
+
+#[test]
+fn s2_a_write_that_fails_ends_the_process_and_loses_nothing() {
+    // As a file system answers that turned read-only under an open file.
+    for nth in [1, 5, 12, 40] {
+        assert!(check_failing("pwrite64", "EROFS", nth), "there is no write {nth}");
+    }
+}
+
+/// What lies beside the spool's file, its own name first.
+fn spool_files(pophook: &Pophook) -> Vec<PathBuf> {
+    ["", "-wal", "-shm"].iter().map(|ending| PathBuf::from(format!("{}{ending}", pophook.spool().display()))).collect()
+}
+
+#[test]
+fn s5_a_spool_that_was_restored_from_an_older_copy_delivers_under_the_same_ids() {
+    let stage = Stage::new("keep", messages(&["a", "b"]));
+    stage.until_delivered(2);
+    let copy = tempfile::tempdir().unwrap();
+    let saved = copy.path().join("spool.db");
+    fs::copy(stage.pophook.spool(), &saved).unwrap();
+    for id in ["c", "d"] {
+        stage.server.put(message(id));
+    }
+    stage.until_delivered(4);
+    for file in spool_files(&stage.pophook) {
+        // After a clean end there may be one file alone.
+        drop(fs::remove_file(file));
+    }
+    fs::copy(&saved, stage.pophook.spool()).unwrap();
+    stage.until_delivered(6);
+    assert_eq!(stage.desk.ids().len(), 4, "what came after the copy was made is posted again, under its old id");
+}
+
+#[test]
+fn s7_a_copy_that_is_missing_stops_no_other_mail() {
+    let stage = Stage::new("delete_when_delivered", messages(&["a", "b", "c"]));
+    stage.desk.set(Answer::Status(500));
+    stage.pophook.once().expect(2);
+    let spool = rusqlite::Connection::open(stage.pophook.spool()).unwrap();
+    assert_eq!(spool.execute("DELETE FROM raw WHERE seq = (SELECT min(seq) FROM raw)", []).unwrap(), 1);
+    drop(spool);
+    stage.desk.set(Answer::Status(200));
+    stage.pophook.once_until("the others arrive", || stage.pophook.in_state("delivered").len() == 2);
+    stage.pophook.once_until("the others are gone", || stage.server.messages() == messages(&["a"]));
+    assert_eq!(
+        stage.pophook.in_state("pending").len(),
+        1,
+        "the server's copy of the other stays, and so does its line"
+    );
+}
