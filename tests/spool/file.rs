@@ -200,33 +200,3 @@ async fn a_folder_that_is_missing_is_named_and_not_made() {
     assert!(refused.contains("missing does not exist"), "{refused}");
     assert!(!missing.exists());
 }
-
-#[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "it is measured how long it takes")]
-async fn s10_claims_and_sorting_do_not_slow_down_with_what_is_settled() {
-    let ground = Ground::new();
-    drop(ground.open().await);
-    let file = rusqlite::Connection::open(ground.path()).unwrap();
-    file.execute_batch(
-        "BEGIN;
-         INSERT INTO message (id, mailbox, sha256, size, spooled_at, state, settled_at)
-             WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 200000)
-             SELECT 'old' || n, 'a', zeroblob(32), 1, n, 'delivered', n FROM n;
-         INSERT INTO delivery (message, endpoint, state, due, settled_at)
-             SELECT seq, 'desk', 'delivered', 0, settled_at FROM message;
-         COMMIT",
-    )
-    .unwrap();
-    drop(file);
-    let spool = ground.open().await;
-    let mut took = Vec::new();
-    for text in ["one", "two", "three", "four", "five"] {
-        let began = std::time::Instant::now();
-        routed(&spool, text, &["desk"]).await;
-        assert_eq!(claim(&spool, "desk").await.len(), 1);
-        took.push(began.elapsed());
-    }
-    took.sort();
-    // To look at each settled row once would take several times as long.
-    assert!(took[2] < std::time::Duration::from_millis(50), "{took:?}");
-}
