@@ -9,6 +9,7 @@ mod endpoint;
 mod known;
 mod mailbox;
 mod oauth2;
+mod reload;
 mod route;
 mod server;
 mod spool;
@@ -71,6 +72,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
         deliver: deliver::Config { endpoints, routes, labels: collected.labels },
         admin: admin::Config { listen },
         grace: or(&file.grace, GRACE),
+        reload: reload::check(file, report),
     })
 }
 

@@ -36,6 +36,7 @@ use crate::config::problem::Problem;
 use crate::config::problem::Report;
 use crate::config::twice::TWICE;
 use crate::config::twice::Twice;
+use crate::config::units::Every;
 use crate::config::units::Keep;
 use crate::config::units::Percent;
 use crate::config::units::Size;
@@ -67,6 +68,10 @@ pub(super) struct File {
     pub(super) admin: Option<Admin>,
     /// The longest wait, on SIGTERM, for what is under way. Default: 25s.
     pub(super) grace: Option<Plain<Duration>>,
+    /// When this file is read anew while pophook runs.
+    pub(super) reload: Option<Reload>,
+    /// Endpoints that may leave this file though deliveries to them are pending; these are held.
+    pub(super) removed_endpoints: Option<List<String>>,
 }
 
 /// Where mail is kept on disk, and how long.
@@ -129,7 +134,16 @@ pub(super) struct Admin {
     pub(super) listen: Option<Plain<Listen>>,
 }
 
-mapping!(File, Spool, Collect, Defaults, Admin);
+/// When the configuration is read anew while pophook runs.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Reload {
+    /// The time between two looks at the files, at least 100ms, or `off`: only on SIGHUP. Default: 5s.
+    pub(super) watch: Option<Plain<Every>>,
+}
+
+mapping!(File, Spool, Collect, Defaults, Admin, Reload);
 
 /// An address to listen on; `None` is off.
 #[derive(Debug, Clone, Copy)]

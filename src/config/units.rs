@@ -31,6 +31,10 @@ pub(super) struct Percent(pub(super) u8);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Keep(pub(super) Option<Duration>);
 
+/// The time between two looks, or never (`None`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Every(pub(super) Option<Duration>);
+
 /// A whole number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Within<const MIN: usize, const MAX: usize>(pub(super) usize);
@@ -105,6 +109,21 @@ impl FromText for Keep {
 
     fn schema() -> Schema {
         json_schema!({ "anyOf": [{ "const": "forever" }, Duration::schema()] })
+    }
+}
+
+impl FromText for Every {
+    const WHAT: &'static str = "a duration such as 5s, or off";
+
+    fn from_text(text: &str) -> Result<Every, String> {
+        match text {
+            "off" | "false" => Ok(Every(None)),
+            _ => Ok(Every(Some(Duration::from_text(text).map_err(|text| format!("{text}, or off"))?))),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "anyOf": [{ "enum": ["off", false] }, Duration::schema()] })
     }
 }
 

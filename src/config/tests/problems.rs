@@ -88,7 +88,7 @@ fn a_section_of_the_wrong_shape_is_not_missing_too() {
 fn an_unknown_key_is_told_with_its_neighbours() {
     check_top(
         "colour: red\n",
-        "F:4: colour: is an unknown key; known here: admin, collect, defaults, endpoints, grace, include, mailboxes, routes, spool",
+        "F:4: colour: is an unknown key; known here: admin, collect, defaults, endpoints, grace, include, mailboxes, reload, removed_endpoints, routes, spool",
     );
     check_mailbox(
         "retention:\n  delete_afer: 1d\n",
@@ -550,4 +550,13 @@ fn the_operators_server_has_an_address_or_is_off() {
         "admin: { listen: localhost:8080 }\n",
         "F:4: admin.listen: \"localhost:8080\" is no address; write an IP address and a port such as 127.0.0.1:8080, or off",
     );
+}
+
+#[test]
+fn an_endpoint_is_not_there_and_removed_at_once() {
+    check_top(
+        "removed_endpoints: [e]\n",
+        "F:4: removed_endpoints[0]: \"e\" stands under endpoints, too; take it out of one of them",
+    );
+    check_top("reload: { watch: 1ms }\n", "F:4: reload.watch: is too short; write 100ms or more");
 }
