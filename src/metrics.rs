@@ -115,8 +115,21 @@ metrics! {
     }
 }
 
+metrics! {
+    /// What the reading of the configuration counts.
+    ConfigMetrics {
+        /// Times that the configuration was read anew, by result.
+        reloads: IntCounterVec ["result"] "pophook_config_reloads_total";
+        /// 1 while what stands in the files is not what runs: it was bad, or refused.
+        reload_failed: IntGauge [] "pophook_config_reload_failed";
+    }
+}
+
 /// The label under which deliveries to endpoints that left the configuration are counted.
 pub const REMOVED_ENDPOINT: &str = "(removed)";
+
+/// How a reading of the configuration ends: it runs, it was bad, or it would leave deliveries behind.
+pub const RELOADS: [&str; 3] = ["ok", "failed", "refused"];
 
 /// The whole page.
 #[derive(Debug, Clone)]
@@ -131,6 +144,8 @@ pub struct Metrics {
     pub oauth: OauthMetrics,
     /// The delivering half's part.
     pub deliver: DeliverMetrics,
+    /// The configuration's part.
+    pub config: ConfigMetrics,
 }
 
 impl Metrics {
@@ -149,7 +164,11 @@ impl Metrics {
         let spool = SpoolMetrics::register(&registry)?;
         let oauth = OauthMetrics::register(&registry)?;
         let deliver = DeliverMetrics::register(&registry)?;
-        Ok(Metrics { registry, collect, spool, oauth, deliver })
+        let config = ConfigMetrics::register(&registry)?;
+        for result in RELOADS {
+            config.reloads.with_label_values(&[result]);
+        }
+        Ok(Metrics { registry, collect, spool, oauth, deliver, config })
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn expunge(
             means.spool.unmark(&mailbox.name, refused).await?;
         }
         // Without QUIT nothing is deleted at all: better some now, and the rest at the next visit.
-        if means.clock.uptime().saturating_sub(began) >= DELE_TIME {
+        if means.clock.uptime().saturating_sub(began) >= DELE_TIME || means.stop.is_cancelled() {
             break;
         }
     }

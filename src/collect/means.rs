@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::plan::Take;
 use crate::clock::Clock;
@@ -23,6 +24,8 @@ pub(super) struct Means<'a> {
     pub(super) spool: &'a dyn Spool,
     pub(super) clock: &'a Clock,
     pub(super) metrics: &'a CollectMetrics,
+    /// Cancelled when the visit is to end as soon as nothing is lost by it.
+    pub(super) stop: &'a CancellationToken,
 }
 
 /// What the next visit of a mailbox should know of the ones before. It lives in memory.

@@ -46,10 +46,23 @@ pub struct Tally {
     pub dead: usize,
 }
 
+impl Tally {
+    /// Both together.
+    pub(super) fn and(self, other: Tally) -> Tally {
+        Tally {
+            delivered: self.delivered + other.delivered,
+            deferred: self.deferred + other.deferred,
+            dead: self.dead + other.dead,
+        }
+    }
+}
+
 /// One endpoint's queue.
 #[derive(Debug)]
 pub(super) struct Queue {
     means: Arc<Means>,
+    /// What the next attempts are made with, once the configuration is another one.
+    next_means: watch::Receiver<Arc<Means>>,
     metrics: DeliverMetrics,
     tally: Tally,
     /// Different messages refused in a row.
@@ -59,9 +72,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(means: Means, metrics: DeliverMetrics) -> Queue {
+    pub(super) fn new(mut next_means: watch::Receiver<Arc<Means>>, metrics: DeliverMetrics) -> Queue {
+        let means = Arc::clone(&next_means.borrow_and_update());
         Queue {
-            means: Arc::new(means),
+            means,
+            next_means,
             metrics,
             tally: Tally::default(),
             refused: HashSet::new(),
@@ -78,7 +93,7 @@ impl Queue {
         sorted: CancellationToken,
         stop: CancellationToken,
     ) -> Result<Tally, SpoolError> {
-        let mut work = self.means.spool.work();
+        let (mut work, mut next_means) = (self.means.spool.work(), self.next_means.clone());
         let mut attempts = JoinSet::new();
         let mut records = JoinSet::new();
         let untried_since = matches!(mode, Mode::Once).then(|| self.means.clock.now());
@@ -119,6 +134,7 @@ impl Queue {
                         joined(recorded)??;
                     }
                 }
+                Ok(()) = next_means.changed() => self.means = Arc::clone(&next_means.borrow_and_update()),
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 () = sorted.cancelled(), if !complete => {}
                 () = self.idle(&mut work, next_due), if attempts.len() < self.means.endpoint.pace.max_in_flight => {}

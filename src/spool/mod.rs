@@ -25,6 +25,7 @@ pub mod sqlite;
 mod state;
 mod token;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -155,6 +156,9 @@ pub trait Collecting: Send + Sync + fmt::Debug {
 
     /// Notes that QUIT was answered after the DELE of these.
     fn expunged(&self, mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()>;
+
+    /// How often each mailbox was logged in since the start ([`Command::KeepToken`]); changes after the commit.
+    fn logins(&self) -> watch::Receiver<BTreeMap<MailboxName, u64>>;
 
     /// Whether `mailbox` may retrieve more; makes room first where that costs nothing undelivered.
     fn room(&self, mailbox: &MailboxName) -> Reply<Room>;

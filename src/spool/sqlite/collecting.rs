@@ -1,6 +1,9 @@
 //! The collecting half's verbs, each one transaction: which SQL runs, and whom it wakes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use super::MakesWork;
 use super::Sqlite;
@@ -59,6 +62,10 @@ impl Collecting for Sqlite {
     fn expunged(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
         let now = self.clock.now();
         self.write(Haste::Now, MakesWork::No, move |c| collected::expunged(c, &rows, now))
+    }
+
+    fn logins(&self) -> watch::Receiver<BTreeMap<MailboxName, u64>> {
+        self.logins.subscribe()
     }
 
     fn room(&self, mailbox: &MailboxName) -> Reply<Room> {

@@ -26,6 +26,7 @@ mod token;
 mod verbs;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -44,6 +45,7 @@ use super::Config;
 use super::Reply;
 use super::SpoolError;
 use crate::clock::Clock;
+use crate::ident::MailboxName;
 use crate::metrics::SpoolMetrics;
 
 pub use self::open::in_use;
@@ -62,6 +64,7 @@ pub struct Sqlite {
     reserve: Reserve,
     claimed: Arc<Mutex<Claimed>>,
     work: watch::Sender<u64>,
+    logins: watch::Sender<BTreeMap<MailboxName, u64>>,
     /// Milliseconds that pophook had run before this start.
     ran_before: i64,
     _lock: open::Lock,
@@ -97,6 +100,7 @@ impl Sqlite {
             writer,
             claimed: Arc::default(),
             work: watch::Sender::new(0),
+            logins: watch::Sender::new(BTreeMap::new()),
             ran_before,
             _lock: lock,
         })
