@@ -188,3 +188,62 @@ impl Seat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::plan::tests::mailbox;
+    use crate::retention::OnServer;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn config(mailboxes: Vec<Mailbox>) -> Config {
+        Config { max_visits: 9, max_visits_per_host: 9, mailboxes }
+    }
+
+    /// A board with one mailbox, due in an hour, and whether it is being visited.
+    fn board(visiting: bool) -> (Board, Mailbox, CancellationToken) {
+        let (mailbox, token) = (mailbox(OnServer::Keep), CancellationToken::new());
+        let mut board = Board::new(&config(vec![mailbox.clone()]));
+        match visiting {
+            true => board.seat(&mailbox.name).unwrap().visiting = Some(token.clone()),
+            false => _ = board.due.insert((HOUR, mailbox.name.clone())),
+        }
+        (board, mailbox, token)
+    }
+
+    fn dues(board: &Board) -> Vec<Duration> {
+        board.due.iter().map(|(at, _)| *at).collect()
+    }
+
+    #[test]
+    fn a_mailbox_that_was_mended_is_due_at_once_and_any_other_when_it_was() {
+        let (mut board, mailbox, _) = board(false);
+        board.adopt(&config(vec![mailbox.clone()]), Duration::ZERO);
+        assert_eq!(dues(&board), [HOUR]);
+        board.mended(&mailbox.name, Duration::from_secs(7));
+        assert_eq!(dues(&board), [Duration::from_secs(7)]);
+    }
+
+    #[test]
+    fn a_login_during_a_visit_makes_the_next_one_due_at_once() {
+        let (mut board, mailbox, token) = board(true);
+        board.mended(&mailbox.name, Duration::ZERO);
+        assert!(!token.is_cancelled() && board.due.is_empty());
+        assert_eq!(board.back(&mailbox.name, Standing::default()), Back::AtOnce);
+    }
+
+    #[test]
+    fn a_visit_whose_mailbox_is_gone_or_keeps_now_is_ended() {
+        let (mut board_, mailbox, token) = board(true);
+        assert!(board_.adopt(&config(Vec::new()), HOUR).is_empty(), "gone only after its visit");
+        assert!(token.is_cancelled());
+        assert_eq!(board_.back(&mailbox.name, Standing::default()), Back::Gone);
+
+        let (mut board, mut mailbox, token) = board(true);
+        mailbox.retention.keep_latest += 1;
+        board.adopt(&config(vec![mailbox.clone()]), HOUR);
+        assert!(token.is_cancelled());
+        assert_eq!(board.back(&mailbox.name, Standing::default()), Back::AtOnce);
+    }
+}
