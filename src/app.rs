@@ -2,7 +2,9 @@
 //!
 //! A loop that ends by itself is a fault: the process ends with it, and its next start finds everything in the spool.
 
+mod reload;
 mod round;
+mod start;
 mod tokens;
 
 use std::future::Future;
@@ -10,12 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin;
+use self::tokens::Tokens;
 use crate::clock::Clock;
 use crate::collect;
 use crate::collect::Collector;
@@ -29,13 +31,12 @@ use crate::metrics::Metrics;
 use crate::notice;
 use crate::notice::Notice;
 use crate::oauth::Fetches;
-use crate::retention;
 use crate::spool::Change;
 use crate::spool::Enrolment;
 use crate::spool::Spool;
-use crate::spool::socket;
 use crate::spool::sqlite::Sqlite;
 
+pub use reload::Origin;
 pub use round::Round;
 pub use round::Waiting;
 pub use tokens::end_fetches;
@@ -60,6 +61,8 @@ pub fn destinations(config: &Config) -> Vec<EndpointName> {
     let endpoints = config.deliver.endpoints.iter().map(|endpoint| endpoint.name.clone());
     endpoints.chain(config.notice.smtp.as_ref().map(|_| EndpointName::mail())).collect()
 }
+/// What runs until the end, each under its name.
+type Loops = JoinSet<(&'static str, anyhow::Result<()>)>;
 
 /// Every room, built.
 #[derive(Debug)]
@@ -71,6 +74,7 @@ pub struct App {
     spool: Arc<dyn Spool>,
     /// The access tokens that are being fetched. Whoever ends the process waits for them.
     pub fetches: Fetches,
+    tokens: Tokens,
 }
 
 impl App {
@@ -81,7 +85,7 @@ impl App {
     pub async fn open(mut config: Config, clock: Clock) -> anyhow::Result<App> {
         let metrics = Metrics::new()?;
         let spool = Arc::new(Sqlite::open(config.spool.clone(), clock.clone(), metrics.spool.clone())?);
-        let fetches = make_sources(&mut config, Arc::<Sqlite>::clone(&spool), &clock, &metrics.oauth)?;
+        let tokens = Tokens::new(Arc::<Sqlite>::clone(&spool), &clock, &metrics.oauth).furnish(&mut config)?;
         let spool: Arc<dyn Spool> = spool;
         crash::point!("before enrol");
         spool.enrol(enrolments(&config)).await?;
@@ -94,22 +98,22 @@ impl App {
         for mailbox in &config.collect.mailboxes {
             metrics.collect.declare(&mailbox.name, &collect::RESULTS, &quirks);
         }
-        Ok(App { config, clock, metrics, spool, fetches })
+        Ok(App { config, clock, metrics, spool, fetches: tokens.fetches.clone(), tokens })
     }
 
-    /// The daemon: runs until `asked`, then drains within the grace.
+    /// The daemon: runs until `asked`, then drains within the grace. It follows the configuration to `origin`.
     ///
     /// # Errors
     /// An address that cannot be bound, an endpoint's client that cannot be made, or a loop that ended by itself.
-    pub async fn run(self, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
+    pub async fn run(self, origin: Origin, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stop = CancellationToken::new();
-        let mut loops = self.start(&stop).await?;
-        let grace = self.config.grace;
+        let (mut loops, grace) = self.start(&stop, origin).await?;
         tokio::pin!(asked);
         let fault = tokio::select! {
             () = &mut asked => None,
             Some(ended) = loops.join_next() => Some(fault(ended)),
         };
+        let grace = *grace.borrow();
         if let Some(fault) = fault {
             loops.abort_all();
             end_fetches(&self.fetches, grace).await;
@@ -131,59 +135,6 @@ impl App {
         Ok(())
     }
 
-    async fn start(&self, stop: &CancellationToken) -> anyhow::Result<JoinSet<(&'static str, anyhow::Result<()>)>> {
-        let mut loops = JoinSet::new();
-        let deliverer = Deliverer::new(self.config.deliver.clone(), &self.spool, &self.clock, &self.metrics.deliver)?;
-        let commands =
-            socket::Listener::bind(&self.config.spool.path).context("cannot bind the socket for commands")?;
-        if let Some(address) = self.config.admin.listen {
-            let listener = TcpListener::bind(address).await.with_context(|| {
-                format!("cannot listen on {address} (admin.listen); choose another address or `off`")
-            })?;
-            tracing::info!(address = %listener.local_addr()?, "metrics and health");
-            let page = admin::Page {
-                metrics: self.metrics.clone(),
-                spool: Arc::clone(&self.spool),
-                clock: self.clock.clone(),
-                draining: stop.clone(),
-            };
-            // It goes on while the others drain, so that readiness can be asked for; the process's end ends it.
-            tokio::spawn(async {
-                if let Err(error) = admin::serve(listener, page, CancellationToken::new()).await {
-                    tracing::error!(%error, "metrics and health are no longer served");
-                }
-            });
-        }
-        let (mailboxes, endpoints) = (self.config.collect.mailboxes.len(), self.config.deliver.endpoints.len());
-        tracing::info!(mailboxes, endpoints, "starting");
-        for row in self.spool.endpoints().await? {
-            if let Some(held) = row.held {
-                let (endpoint, why, pending) = (&row.endpoint, held.as_str(), row.pending);
-                tracing::warn!(%endpoint, why, pending, "the endpoint is held: see `pophook endpoint list`");
-            }
-        }
-        let collector = self.collector();
-        let (spool, clock, retention) = (Arc::clone(&self.spool), self.clock.clone(), self.config.retention);
-        let token = || stop.clone();
-        let (visits, sweeps, posts, asks) = (token(), token(), token(), token());
-        loops.spawn(async move { ("collecting", collector.run(visits).await.map_err(Into::into)) });
-        loops.spawn(async move {
-            let delivered = deliverer.run(Mode::Forever, CancellationToken::new(), posts).await;
-            ("delivering", delivered.map(|_| ()).map_err(Into::into))
-        });
-        let (notice, tells) = (self.notice(), token());
-        loops.spawn(async move { ("notice", notice.run(tells).await.map_err(Into::into)) });
-        let sweeping = Arc::clone(&spool);
-        loops.spawn(async move {
-            ("retention", retention::sweep(retention, sweeping.as_ref(), &clock, sweeps).await.map_err(Into::into))
-        });
-        loops.spawn(async move {
-            asks.run_until_cancelled(commands.serve(spool)).await;
-            ("command", Ok(()))
-        });
-        Ok(loops)
-    }
-
     /// Leaves the spool in one file. That it could not be done costs nothing but the ease of copying it.
     pub async fn close(&self) {
         crash::point!("before close");
@@ -198,18 +149,18 @@ impl App {
         }
     }
 
-    fn collector(&self) -> Collector {
+    fn collector(&self, config: watch::Receiver<Arc<collect::Config>>) -> Collector {
         Collector {
-            config: Arc::new(self.config.collect.clone()),
+            config,
             spool: Arc::clone(&self.spool),
             clock: self.clock.clone(),
             metrics: self.metrics.collect.clone(),
         }
     }
 
-    fn notice(&self) -> Notice {
+    fn notice(&self, config: notice::Config) -> Notice {
         Notice {
-            config: self.config.notice.clone(),
+            config,
             spool: Arc::clone(&self.spool),
             clock: self.clock.clone(),
             metrics: self.metrics.notice.clone(),
@@ -222,9 +173,10 @@ impl App {
     /// # Errors
     /// Only a fault after which nothing can go on.
     pub async fn once(&self, stop: CancellationToken) -> anyhow::Result<Round> {
-        let collector = self.collector();
+        let collect = watch::Sender::new(Arc::new(self.config.collect.clone()));
+        let collector = self.collector(collect.subscribe());
         let deliverer = Deliverer::new(self.config.deliver.clone(), &self.spool, &self.clock, &self.metrics.deliver)?;
-        let (notice, collected) = (self.notice(), CancellationToken::new());
+        let (notice, collected) = (self.notice(self.config.notice.clone()), CancellationToken::new());
         let collecting = async {
             let visits = stop.run_until_cancelled(collector.once(Purpose::Collect)).await;
             let told = notice.tell().await;
@@ -265,7 +217,7 @@ fn fault(ended: Result<(&'static str, anyhow::Result<()>), JoinError>) -> anyhow
     }
 }
 
-async fn drain(loops: &mut JoinSet<(&'static str, anyhow::Result<()>)>) -> anyhow::Result<()> {
+async fn drain(loops: &mut Loops) -> anyhow::Result<()> {
     while let Some(ended) = loops.join_next().await {
         let (name, ended) = ended.context("a loop crashed")?;
         ended.with_context(|| format!("the {name} loop failed"))?;

@@ -143,8 +143,21 @@ metrics! {
     }
 }
 
+metrics! {
+    /// What the reading of the configuration counts.
+    ConfigMetrics {
+        /// Times that the configuration was read anew, by result.
+        reloads: IntCounterVec ["result"] "pophook_config_reloads_total";
+        /// 1 while what stands in the files is not what runs: it was bad, or refused.
+        reload_failed: IntGauge [] "pophook_config_reload_failed";
+    }
+}
+
 /// The label under which deliveries to endpoints that left the configuration are counted.
 pub const REMOVED_ENDPOINT: &str = "(removed)";
+
+/// How a reading of the configuration ends: it runs, it was bad, or it would leave deliveries behind.
+pub const RELOADS: [&str; 3] = ["ok", "failed", "refused"];
 
 /// The whole page.
 #[derive(Debug, Clone)]
@@ -161,6 +174,8 @@ pub struct Metrics {
     pub deliver: DeliverMetrics,
     /// The notices' part.
     pub notice: NoticeMetrics,
+    /// The configuration's part.
+    pub config: ConfigMetrics,
 }
 
 impl Metrics {
@@ -180,7 +195,11 @@ impl Metrics {
         let oauth = OauthMetrics::register(&registry)?;
         let deliver = DeliverMetrics::register(&registry)?;
         let notice = NoticeMetrics::register(&registry)?;
-        Ok(Metrics { registry, collect, spool, oauth, deliver, notice })
+        let config = ConfigMetrics::register(&registry)?;
+        for result in RELOADS {
+            config.reloads.with_label_values(&[result]);
+        }
+        Ok(Metrics { registry, collect, spool, oauth, deliver, notice, config })
     }
 }
 

@@ -38,15 +38,6 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn refused(&self, secret: &Secret);
 }
 
-/// A secret that is there already, and stays what it is.
-impl Source for Secret {
-    fn current(&self) -> Pin<Box<dyn Future<Output = Result<Secret, Unavailable>> + Send + '_>> {
-        Box::pin(std::future::ready(Ok(self.clone())))
-    }
-
-    fn refused(&self, _: &Secret) {}
-}
-
 /// A secret that is not there, and does not come by itself.
 impl Source for Unavailable {
     fn current(&self) -> Pin<Box<dyn Future<Output = Result<Secret, Unavailable>> + Send + '_>> {

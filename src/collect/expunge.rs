@@ -49,7 +49,7 @@ pub(super) async fn expunge(
             crash::point!("after unmark");
         }
         // Without QUIT nothing is deleted at all: better some now, and the rest at the next visit.
-        if means.clock.uptime().saturating_sub(began) >= DELE_TIME {
+        if means.clock.uptime().saturating_sub(began) >= DELE_TIME || means.stop.is_cancelled() {
             break;
         }
     }

@@ -19,14 +19,29 @@ use crate::secret::Unavailable;
 pub enum Credential {
     /// A password, which stays as it is.
     Password(Secret),
+    /// An access token that is ready, and stays as it is.
+    Ready(Secret),
     /// Access tokens, which run out: each login asks for one.
     Token(Arc<dyn Source>),
+}
+
+impl PartialEq for Credential {
+    /// Two sources are the same if they are one.
+    fn eq(&self, other: &Credential) -> bool {
+        match (self, other) {
+            (Credential::Password(one), Credential::Password(other))
+            | (Credential::Ready(one), Credential::Ready(other)) => one == other,
+            (Credential::Token(one), Credential::Token(other)) => Arc::ptr_eq(one, other),
+            (Credential::Password(_) | Credential::Ready(_) | Credential::Token(_), _) => false,
+        }
+    }
 }
 
 impl Credential {
     async fn now(&self) -> Result<pop3::Credential, Unavailable> {
         match self {
             Credential::Password(password) => Ok(pop3::Credential::Password(password.clone())),
+            Credential::Ready(token) => Ok(pop3::Credential::Token(token.clone())),
             Credential::Token(source) => source.current().await.map(pop3::Credential::Token),
         }
     }
@@ -128,7 +143,7 @@ mod tests {
         };
         let tokens = |tokens: &[&str]| Tokens(Mutex::new(tokens.iter().map(|&token| Secret::new(token)).collect()));
         check(Credential::Password(Secret::new("p")), None).await;
-        check(Credential::Token(Arc::new(Secret::new("ready"))), None).await;
+        check(Credential::Ready(Secret::new("ready")), None).await;
         check(Credential::Token(Arc::new(tokens(&["only"]))), None).await;
         check(Credential::Token(Arc::new(tokens(&["newer", "older"]))), Some("newer")).await;
     }

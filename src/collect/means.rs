@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
 use super::plan::Take;
@@ -25,6 +26,8 @@ pub(super) struct Means<'a> {
     pub(super) clock: &'a Clock,
     pub(super) metrics: &'a CollectMetrics,
     pub(super) budget: &'a Budget,
+    /// Cancelled when the visit is to end as soon as nothing is lost by it.
+    pub(super) stop: &'a CancellationToken,
 }
 
 /// What the next visit of a mailbox should know of the ones before. It lives in memory.

@@ -8,7 +8,9 @@
 //! This half ends when a message is committed. It never waits for an endpoint: servers drop idle sessions, and a
 //! maildrop is locked while a session holds it.
 
+mod board;
 mod budget;
+mod change;
 mod course;
 mod expunge;
 mod flood;
@@ -16,6 +18,7 @@ mod habits;
 mod intake;
 mod login;
 mod means;
+mod once;
 mod oversize;
 mod plan;
 mod quirk;

@@ -91,6 +91,9 @@ pub enum VisitError {
     /// The server gave unique-ids before.
     #[error("the server gave unique-ids before and gives none now; nothing is taken until it does again")]
     LostUniqueIds,
+    /// It was told to end before it had begun with anything; that is no failure.
+    #[error("the visit was told to end")]
+    Stopped,
     /// It took longer than `visit_timeout`.
     #[error("visit took longer than {0:?}")]
     TooLong(Duration),
@@ -114,6 +117,7 @@ impl VisitError {
             | VisitError::NoHeader
             | VisitError::NoUniqueIds
             | VisitError::LostUniqueIds
+            | VisitError::Stopped
             | VisitError::TooLong(_) => None,
         };
         remedy.map_or_else(|| self.chain(), |remedy| format!("{}; {remedy}", self.chain()))
@@ -128,6 +132,7 @@ impl VisitError {
             VisitError::Oversize => "too_large",
             VisitError::NoHeader => "no_header",
             VisitError::NoUniqueIds | VisitError::LostUniqueIds => "no_unique_ids",
+            VisitError::Stopped => "stopped",
             VisitError::TooLong(_) => "visit_timeout",
         }
     }
@@ -145,7 +150,11 @@ impl VisitError {
             VisitError::NoToken(Unavailable::UntilHelped(_)) => Some(Visited::Refused),
             VisitError::NoToken(Unavailable::ForNow(_)) => Some(Visited::Failed),
             VisitError::NoUniqueIds | VisitError::LostUniqueIds => Some(Visited::NeedsHuman),
-            VisitError::Spool(_) | VisitError::Oversize | VisitError::NoHeader | VisitError::TooLong(_) => None,
+            VisitError::Spool(_)
+            | VisitError::Oversize
+            | VisitError::NoHeader
+            | VisitError::Stopped
+            | VisitError::TooLong(_) => None,
         }
     }
 
@@ -155,9 +164,12 @@ impl VisitError {
             VisitError::Spool(_) => "spool",
             VisitError::TooLong(_) => "too_long",
             VisitError::NoToken(_) => "no_token",
-            VisitError::Oversize | VisitError::NoHeader | VisitError::NoUniqueIds | VisitError::LostUniqueIds => {
-                "server"
-            }
+            // One that was stopped is not counted.
+            VisitError::Oversize
+            | VisitError::NoHeader
+            | VisitError::NoUniqueIds
+            | VisitError::LostUniqueIds
+            | VisitError::Stopped => "server",
             VisitError::Pop3(error) if error.is_login_refused() => "login_refused",
             VisitError::Pop3(error) if error.code().is_some_and(Code::is_transient) => "busy",
             VisitError::Pop3(error) => match error {

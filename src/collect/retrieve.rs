@@ -1,6 +1,7 @@
 //! Retrieves what the plan names, stretch by stretch, as long as the spool has room.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::Mailbox;
 use super::SessionLimits;
@@ -26,6 +27,9 @@ const STRETCH_MESSAGES: usize = 500;
 /// Bytes, by LIST, that are asked for at a look at the room that is left.
 const STRETCH_BYTES: u64 = 64 << 20;
 
+/// How long a visit that is told to end waits for the message that is being received.
+const LAST_MESSAGE: Duration = Duration::from_secs(2);
+
 /// Retrieves stretch by stretch, as long as there is room and the session's limits allow. What arrived whole is durable
 /// when this returns, even where it returns an error.
 pub(super) async fn retrieve(
@@ -39,6 +43,10 @@ pub(super) async fn retrieve(
     let mut left = VecDeque::from(wanted);
     let (mut allowed, began) = (mailbox.session, means.clock.uptime());
     while let Some(next) = left.front() {
+        if means.stop.is_cancelled() {
+            course.leave(left.into());
+            break;
+        }
         let over = means.clock.uptime().saturating_sub(began) >= allowed.time || allowed.is_spent();
         // Without a unique-id they would all be read again by the next session.
         if over && next.unique_id.is_some() {
@@ -125,8 +133,12 @@ async fn retrieve_stretch(
     let mut retrieval = session.retrieve(wanted, mailbox.max_message_size);
     let mut expected = stretch.into_iter().peekable();
     let ended = loop {
+        if means.stop.is_cancelled() {
+            break None;
+        }
         course.memory.receiving = expected.peek().and_then(|take| take.unique_id.clone());
-        match retrieval.next().await {
+        let Some(next) = unless_stopped(retrieval.next(), means).await else { break None };
+        match next {
             Ok(None) => break None,
             Ok(Some(retrieved)) => {
                 crash::point!("after retrieve");
@@ -144,8 +156,25 @@ async fn retrieve_stretch(
     let taken = intake.settle().await?;
     course.note(&taken);
     match ended {
-        None => Ok(taken),
+        None => {
+            course.report.unreached += expected.count();
+            Ok(taken)
+        }
         Some((error, blamed)) => Err(blame(error, blamed, mailbox, means, course).await?),
+    }
+}
+
+/// Lets the message that is being received come in, if it soon does; `None`: it was not waited for, and the session can
+/// only be dropped.
+async fn unless_stopped<T>(next: impl Future<Output = T>, means: Means<'_>) -> Option<T> {
+    let patience = async {
+        means.stop.cancelled().await;
+        means.clock.wait(LAST_MESSAGE).await;
+    };
+    tokio::select! {
+        biased;
+        next = next => Some(next),
+        () = patience => None,
     }
 }
 

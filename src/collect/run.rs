@@ -1,28 +1,28 @@
 //! The loop: who is due, under the caps; how each visit ended.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::Config;
 use super::Mailbox;
 use super::Purpose;
+use super::Quirk;
+use super::RESULTS;
 use super::Report;
 use super::VisitError;
+use super::board::Back;
+use super::board::Board;
+use super::board::Standing;
+use super::board::Visited;
 use super::budget::Budget;
-use super::habits::Habits;
 use super::habits::host;
 use super::means::Means;
-use super::means::Memory;
-use super::plan::has_something_to_delete;
 use super::schedule;
-use super::schedule::Pace;
-use super::schedule::Slots;
 use super::tell;
 use super::visit::visit;
 use crate::clock::Clock;
@@ -35,8 +35,8 @@ use crate::spool::SpoolError;
 /// The collecting half.
 #[derive(Debug, Clone)]
 pub struct Collector {
-    /// Which mailboxes, and how many at once.
-    pub config: Arc<Config>,
+    /// Which mailboxes, and how many at once. They may become others while it runs.
+    pub config: watch::Receiver<Arc<Config>>,
     /// Where messages go.
     pub spool: Arc<dyn Spool>,
     /// What time it is.
@@ -45,117 +45,54 @@ pub struct Collector {
     pub metrics: CollectMetrics,
 }
 
-/// What the loop remembers of one mailbox between visits.
-#[derive(Debug, Default)]
-struct Standing {
-    memory: Memory,
-    pace: Pace,
-    /// How long the last visit took.
-    took: Duration,
-}
-
 /// How visits ended.
 pub type Visits = Vec<(MailboxName, Result<Report, VisitError>)>;
 
-type Visited = (usize, Standing, Result<Report, VisitError>);
-
-/// Everything that changes while the loop runs.
-struct Board {
-    /// When each mailbox is due, by uptime: a wall clock that jumps moves no visit.
-    due: BinaryHeap<Reverse<(Duration, usize)>>,
-    standing: Vec<Standing>,
-    slots: Slots,
-    habits: Habits,
-    budget: Arc<Budget>,
-    visits: JoinSet<Visited>,
-}
-
 impl Collector {
-    /// Visits each mailbox when it is due, until `stop`; then lets the visits under way end.
+    /// Visits each mailbox when it is due, until `stop`; then lets the visits under way end where nothing is lost.
     ///
     /// # Errors
     /// Only a fault of the spool after which the process must end.
-    pub async fn run(&self, stop: CancellationToken) -> Result<(), SpoolError> {
-        let mut board = self.board();
-        for (index, mailbox) in self.config.mailboxes.iter().enumerate() {
-            let wait = schedule::first_wait(mailbox.poll_interval, self.config.mailboxes.len(), fastrand::f64());
-            board.due.push(Reverse((self.after(wait), index)));
+    pub async fn run(self, stop: CancellationToken) -> Result<(), SpoolError> {
+        let (mut config, mut logins) = (self.config.clone(), self.spool.logins());
+        let now = Arc::clone(&config.borrow_and_update());
+        let mut known = logins.borrow_and_update().clone();
+        let mut board = Board::new(&now);
+        for mailbox in &now.mailboxes {
+            self.declare(&mailbox.name);
+            let wait = schedule::first_wait(mailbox.poll_interval, now.mailboxes.len(), fastrand::f64());
+            board.due.insert((self.after(wait), mailbox.name.clone()));
         }
         while !stop.is_cancelled() {
-            let next = self.start(&mut board, Purpose::Collect);
+            let next = self.start(&mut board, Purpose::Collect, &stop);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.clock.wait(next.saturating_sub(self.clock.uptime())) => {}
-                Some(ended) = board.visits.join_next() => {
-                    let (index, standing, result) = joined(ended)?;
-                    self.settle(&mut board, index, standing, &result)?;
+                Some(ended) = board.visits.join_next() => self.settle(&mut board, joined(ended)?)?,
+                Ok(()) = config.changed() => {
+                    let new = Arc::clone(&config.borrow_and_update());
+                    new.mailboxes.iter().for_each(|mailbox| self.declare(&mailbox.name));
+                    for gone in board.adopt(&new, self.clock.uptime()) {
+                        self.metrics.forget(&gone);
+                    }
+                }
+                Ok(()) = logins.changed() => {
+                    let counts = logins.borrow_and_update().clone();
+                    for name in newer(&known, &counts) {
+                        board.mended(name, self.clock.uptime());
+                    }
+                    known = counts;
                 }
             }
         }
         while let Some(ended) = board.visits.join_next().await {
-            let (index, standing, result) = joined(ended)?;
-            self.settle(&mut board, index, standing, &result)?;
+            self.settle(&mut board, joined(ended)?)?;
         }
         Ok(())
     }
 
-    /// Visits every mailbox once, under the caps; tells how each visit ended, in the order of the file.
-    ///
-    /// # Errors
-    /// Only a fault of the spool after which the process must end.
-    pub async fn once(&self, purpose: Purpose) -> Result<Visits, SpoolError> {
-        self.visit_these((0..self.config.mailboxes.len()).collect(), purpose).await
-    }
-
-    /// A second, short session wherever `visits` went well and something may be deleted by now. A server that wants a
-    /// delay between logins is left to the next run.
-    ///
-    /// # Errors
-    /// Only a fault of the spool after which the process must end.
-    pub async fn delete_what_may_go(&self, visits: &Visits) -> Result<Visits, SpoolError> {
-        let mut mailboxes = Vec::new();
-        for (index, mailbox) in self.config.mailboxes.iter().enumerate() {
-            let ready = visits
-                .iter()
-                .any(|(name, visit)| *name == mailbox.name && visit.as_ref().is_ok_and(|report| !report.wants_delay()));
-            if ready && has_something_to_delete(&self.spool.ledger(&mailbox.name).await?, mailbox, self.clock.now()) {
-                mailboxes.push(index);
-            }
-        }
-        self.visit_these(mailboxes, Purpose::Delete).await
-    }
-
-    async fn visit_these(&self, mailboxes: Vec<usize>, purpose: Purpose) -> Result<Visits, SpoolError> {
-        let mut board = self.board();
-        board.due.extend(mailboxes.into_iter().map(|index| Reverse((Duration::ZERO, index))));
-        let mut results = Vec::new();
-        loop {
-            self.start(&mut board, purpose);
-            let Some(ended) = board.visits.join_next().await else { break };
-            let (index, _, result) = joined(ended)?;
-            let Some(mailbox) = self.config.mailboxes.get(index) else { continue };
-            board.slots.free(&host(mailbox));
-            tell::visit(mailbox, &self.metrics, &self.clock, &result, None);
-            if let Err(VisitError::Spool(error)) = &result
-                && error.is_fatal()
-            {
-                return Err(error.clone());
-            }
-            results.push((index, mailbox.name.clone(), result));
-        }
-        results.sort_by_key(|(index, ..)| *index);
-        Ok(results.into_iter().map(|(_, name, result)| (name, result)).collect())
-    }
-
-    fn board(&self) -> Board {
-        Board {
-            due: BinaryHeap::new(),
-            standing: self.config.mailboxes.iter().map(|_| Standing::default()).collect(),
-            slots: Slots::new(self.config.max_visits, self.config.max_visits_per_host),
-            habits: Habits::default(),
-            budget: Arc::new(Budget::new(self.config.max_bytes_in_flight)),
-            visits: JoinSet::new(),
-        }
+    fn declare(&self, mailbox: &MailboxName) {
+        self.metrics.declare(mailbox, &RESULTS, &Quirk::ALL.map(Quirk::as_str));
     }
 
     fn after(&self, wait: Duration) -> Duration {
@@ -163,46 +100,47 @@ impl Collector {
     }
 
     /// Starts what is due and has a slot. Tells when to look again: what waits for a slot waits for a visit to end.
-    fn start(&self, board: &mut Board, purpose: Purpose) -> Duration {
+    pub(super) fn start(&self, board: &mut Board, purpose: Purpose, stop: &CancellationToken) -> Duration {
         let now = self.clock.uptime();
         let mut kept = Vec::new();
-        while let Some(Reverse((due, index))) = board.due.pop() {
-            let Some(mailbox) = self.config.mailboxes.get(index) else { continue };
+        while let Some((due, name)) = board.due.pop_first() {
             if due > now {
-                board.due.push(Reverse((due, index)));
+                board.due.insert((due, name));
                 break;
             }
-            if !board.slots.take(&host(mailbox)) {
-                kept.push(Reverse((due, index)));
+            let Some(mailbox) = board.seat(&name).map(|seat| seat.mailbox.clone()) else { continue };
+            if !board.slots.take(&host(&mailbox)) {
+                kept.push((due, name));
                 continue;
             }
-            let standing = board.standing.get_mut(index).map(std::mem::take).unwrap_or_default();
-            let (budget, mailbox) = (Arc::clone(&board.budget), board.habits.adapt(mailbox));
-            let visit = self.clone().visit(index, mailbox, standing, purpose, budget);
-            board.visits.spawn(visit);
+            let (token, adapted) = (stop.child_token(), board.habits.adapt(&mailbox));
+            let budget = Arc::clone(&board.budget);
+            let Some(seat) = board.seat(&name) else { continue };
+            seat.visiting = Some(token.clone());
+            let standing = std::mem::take(&mut seat.standing);
+            board.visits.spawn(self.clone().visit((mailbox, adapted), standing, purpose, (budget, token)));
         }
-        let next = board.due.peek().map_or(Duration::MAX, |Reverse((due, _))| *due);
+        let next = board.due.first().map_or(Duration::MAX, |(due, _)| *due);
         board.due.extend(kept);
         next
     }
 
     async fn visit(
         self,
-        index: usize,
-        mailbox: Mailbox,
+        (mailbox, adapted): (Mailbox, Mailbox),
         mut standing: Standing,
         purpose: Purpose,
-        budget: Arc<Budget>,
+        (budget, stop): (Arc<Budget>, CancellationToken),
     ) -> Visited {
         let started = self.clock.uptime();
         let (spool, budget) = (self.spool.as_ref(), budget.as_ref());
-        let means = Means { spool, clock: &self.clock, metrics: &self.metrics, budget };
+        let means = Means { spool, clock: &self.clock, metrics: &self.metrics, budget, stop: &stop };
         let span = tracing::debug_span!("visit", mailbox = %mailbox.name);
-        let result = visit(&mailbox, purpose, means, &mut standing.memory).instrument(span).await;
+        let result = visit(&adapted, purpose, means, &mut standing.memory).instrument(span).await;
         standing.took = self.clock.uptime().saturating_sub(started);
         self.metrics.visit_seconds.observe(standing.took.as_secs_f64());
         self.note(&mailbox, &result).await;
-        (index, standing, result)
+        (mailbox, standing, result)
     }
 
     /// Notes what a visit's end says of its mailbox. What cannot be noted now, the next visit notes.
@@ -218,40 +156,47 @@ impl Collector {
     }
 
     /// Counts and tells a visit's end, and decides when the next one is due.
-    fn settle(
-        &self,
-        board: &mut Board,
-        index: usize,
-        mut standing: Standing,
-        result: &Result<Report, VisitError>,
-    ) -> Result<(), SpoolError> {
-        let Some(mailbox) = self.config.mailboxes.get(index) else { return Ok(()) };
-        board.slots.free(&host(mailbox));
-        if let Err(VisitError::Spool(error)) = result
+    fn settle(&self, board: &mut Board, (mailbox, mut standing, result): Visited) -> Result<(), SpoolError> {
+        board.slots.free(&host(&mailbox));
+        if let Err(VisitError::Spool(error)) = &result
             && error.is_fatal()
         {
-            tell::visit(mailbox, &self.metrics, &self.clock, result, None);
+            tell::visit(&mailbox, &self.metrics, &self.clock, &result, None);
             return Err(error.clone());
         }
-        board.habits.learn(mailbox, result, &standing.memory);
-        if result.as_ref().is_ok_and(|report| report.refused == 0) {
-            standing.memory.blamed.clear();
+        let stopped = matches!(result, Err(VisitError::Stopped));
+        if !stopped {
+            board.habits.learn(&mailbox, &result, &standing.memory);
+            if result.as_ref().is_ok_and(|report| report.refused == 0) {
+                standing.memory.blamed.clear();
+            }
+            standing.pace.note(mailbox.poll_interval, standing.memory.login_delay, &result);
+            standing.memory.learned_delay = standing.pace.learned();
         }
-        standing.pace.note(mailbox.poll_interval, standing.memory.login_delay, result);
-        standing.memory.learned_delay = standing.pace.learned();
         let wait = standing.pace.wait(mailbox.poll_interval, standing.took, fastrand::f64());
-        tell::visit(mailbox, &self.metrics, &self.clock, result, Some(wait));
-        tell::stopped(mailbox, &self.metrics, standing.pace.is_stopped(), wait);
-        board.due.push(Reverse((self.after(wait), index)));
-        if let Some(place) = board.standing.get_mut(index) {
-            *place = standing;
+        if !stopped {
+            tell::visit(&mailbox, &self.metrics, &self.clock, &result, Some(wait));
+            tell::stopped(&mailbox, &self.metrics, standing.pace.is_stopped(), wait);
+        }
+        match board.back(&mailbox.name, standing) {
+            Back::AsEver => _ = board.due.insert((self.after(wait), mailbox.name)),
+            Back::AtOnce => _ = board.due.insert((self.clock.uptime(), mailbox.name)),
+            Back::Gone => self.metrics.forget(&mailbox.name),
         }
         Ok(())
     }
 }
 
+/// The mailboxes that were logged in between two counts.
+fn newer<'a>(
+    before: &BTreeMap<MailboxName, u64>,
+    now: &'a BTreeMap<MailboxName, u64>,
+) -> impl Iterator<Item = &'a MailboxName> {
+    now.iter().filter(|(name, count)| before.get(*name) != Some(*count)).map(|(name, _)| name)
+}
+
 /// A visit that panicked is a fault of ours; the process ends and starts anew with everything in the spool.
-fn joined(ended: Result<Visited, tokio::task::JoinError>) -> Result<Visited, SpoolError> {
+pub(super) fn joined(ended: Result<Visited, tokio::task::JoinError>) -> Result<Visited, SpoolError> {
     ended.map_err(|error| {
         tracing::error!(%error, "a visit crashed");
         SpoolError::Closed

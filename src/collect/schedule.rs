@@ -127,6 +127,11 @@ impl Pace {
         }
     }
 
+    /// The way in is another one: that it was refused before says nothing any more.
+    pub(super) fn mended(&mut self) {
+        (self.failures, self.refusals, self.last) = (0, 0, None);
+    }
+
     /// The delay between two logins that the server enforces without announcing it.
     pub(super) fn learned(&self) -> Duration {
         self.learned
@@ -185,6 +190,11 @@ pub(super) struct Slots {
 impl Slots {
     pub(super) fn new(max: usize, max_per_host: usize) -> Slots {
         Slots { max, max_per_host, taken: 0, by_host: HashMap::new() }
+    }
+
+    /// Other caps from now on; visits under way go on.
+    pub(super) fn limit(&mut self, max: usize, max_per_host: usize) {
+        (self.max, self.max_per_host) = (max, max_per_host);
     }
 
     /// Takes a slot for a visit to `host`, if there is one.

@@ -54,7 +54,7 @@ pub(super) fn stopped(mailbox: &Mailbox, metrics: &CollectMetrics, stopped: bool
         tracing::error!(
             mailbox = %mailbox.name,
             next_in = ?wait,
-            "the mailbox is stopped: mend the account or its password, and start pophook anew"
+            "the mailbox is stopped: mend the account, or its password in the configuration"
         );
     }
 }

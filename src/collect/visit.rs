@@ -67,6 +67,9 @@ pub(super) async fn visit(
                 Ok(()) if course.report.unreached == 0 => return Ok(()),
                 Ok(()) => {}
             }
+            if means.stop.is_cancelled() {
+                return Ok(());
+            }
             // What is left is for the next visit, which comes as soon as it may.
             let spent = means.clock.uptime().saturating_sub(began);
             if course.memory.is_delayed() || spent >= mailbox.visit_timeout / 2 {
@@ -91,15 +94,11 @@ async fn converse(
     means: Means<'_>,
     course: &mut Course<'_>,
 ) -> Result<(), VisitError> {
-    let listed = list(mailbox, Some(means.spool), means.clock, course.memory, course.leaves_nameless()).await?;
-    let Listed { mut session, listing, ledger, mut plan } = listed;
-    course.narrow(&mut plan);
-    let untold = match purpose {
-        Purpose::Collect => {
-            prepare_events(&mut session, &listing, &mut plan.observation.oversize, mailbox, means, course).await?
-        }
-        Purpose::Delete => 0,
+    // Until here nothing was taken and nothing marked: the line is dropped at once.
+    let Some(begun) = means.stop.run_until_cancelled(begin(mailbox, purpose, means, course)).await else {
+        return if course.goes_on() { Ok(()) } else { Err(VisitError::Stopped) };
     };
+    let (Listed { mut session, listing, ledger, mut plan }, untold) = begun?;
     let Course { memory, report, .. } = course;
     plan.retrieve.retain(|take| take.unique_id.is_some() || !memory.too_large.contains(&(take.number, take.size)));
     plan.retrieve.sort_by_key(|take| (memory.blame_of(take.unique_id.as_ref()), take.unique_id.is_none()));
@@ -132,9 +131,33 @@ async fn converse(
             delete.extend(equal_ones(&read_again, &listing, &ledger, mailbox, means.clock));
         }
     }
+    // What was retrieved is on the disk, and what may be deleted can be so at the next visit, by the rule of then.
+    if means.stop.is_cancelled() {
+        return Ok(());
+    }
     delete.retain(|one| !course.took(one.key));
     course.report.expunged += expunge(session, delete, mailbox, means).await?;
     Ok(())
+}
+
+/// The part of a visit that takes nothing yet. Tells also how many messages wait for another visit to be told of.
+async fn begin(
+    mailbox: &Mailbox,
+    purpose: Purpose,
+    means: Means<'_>,
+    course: &mut Course<'_>,
+) -> Result<(Listed, usize), VisitError> {
+    let reread = course.leaves_nameless();
+    let mut listed = list(mailbox, Some(means.spool), means.clock, course.memory, reread).await?;
+    course.narrow(&mut listed.plan);
+    let untold = match purpose {
+        Purpose::Collect => {
+            let Listed { session, listing, plan, .. } = &mut listed;
+            prepare_events(session, listing, &mut plan.observation.oversize, mailbox, means, course).await?
+        }
+        Purpose::Delete => 0,
+    };
+    Ok((listed, untold))
 }
 
 /// A session that has listed its maildrop, and the plan for it.

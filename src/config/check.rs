@@ -12,6 +12,7 @@ mod known;
 mod mailbox;
 mod notices;
 mod oauth2;
+mod reload;
 mod route;
 mod server;
 mod spool;
@@ -91,6 +92,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
         notice,
         admin: admin::Config { listen },
         grace: or(&file.grace, GRACE),
+        reload: reload::check(file, report),
     })
 }
 

@@ -7,16 +7,15 @@ mod endpoint;
 mod mailbox;
 mod notices;
 mod oauth2;
+mod operation;
 mod route;
 mod signing;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use schemars::Schema;
 use schemars::SchemaGenerator;
-use schemars::json_schema;
 use serde::Deserialize;
 use serde::de::DeserializeSeed as _;
 
@@ -27,6 +26,10 @@ pub(super) use mailbox::Retention;
 pub(super) use notices::Notices;
 pub(super) use notices::Smtp;
 pub(super) use oauth2::OAuth2;
+pub(super) use operation::Admin;
+pub(super) use operation::Egress;
+pub(super) use operation::Listen;
+pub(super) use operation::Reload;
 pub(super) use route::Patterns;
 pub(super) use route::Route;
 pub(super) use route::When;
@@ -36,7 +39,6 @@ pub(super) use signing::SigningKey;
 use crate::config::list::List;
 use crate::config::locate::Walk;
 use crate::config::mapping::mapping;
-use crate::config::plain::FromText;
 use crate::config::plain::Plain;
 use crate::config::problem::Path;
 use crate::config::problem::Problem;
@@ -44,7 +46,6 @@ use crate::config::problem::Report;
 use crate::config::twice::TWICE;
 use crate::config::twice::Twice;
 use crate::config::units::Keep;
-use crate::config::units::Network;
 use crate::config::units::Percent;
 use crate::config::units::Size;
 use crate::config::units::Within;
@@ -81,6 +82,10 @@ pub(super) struct File {
     pub(super) admin: Option<Admin>,
     /// The longest wait, on SIGTERM, for what is under way. Default: 25s.
     pub(super) grace: Option<Plain<Duration>>,
+    /// When this file is read anew while pophook runs.
+    pub(super) reload: Option<Reload>,
+    /// Endpoints that may leave this file though deliveries to them are pending; these are held.
+    pub(super) removed_endpoints: Option<List<String>>,
 }
 
 /// Where mail is kept on disk, and how long.
@@ -149,49 +154,7 @@ fn optional<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     schema
 }
 
-/// Which addresses endpoints may have, beside the usual rule: metadata services and link-local addresses are refused.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(remote = "Self")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Egress {
-    /// Networks that are refused, such as `0.0.0.0/0`. Default: none more.
-    pub(super) deny: Option<List<Plain<Network>>>,
-    /// Networks that are allowed; the longest prefix decides. Default: none more.
-    pub(super) allow: Option<List<Plain<Network>>>,
-}
-
-/// The HTTP server for operators.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(remote = "Self")]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Admin {
-    /// An IP address and a port, or `off`. Default: 127.0.0.1:8080.
-    pub(super) listen: Option<Plain<Listen>>,
-}
-
-mapping!(File, Spool, Collect, Deliver, Defaults, Admin, Egress);
-
-/// An address to listen on; `None` is off.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Listen(pub(super) Option<SocketAddr>);
-
-impl FromText for Listen {
-    const WHAT: &'static str = "an IP address and a port such as 127.0.0.1:8080, or off";
-
-    fn from_text(text: &str) -> Result<Listen, String> {
-        match text {
-            "off" | "false" => Ok(Listen(None)),
-            _ => match text.parse() {
-                Ok(address) => Ok(Listen(Some(address))),
-                Err(_) => Err(format!("{text:?} is no address; write {}", Listen::WHAT)),
-            },
-        }
-    }
-
-    fn schema() -> Schema {
-        json_schema!({ "anyOf": [{ "enum": ["off", false] }, { "type": "string" }] })
-    }
-}
+mapping!(File, Spool, Collect, Deliver, Defaults);
 
 /// The one section whose keys may be numbers.
 const STATUSES: &str = "statuses";

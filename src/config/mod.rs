@@ -21,6 +21,7 @@ mod secret;
 mod shape;
 mod twice;
 mod units;
+mod watched;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use std::time::Duration;
 pub(crate) use nearest::did_you_mean;
 pub use problem::Problem;
 pub use problem::Problems;
+pub use watched::Watched;
 
 use crate::admin;
 use crate::collect;
@@ -40,6 +42,7 @@ use crate::config::list::items;
 use crate::config::outside::Outside;
 use crate::config::outside::System;
 use crate::config::problem::Report;
+use crate::config::watched::Noting;
 use crate::deliver;
 use crate::ident::EndpointName;
 use crate::notice;
@@ -66,6 +69,17 @@ pub struct Config {
     pub admin: admin::Config,
     /// The longest wait for what is under way, when asked to stop.
     pub grace: Duration,
+    /// When the file is read anew, and what may then go.
+    pub reload: Reload,
+}
+
+/// When the file is read anew, and what may then go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reload {
+    /// The time between two looks at the files; `None`: only when asked.
+    pub watch: Option<Duration>,
+    /// Endpoints that may leave the file though deliveries to them are pending.
+    pub removed_endpoints: Vec<EndpointName>,
 }
 
 /// What can be said of a file without its secrets and certificates: enough to open its spool and to change what lies
@@ -95,7 +109,14 @@ pub struct Names {
 /// # Errors
 /// [`Problems`] with everything that is wrong, in the order of the lines.
 pub fn load(path: &Path) -> Result<Config, Problems> {
-    with_text(path, |text, folder| from_text(text, folder, &System))
+    load_watched(path).0
+}
+
+/// As [`load`]; tells also which files were read, whatever came of it.
+pub fn load_watched(path: &Path) -> (Result<Config, Problems>, Watched) {
+    let noting = Noting::new(&System);
+    let config = with_text(path, &noting, |text, folder| from_text(text, folder, &noting));
+    (config, noting.into_watched())
 }
 
 /// Reads only where the spool lies, for commands that look into it: no secret is needed for that, and what is wrong
@@ -104,7 +125,7 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 /// # Errors
 /// [`Problems`] of the section `spool`.
 pub fn load_spool(path: &Path) -> Result<spool::Config, Problems> {
-    with_text(path, |text, folder| {
+    with_text(path, &System, |text, folder| {
         let (file, sources) = shaped(text, folder, &System, &mut Report::default())?;
         let mut report = Report::default();
         check::check_spool(&file, &mut report).ok_or_else(|| sources.into_list(report))
@@ -117,7 +138,7 @@ pub fn load_spool(path: &Path) -> Result<spool::Config, Problems> {
 /// # Errors
 /// [`Problems`] with what is wrong with shapes, with the section `spool` and with names.
 pub fn load_outline(path: &Path) -> Result<Outline, Problems> {
-    with_text(path, |text, folder| {
+    with_text(path, &System, |text, folder| {
         let mut report = Report::default();
         let (file, sources) = shaped(text, folder, &System, &mut report)?;
         let outline = check::check_outline(&file, &mut report);
@@ -130,7 +151,7 @@ pub fn load_outline(path: &Path) -> Result<Outline, Problems> {
 /// # Errors
 /// [`Problems`] of a file that cannot be read, or is no YAML.
 pub fn load_names(path: &Path) -> Result<Names, Problems> {
-    with_text(path, |text, folder| {
+    with_text(path, &System, |text, folder| {
         let (file, _) = shaped(text, folder, &System, &mut Report::default())?;
         Ok(Names {
             mailboxes: items(&file.mailboxes).filter_map(|(_, mailbox)| mailbox.name.clone()).collect(),
@@ -139,10 +160,15 @@ pub fn load_names(path: &Path) -> Result<Names, Problems> {
     })
 }
 
-fn with_text<T>(path: &Path, read: impl FnOnce(&str, &Path) -> Result<T, Vec<Problem>>) -> Result<T, Problems> {
+fn with_text<T>(
+    path: &Path,
+    outside: &dyn Outside,
+    read: impl FnOnce(&str, &Path) -> Result<T, Vec<Problem>>,
+) -> Result<T, Problems> {
     let problems = |list| Problems { file: path.to_owned(), list };
     let whole = |line, text| problems(vec![Problem { file: None, line, path: String::new(), text }]);
-    let bytes = std::fs::read(path)
+    let bytes = outside
+        .file(path)
         .map_err(|e| whole(None, format!("cannot be read: {e}; name the configuration file with -c")))?;
     let text = file::in_utf8(&bytes).map_err(|line| whole(Some(line), file::NO_UTF8.to_owned()))?;
     read(text, path.parent().unwrap_or(Path::new(""))).map_err(problems)

@@ -478,13 +478,13 @@ fn a_service_account_acts_for_the_mailboxs_user() {
     assert_eq!(account.token_url.as_str(), "https://oauth2.googleapis.com/token");
 }
 
-#[tokio::test]
-async fn a_token_comes_from_the_same_four_places() {
+#[test]
+fn a_token_comes_from_the_same_four_places() {
     for auth in ["auto", "xoauth2", "oauthbearer"] {
         let oauth2 = format!("auth: {auth}, oauth2: {{ token: {{ file: /run/secrets/support }} }}");
         let config = load(&format!("{SPOOL}{ENDPOINTS}{}", MAILBOXES.replace("password: p", &oauth2))).unwrap();
-        let Credential::Token(source) = &config.collect.mailboxes[0].credential else { panic!("no token") };
-        assert_eq!(source.current().await.unwrap().reveal(), "hunter2");
+        let Credential::Ready(token) = &config.collect.mailboxes[0].credential else { panic!("no token") };
+        assert_eq!(token.reveal(), "hunter2");
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -45,6 +45,9 @@ pub(super) struct Keep(pub(super) Option<Duration>);
 /// A network of addresses in CIDR notation, or one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Network(pub(super) IpNet);
+/// The time between two looks, or never (`None`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Every(pub(super) Option<Duration>);
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +162,21 @@ impl FromText for Network {
 
     fn schema() -> Schema {
         json_schema!({ "type": "string" })
+    }
+}
+
+impl FromText for Every {
+    const WHAT: &'static str = "a duration such as 5s, or off";
+
+    fn from_text(text: &str) -> Result<Every, String> {
+        match text {
+            "off" | "false" => Ok(Every(None)),
+            _ => Ok(Every(Some(Duration::from_text(text).map_err(|text| format!("{text}, or off"))?))),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "anyOf": [{ "enum": ["off", false] }, Duration::schema()] })
     }
 }
 

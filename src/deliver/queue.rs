@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Queue {
     means: Arc<Means>,
+    /// What the next attempts are made with, once the configuration is another one.
+    next_means: watch::Receiver<Arc<Means>>,
     gate: Gate,
     keys: KeyWatch,
     meter: Meter,
@@ -65,9 +68,15 @@ struct Ended {
 }
 
 impl Queue {
-    pub(super) fn new(means: Means, slots: Arc<Slots>, metrics: DeliverMetrics) -> Queue {
+    pub(super) fn new(
+        mut next_means: watch::Receiver<Arc<Means>>,
+        slots: Arc<Slots>,
+        metrics: DeliverMetrics,
+    ) -> Queue {
+        let means = Arc::clone(&next_means.borrow_and_update());
         Queue {
-            means: Arc::new(means),
+            means,
+            next_means,
             gate: Gate::default(),
             keys: KeyWatch::new(),
             meter: Meter::default(),
@@ -86,6 +95,7 @@ impl Queue {
         stop: CancellationToken,
     ) -> Result<Tally, SpoolError> {
         let (mut work, mut freed) = (self.means.spool.work(), self.slots.freed());
+        let mut next_means = self.next_means.clone();
         let mut attempts = JoinSet::new();
         let mut records = JoinSet::new();
         let untried_since = matches!(mode, Mode::Once).then(|| self.means.clock.now());
@@ -124,6 +134,7 @@ impl Queue {
                         }
                     }
                 }
+                Ok(()) = next_means.changed() => self.means = Arc::clone(&next_means.borrow_and_update()),
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 () = sorted.cancelled(), if !complete => {}
                 () = when.wait(&self.means.clock, &mut work, &mut freed), if when != When::Ended => {}

@@ -1,25 +1,27 @@
-//! The delivering half: one sorting, one queue for each endpoint.
+//! The delivering half: one sorting, one queue for each endpoint; and how it goes over to another configuration.
 
 use std::sync::Arc;
 
+use tokio::sync::RwLock;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::ClientError;
 use super::Config;
 use super::Event;
-use super::OUTCOMES;
 use super::attempt::Means;
-use super::queue::Queue;
+use super::lines::Lines;
 use super::recent::Recent;
 use super::score::Tally;
 use super::slots::Slots;
+use super::sorting::Rules;
 use super::sorting::Sorter;
 use super::webhook::Webhook;
 use crate::clock::Clock;
 use crate::metrics::DeliverMetrics;
 use crate::parse::DefectKind;
-use crate::spool::Reason;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 
@@ -36,7 +38,37 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Deliverer {
     sorter: Sorter,
-    queues: Vec<Queue>,
+    means: Vec<Arc<Means>>,
+    slots: Arc<Slots>,
+    metrics: DeliverMetrics,
+    control: Control,
+    changes: mpsc::Receiver<Change>,
+}
+
+/// How a running deliverer is told of another configuration; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Control {
+    shared: Shared,
+    rules: Arc<RwLock<Rules>>,
+    changes: mpsc::Sender<Change>,
+}
+
+/// A configuration whose clients are made.
+#[derive(Debug)]
+pub struct Prepared {
+    means: Vec<Arc<Means>>,
+    rules: Rules,
+}
+
+/// The endpoints from now on, and who is told once it is so.
+type Change = (Vec<Arc<Means>>, oneshot::Sender<()>);
+
+/// What all endpoints share.
+#[derive(Debug, Clone)]
+struct Shared {
+    spool: Arc<dyn Spool>,
+    recent: Arc<Recent>,
+    clock: Clock,
 }
 
 impl Deliverer {
@@ -50,38 +82,28 @@ impl Deliverer {
         clock: &Clock,
         metrics: &DeliverMetrics,
     ) -> Result<Deliverer, ClientError> {
-        let recent = Arc::new(Recent::default());
-        let slots = Arc::new(Slots::new(config.in_flight));
-        let labels = Arc::new(config.labels);
-        let reasons = Reason::DEAD_LETTERS.map(Reason::as_str);
         for kind in DefectKind::ALL {
             metrics.defects.with_label_values(&[kind.as_str()]);
         }
-        let asks = |endpoint: &&super::Endpoint| endpoint.events.contains(&Event::MailOversize);
-        let oversize_to = config.endpoints.iter().filter(asks).map(|endpoint| endpoint.name.clone()).collect();
-        let queue = |endpoint: super::Endpoint| {
-            metrics.declare(&endpoint.name, &OUTCOMES, &reasons);
-            let means = Means {
-                webhook: Webhook::new(endpoint.clone(), clock)?,
-                endpoint,
-                labels: Arc::clone(&labels),
-                spool: Arc::clone(spool),
-                recent: Arc::clone(&recent),
-                clock: clock.clone(),
-            };
-            Ok(Queue::new(means, Arc::clone(&slots), metrics.clone()))
+        let slots = Arc::new(Slots::new(config.in_flight));
+        let shared = Shared { spool: Arc::clone(spool), recent: Arc::default(), clock: clock.clone() };
+        let Prepared { means, rules } = prepare(config, &shared)?;
+        let rules = Arc::new(RwLock::new(rules));
+        let sorter = Sorter {
+            rules: Arc::clone(&rules),
+            spool: Arc::clone(spool),
+            recent: Arc::clone(&shared.recent),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
         };
-        Ok(Deliverer {
-            queues: config.endpoints.into_iter().map(queue).collect::<Result<_, _>>()?,
-            sorter: Sorter {
-                routes: config.routes,
-                oversize_to,
-                spool: Arc::clone(spool),
-                recent,
-                clock: clock.clone(),
-                metrics: metrics.clone(),
-            },
-        })
+        let (sender, changes) = mpsc::channel(1);
+        let control = Control { shared, rules, changes: sender };
+        Ok(Deliverer { sorter, means, slots, metrics: metrics.clone(), control, changes })
+    }
+
+    /// By what it can be told of another configuration while it runs.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Delivers; returns after `stop` once the attempts under way have ended and are written down. `collected` tells
@@ -96,10 +118,10 @@ impl Deliverer {
         stop: CancellationToken,
     ) -> Result<Tally, SpoolError> {
         let sorted = CancellationToken::new();
-        let mut loops = JoinSet::new();
-        for queue in self.queues {
-            loops.spawn(queue.run(mode, sorted.clone(), stop.clone()));
-        }
+        let mut changes = self.changes;
+        let mut running = JoinSet::new();
+        let mut lines = Lines::new(mode, sorted.clone(), stop.clone(), (self.slots, self.metrics));
+        lines.adopt(self.means, &mut running);
         let sorting = async {
             let ended = self.sorter.run(mode, collected, stop.clone()).await;
             sorted.cancel();
@@ -107,14 +129,62 @@ impl Deliverer {
         };
         let delivering = async {
             let mut sum = Tally::default();
-            while let Some(ended) = loops.join_next().await {
-                let one: Tally = ended.map_err(|_| SpoolError::Closed)??;
-                sum.delivered += one.delivered;
-                sum.deferred += one.deferred;
-                sum.dead += one.dead;
+            loop {
+                tokio::select! {
+                    ended = running.join_next() => {
+                        let Some(ended) = ended else { return Ok(sum) };
+                        let (endpoint, one) = ended.map_err(|_| SpoolError::Closed)?;
+                        sum = sum.and(one?);
+                        lines.ended(&endpoint);
+                    }
+                    Some((means, done)) = changes.recv() => {
+                        lines.adopt(means, &mut running);
+                        // Whoever asked may have been stopped meanwhile.
+                        done.send(()).unwrap_or_default();
+                    }
+                }
             }
-            Ok(sum)
         };
         tokio::try_join!(sorting, delivering).map(|((), tally)| tally)
     }
+}
+
+impl Control {
+    /// Makes the clients of `config`; nothing changes yet. It reads the system's certificates, so it takes its time.
+    ///
+    /// # Errors
+    /// An endpoint whose client cannot be made.
+    pub fn prepare(&self, config: Config) -> Result<Prepared, ClientError> {
+        prepare(config, &self.shared)
+    }
+
+    /// Goes over to `prepared`: attempts under way end as they began, the next ones are made by the new settings, an
+    /// endpoint that is gone gets no further one. When this returns, nothing is sorted by the former routes any more.
+    pub async fn adopt(&self, prepared: Prepared) {
+        let (done, adopted) = oneshot::channel();
+        if self.changes.send((prepared.means, done)).await.is_ok() {
+            // It fails only for a deliverer that has ended.
+            adopted.await.unwrap_or_default();
+        }
+        // Waits for the batch that is being sorted.
+        *self.rules.write().await = prepared.rules;
+    }
+}
+
+fn prepare(config: Config, shared: &Shared) -> Result<Prepared, ClientError> {
+    let labels = Arc::new(config.labels);
+    let asks = |endpoint: &&super::Endpoint| endpoint.events.contains(&Event::MailOversize);
+    let oversize_to = config.endpoints.iter().filter(asks).map(|endpoint| endpoint.name.clone()).collect();
+    let means = |endpoint: super::Endpoint| {
+        Ok(Arc::new(Means {
+            webhook: Webhook::new(endpoint.clone(), &shared.clock)?,
+            endpoint,
+            labels: Arc::clone(&labels),
+            spool: Arc::clone(&shared.spool),
+            recent: Arc::clone(&shared.recent),
+            clock: shared.clock.clone(),
+        }))
+    };
+    let rules = Rules { routes: config.routes, oversize_to };
+    Ok(Prepared { means: config.endpoints.into_iter().map(means).collect::<Result<_, _>>()?, rules })
 }

@@ -24,6 +24,17 @@ pub struct Tally {
     pub dead: usize,
 }
 
+impl Tally {
+    /// Both together.
+    pub fn and(self, other: Tally) -> Tally {
+        Tally {
+            delivered: self.delivered + other.delivered,
+            deferred: self.deferred + other.deferred,
+            dead: self.dead + other.dead,
+        }
+    }
+}
+
 /// What one queue counts: for its round, and for the page of metrics.
 #[derive(Debug)]
 pub(super) struct Score {

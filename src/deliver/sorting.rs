@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use tokio::sync::RwLock;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -45,13 +46,20 @@ const AFTER_FAULT: Duration = Duration::from_secs(1);
 /// What the sorting needs.
 #[derive(Debug)]
 pub(super) struct Sorter {
-    pub(super) routes: Routes,
-    /// The endpoints that ask to be told of messages that are too large.
-    pub(super) oversize_to: Vec<EndpointName>,
+    /// Whoever exchanges them waits for the batch that is being sorted by them.
+    pub(super) rules: Arc<RwLock<Rules>>,
     pub(super) spool: Arc<dyn Spool>,
     pub(super) recent: Arc<Recent>,
     pub(super) clock: Clock,
     pub(super) metrics: DeliverMetrics,
+}
+
+/// Where messages go.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) routes: Routes,
+    /// The endpoints that ask to be told of messages that are too large.
+    pub(super) oversize_to: Vec<EndpointName>,
 }
 
 impl Sorter {
@@ -94,12 +102,13 @@ impl Sorter {
 
     async fn sort(&self, batch: Vec<Unsorted>, stop: &CancellationToken) -> Result<(), SpoolError> {
         let mut sorted = Vec::with_capacity(batch.len());
+        let rules = self.rules.read().await;
         for parsed in parse_all(batch, stop.clone()).await {
             match parsed {
                 Parsed::Mail(message, mail) => {
                     let verdict = match message.kind {
-                        Kind::Mail => Verdict::Routed(self.route(&message, &mail)),
-                        Kind::Oversize { .. } => told_to(&self.oversize_to),
+                        Kind::Mail => Verdict::Routed(self.route(&rules.routes, &message, &mail)),
+                        Kind::Oversize { .. } => told_to(&rules.oversize_to),
                         // They are routed when they are committed.
                         Kind::DeadLetter | Kind::Changed(_) => Verdict::Settled,
                     };
@@ -142,12 +151,12 @@ impl Sorter {
         }
     }
 
-    fn route(&self, message: &Spooled, mail: &Mail) -> Vec<EndpointName> {
+    fn route(&self, routes: &Routes, message: &Spooled, mail: &Mail) -> Vec<EndpointName> {
         for defect in &mail.defects {
             self.metrics.defects.with_label_values(&[defect.kind.as_str()]).inc();
         }
         let Some(mailbox) = &message.mailbox else { return Vec::new() };
-        let endpoints = route::route(&self.routes, mailbox, mail, message.size);
+        let endpoints = route::route(routes, mailbox, mail, message.size);
         if endpoints.is_empty() {
             tracing::warn!(id = %message.id, %mailbox, "unrouted: no rule matched and the mailbox has no deliver_to");
         }

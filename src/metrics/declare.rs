@@ -1,4 +1,11 @@
-//! Creates the label pairs that the configuration brings, so that they report zero from the start.
+//! Creates the label pairs that the configuration brings, so that they report zero from the start, and takes them away.
+
+use std::collections::HashMap;
+
+use prometheus::IntGaugeVec;
+use prometheus::core::Collector as _;
+use prometheus::core::MetricVec;
+use prometheus::core::MetricVecBuilder;
 
 use super::CollectMetrics;
 use super::DeliverMetrics;
@@ -36,7 +43,54 @@ impl CollectMetrics {
     }
 }
 
+impl CollectMetrics {
+    /// Takes the label pairs of `mailbox` away: it left the configuration.
+    pub fn forget(&self, mailbox: &MailboxName) {
+        let name = mailbox.as_str();
+        for counter in [
+            &self.visits,
+            &self.retrieved,
+            &self.retrieved_bytes,
+            &self.deduplicated,
+            &self.expunged,
+            &self.oversize,
+            &self.retrieve_refused,
+            &self.quit_withheld,
+        ] {
+            forget(counter, name);
+        }
+        for gauge in [
+            &self.quirks,
+            &self.last_success,
+            &self.maildrop_messages,
+            &self.stopped,
+            &self.uidl_reset,
+            &self.without_unique_id,
+        ] {
+            forget(gauge, name);
+        }
+    }
+}
+
+/// Takes every label pair away whose mailbox or endpoint has this name.
+fn forget<B: MetricVecBuilder>(vec: &MetricVec<B>, name: &str) {
+    for family in vec.collect() {
+        for metric in family.get_metric() {
+            let labels: HashMap<&str, &str> = metric.get_label().iter().map(|l| (l.name(), l.value())).collect();
+            if labels.get("mailbox").or(labels.get("endpoint")) == Some(&name) {
+                // It may be gone already.
+                drop(vec.remove(&labels));
+            }
+        }
+    }
+}
+
 impl OauthMetrics {
+    /// Takes the label pairs of `mailbox` away: it left the configuration, or has a password now.
+    pub fn forget(&self, mailbox: &MailboxName) {
+        forget(&self.refreshes, mailbox.as_str());
+    }
+
     /// Creates the label pairs of `mailbox`, so that they report zero from the start.
     pub fn declare(&self, mailbox: &MailboxName, results: &[&str]) {
         for result in results {
@@ -58,6 +112,33 @@ impl NoticeMetrics {
 }
 
 impl DeliverMetrics {
+    /// The gauges that each endpoint has one of.
+    fn of_endpoint(&self) -> [&IntGaugeVec; 8] {
+        [
+            &self.pending,
+            &self.oldest_pending,
+            &self.held,
+            &self.breaker_state,
+            &self.concurrency_limit,
+            &self.paused_until,
+            &self.in_flight,
+            &self.clock_skew,
+        ]
+    }
+
+    /// Takes the label pairs of `endpoint` away: it left the configuration.
+    pub fn forget(&self, endpoint: &EndpointName) {
+        let name = endpoint.as_str();
+        forget(&self.attempts, name);
+        for gauge in self.of_endpoint().into_iter().chain([&self.dead_letters, &self.signing_keys, &self.signing_ends])
+        {
+            forget(gauge, name);
+        }
+        for histogram in [&self.attempt_seconds, &self.latency] {
+            forget(histogram, name);
+        }
+    }
+
     /// Creates the label pairs of `endpoint`, so that they report zero from the start.
     pub fn declare(&self, endpoint: &EndpointName, outcomes: &[&str], reasons: &[&str]) {
         let name = endpoint.as_str();
@@ -67,16 +148,7 @@ impl DeliverMetrics {
         for reason in reasons {
             self.dead_letters.with_label_values(&[name, reason]);
         }
-        for gauge in [
-            &self.pending,
-            &self.oldest_pending,
-            &self.held,
-            &self.breaker_state,
-            &self.concurrency_limit,
-            &self.paused_until,
-            &self.in_flight,
-            &self.clock_skew,
-        ] {
+        for gauge in self.of_endpoint() {
             gauge.with_label_values(&[name]);
         }
         self.attempt_seconds.with_label_values(&[name]);

@@ -48,6 +48,12 @@ impl ServiceKey {
     }
 }
 
+impl PartialEq for ServiceKey {
+    fn eq(&self, other: &ServiceKey) -> bool {
+        self.email == other.email && self.id == other.id && self.key.public_eq(&other.key)
+    }
+}
+
 impl fmt::Debug for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")

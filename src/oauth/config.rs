@@ -17,7 +17,7 @@ pub struct Config {
 }
 
 /// By what a mailbox gets its access tokens. `Debug` prints no argument of a command.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum Grant {
     /// A program that prints one, and its arguments.
     Command(Vec<String>),
@@ -51,7 +51,7 @@ impl fmt::Debug for Grant {
 }
 
 /// A client that the authorization server knows (RFC 6749 section 2).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Client {
     /// Where tokens are asked for (RFC 6749 section 3.2).
     pub token_url: Url,
@@ -66,7 +66,7 @@ pub struct Client {
 }
 
 /// A service account that may act for a mailbox's user.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ServiceAccount {
     /// Where tokens are asked for; also whom the assertion is for (RFC 7523 section 3).
     pub token_url: Url,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::secret::Secret;
 
 /// How to reach one maildrop and log in to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Host name or address; the certificate must be for it.
     pub host: String,
@@ -105,7 +105,7 @@ pub enum Capa {
 }
 
 /// The longest waits; each ends the session with an error that names it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// TCP connect.
     pub connect: Duration,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Config;
@@ -19,13 +20,14 @@ const EVERY: Duration = Duration::from_secs(60);
 /// # Errors
 /// Only a fault of the spool after which the process must end.
 pub async fn sweep(
-    config: Config,
+    config: watch::Receiver<Config>,
     spool: &dyn Spool,
     clock: &Clock,
     stop: CancellationToken,
 ) -> Result<(), SpoolError> {
     while !stop.is_cancelled() {
-        match sweep_once(config, spool, clock.now()).await {
+        let now = *config.borrow();
+        match sweep_once(now, spool, clock.now()).await {
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => tracing::warn!(%error, "could not release old copies; trying again"),
             Ok(()) => {}

@@ -101,3 +101,18 @@ async fn a_token_of_an_earlier_build_is_there_without_whom_it_was_given_to() {
     let token = ground.open().await.token(&mailbox("a")).await.unwrap().unwrap();
     assert_eq!((token.reveal(), token.whose()), ("one", None));
 }
+
+#[tokio::test]
+async fn a_login_is_told_to_those_who_wait_for_it_and_a_rotated_token_is_none() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let mut logins = spool.logins();
+    spool.keep_token(&mailbox("a"), Token::new("rotated", None)).await.unwrap();
+    assert!(!logins.has_changed().unwrap());
+    let login =
+        |name| Command::KeepToken { mailbox: mailbox(name).as_str().to_owned(), token: Token::new("new", None) };
+    for (times, name) in [(1, "a"), (2, "a"), (1, "b")] {
+        spool.change(login(name)).await.unwrap();
+        assert_eq!(logins.borrow_and_update().get(&mailbox(name)), Some(&times), "{name}");
+    }
+}

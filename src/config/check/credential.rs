@@ -58,7 +58,7 @@ pub(super) fn check(mailbox: &Mailbox, path: &Path, outside: &dyn Outside, repor
     }
     match (password, access) {
         (Some(password), None) => Some((Credential::Password(password), None)),
-        (None, Some(Access::Ready(token))) => Some((Credential::Token(Arc::new(token)), None)),
+        (None, Some(Access::Ready(token))) => Some((Credential::Ready(token), None)),
         (None, Some(Access::Granted(grant))) => {
             let none_yet = Unavailable::UntilHelped("nobody has made its source".to_owned());
             Some((Credential::Token(Arc::new(none_yet)), Some(*grant)))

@@ -88,7 +88,7 @@ fn a_section_of_the_wrong_shape_is_not_missing_too() {
 fn an_unknown_key_is_told_with_its_neighbours() {
     check_top(
         "colour: red\n",
-        "F:4: colour: is an unknown key; known here: admin, collect, defaults, deliver, egress, endpoints, grace, include, mailboxes, notices, routes, spool",
+        "F:4: colour: is an unknown key; known here: admin, collect, defaults, deliver, egress, endpoints, grace, include, mailboxes, notices, reload, removed_endpoints, routes, spool",
     );
     check_mailbox(
         "retention:\n  delete_afer: 1d\n",
@@ -717,4 +717,13 @@ fn an_address_that_egress_refuses_is_told_before_anything_is_sent() {
 fn the_whole_time_is_not_shorter_than_the_wait_for_the_answer() {
     check_line("total_timeout: 29s\n", 7, "total_timeout: is too short; write 30s or more");
     check_line("connect_timeout: 10ms\n", 7, "connect_timeout: is too short; write 100ms or more");
+}
+
+#[test]
+fn an_endpoint_is_not_there_and_removed_at_once() {
+    check_top(
+        "removed_endpoints: [e]\n",
+        "F:4: removed_endpoints[0]: \"e\" stands under endpoints, too; take it out of one of them",
+    );
+    check_top("reload: { watch: 1ms }\n", "F:4: reload.watch: is too short; write 100ms or more");
 }

@@ -1,8 +1,10 @@
 //! The collecting half's verbs, each one transaction: which SQL runs, and whom it wakes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use tokio::sync::watch;
 
 use super::MakesWork;
 use super::Sqlite;
@@ -71,6 +73,10 @@ impl Collecting for Sqlite {
     fn expunged(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
         let now = self.clock.now();
         self.write(Haste::Now, MakesWork::No, move |c| collected::expunged(c, &rows, now))
+    }
+
+    fn logins(&self) -> watch::Receiver<BTreeMap<MailboxName, u64>> {
+        self.logins.subscribe()
     }
 
     fn note_visit(&self, mailbox: &MailboxName, visited: Visited, reason: Option<&'static str>) -> Reply<()> {

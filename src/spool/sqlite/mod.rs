@@ -31,6 +31,7 @@ mod token;
 mod verbs;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -51,6 +52,7 @@ use super::Config;
 use super::Reply;
 use super::SpoolError;
 use crate::clock::Clock;
+use crate::ident::MailboxName;
 use crate::metrics::SpoolMetrics;
 
 pub use self::open::in_use;
@@ -70,6 +72,7 @@ pub struct Sqlite {
     claimed: Arc<Mutex<Claimed>>,
     pressure: Arc<Mutex<Pressure>>,
     work: watch::Sender<u64>,
+    logins: watch::Sender<BTreeMap<MailboxName, u64>>,
     /// Milliseconds that pophook had run before this start.
     ran_before: i64,
     _lock: open::Lock,
@@ -106,6 +109,7 @@ impl Sqlite {
             claimed: Arc::default(),
             pressure: Arc::default(),
             work: watch::Sender::new(0),
+            logins: watch::Sender::new(BTreeMap::new()),
             ran_before,
             _lock: lock,
         })

@@ -140,12 +140,18 @@ impl Spool for Sqlite {
 
     fn change(&self, command: Command) -> Reply<Changed> {
         let (times, command) = (self.times(), Arc::new(command));
-        let is_token = matches!(*command, Command::KeepToken { .. });
+        let logged_in = match &*command {
+            Command::KeepToken { mailbox, .. } => MailboxName::parse(mailbox.as_str()).ok(),
+            _ => None,
+        };
         let work = move |c: &Connection| change::change(c, &command, times);
-        match is_token {
-            true => self.write_by_all_means(Haste::Now, work),
-            false => self.write(Haste::Now, MakesWork::Yes, work),
-        }
+        let Some(mailbox) = logged_in else { return self.write(Haste::Now, MakesWork::Yes, work) };
+        let (kept, logins) = (self.write_by_all_means(Haste::Now, work), self.logins.clone());
+        Box::pin(async move {
+            let kept = kept.await?;
+            logins.send_modify(|counts| *counts.entry(mailbox).or_default() += 1);
+            Ok(kept)
+        })
     }
 
     fn close(&self) -> Reply<()> {

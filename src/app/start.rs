@@ -1,0 +1,130 @@
+//! Starts the loops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::App;
+use super::Loops;
+use super::Origin;
+use super::reload::Reloader;
+use crate::admin;
+use crate::deliver::Deliverer;
+use crate::deliver::Mode;
+use crate::notice;
+use crate::notice::Notice;
+use crate::retention;
+use crate::spool::SpoolError;
+use crate::spool::socket;
+
+impl App {
+    /// Starts all loops; they end with `stop`. What is returned beside them is the grace, as it is configured by then.
+    pub(super) async fn start(
+        &self,
+        stop: &CancellationToken,
+        origin: Origin,
+    ) -> anyhow::Result<(Loops, watch::Receiver<Duration>)> {
+        let mut loops = JoinSet::new();
+        let deliverer = Deliverer::new(self.config.deliver.clone(), &self.spool, &self.clock, &self.metrics.deliver)?;
+        let commands =
+            socket::Listener::bind(&self.config.spool.path).context("cannot bind the socket for commands")?;
+        self.serve_pages(stop).await?;
+        let (mailboxes, endpoints) = (self.config.collect.mailboxes.len(), self.config.deliver.endpoints.len());
+        tracing::info!(mailboxes, endpoints, "starting");
+        for row in self.spool.endpoints().await? {
+            if let Some(held) = row.held {
+                let (endpoint, why, pending) = (&row.endpoint, held.as_str(), row.pending);
+                tracing::warn!(%endpoint, why, pending, "the endpoint is held: see `pophook endpoint list`");
+            }
+        }
+        let collect = watch::Sender::new(Arc::new(self.config.collect.clone()));
+        let collector = self.collector(collect.subscribe());
+        let (spool, clock) = (Arc::clone(&self.spool), self.clock.clone());
+        let (retention, keep) = watch::channel(self.config.retention);
+        let (grace, patience) = watch::channel(self.config.grace);
+        let (notice, tell) = watch::channel(self.config.notice.clone());
+        let telling = self.notice(self.config.notice.clone());
+        let token = || stop.clone();
+        let (visits, sweeps, posts, asks) = (token(), token(), token(), token());
+        let (reloads, tells) = (token(), token());
+        let reloader = Reloader {
+            origin,
+            running: self.config.clone(),
+            spool: Arc::clone(&self.spool),
+            clock: self.clock.clone(),
+            metrics: self.metrics.config.clone(),
+            tokens: self.tokens.clone(),
+            collect,
+            retention,
+            notice,
+            grace,
+            deliver: deliverer.control(),
+        };
+        loops.spawn(async move { ("reloading", reloader.run(reloads).await) });
+        loops.spawn(async move { ("collecting", collector.run(visits).await.map_err(Into::into)) });
+        loops.spawn(async move {
+            let delivered = deliverer.run(Mode::Forever, CancellationToken::new(), posts).await;
+            ("delivering", delivered.map(|_| ()).map_err(Into::into))
+        });
+        loops.spawn(async move { ("notice", follow(telling, tell, tells).await.map_err(Into::into)) });
+        let sweeping = Arc::clone(&spool);
+        loops.spawn(async move {
+            ("retention", retention::sweep(keep, sweeping.as_ref(), &clock, sweeps).await.map_err(Into::into))
+        });
+        loops.spawn(async move {
+            asks.run_until_cancelled(commands.serve(spool)).await;
+            ("command", Ok(()))
+        });
+        Ok((loops, patience))
+    }
+
+    /// Serves metrics and health, if so configured.
+    async fn serve_pages(&self, stop: &CancellationToken) -> anyhow::Result<()> {
+        if let Some(address) = self.config.admin.listen {
+            let listener = TcpListener::bind(address).await.with_context(|| {
+                format!("cannot listen on {address} (admin.listen); choose another address or `off`")
+            })?;
+            tracing::info!(address = %listener.local_addr()?, "metrics and health");
+            let page = admin::Page {
+                metrics: self.metrics.clone(),
+                spool: Arc::clone(&self.spool),
+                clock: self.clock.clone(),
+                draining: stop.clone(),
+            };
+            // It goes on while the others drain, so that readiness can be asked for; the process's end ends it.
+            tokio::spawn(async {
+                if let Err(error) = admin::serve(listener, page, CancellationToken::new()).await {
+                    tracing::error!(%error, "metrics and health are no longer served");
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Tells until `stop`, by each configuration from its beginning on: what is untold stands in the spool.
+async fn follow(
+    mut telling: Notice,
+    mut config: watch::Receiver<notice::Config>,
+    stop: CancellationToken,
+) -> Result<(), SpoolError> {
+    while !stop.is_cancelled() {
+        telling.config = config.borrow_and_update().clone();
+        let this = stop.child_token();
+        let run = telling.run(this.clone());
+        tokio::pin!(run);
+        tokio::select! {
+            ended = &mut run => return ended,
+            Ok(()) = config.changed() => {
+                this.cancel();
+                run.await?;
+            }
+        }
+    }
+    Ok(())
+}

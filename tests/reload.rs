@@ -1,0 +1,217 @@
+//! The configuration is read anew while pophook runs: whole or not at all, and nothing is dropped by it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use rustix::process::Signal;
+use support::mails;
+use support::pop3_server::Faults;
+use support::pop3_server::Message;
+use support::pop3_server::Pop3Server;
+use support::pophook::Endpoint;
+use support::pophook::Mailbox;
+use support::pophook::Pophook;
+use support::pophook::Running;
+use support::receiver::Answer;
+use support::receiver::Receiver;
+use support::wait_for;
+
+/// Looks often, so that no test waits for it.
+const WATCH: &str = "reload: { watch: 100ms }\n";
+
+fn message(id: &str) -> Message {
+    Message::new(id, &mails::plain(id))
+}
+
+/// A scripted server, two receivers, and a daemon that was started with the first one as `desk`.
+struct Stage {
+    server: Pop3Server,
+    desk: Receiver,
+    other: Receiver,
+    pophook: Pophook,
+    daemon: Running,
+}
+
+impl Stage {
+    fn start(ids: &[&str]) -> Stage {
+        let server = Pop3Server::start(ids.iter().map(|id| message(id)).collect());
+        let (desk, other) = (Receiver::start(), Receiver::start());
+        let pophook = Pophook::new([], []);
+        pophook.configure([Mailbox::scripted(&server)], [Endpoint::desk(&desk)], WATCH);
+        let daemon = pophook.start(&["run"]);
+        wait_for("the daemon serves", || !pophook.metrics().is_empty());
+        Stage { server, desk, other, pophook, daemon }
+    }
+
+    fn mailbox(&self) -> Mailbox {
+        Mailbox::scripted(&self.server)
+    }
+
+    /// Waits until `/metrics` has this line.
+    #[track_caller]
+    fn until(&self, line: &str) {
+        wait_for(line, || self.pophook.metrics().lines().any(|other| other == line));
+    }
+
+    fn until_reloads(&self, result: &str, times: usize) {
+        self.until(&format!("pophook_config_reloads_total{{result=\"{result}\"}} {times}"));
+    }
+
+    #[track_caller]
+    fn end(self) -> String {
+        self.daemon.terminate();
+        self.daemon.wait().expect(0).said()
+    }
+}
+
+#[test]
+fn c01_an_endpoint_that_moved_gets_the_next_attempt_where_it_is_now() {
+    let stage = Stage::start(&[]);
+    stage.desk.set(Answer::Status(500));
+    stage.server.put(message("a"));
+    wait_for("the old one refuses", || stage.desk.count() >= 1);
+    stage.pophook.configure([stage.mailbox()], [Endpoint::desk(&stage.other)], WATCH);
+    wait_for("it arrives at the new one", || stage.other.subjects() == ["a"]);
+    assert_eq!(stage.desk.ids(), stage.other.ids(), "under the same id");
+    stage.until_reloads("ok", 1);
+    stage.end();
+}
+
+#[test]
+fn c01_an_endpoint_with_pending_deliveries_is_removed_only_if_that_is_said() {
+    let stage = Stage::start(&[]);
+    stage.desk.set(Answer::Status(500));
+    stage.server.put(message("a"));
+    wait_for("a delivery is pending", || stage.desk.count() >= 1);
+    let (mailbox, other) = (stage.mailbox().deliver_to(&["other"]), Endpoint::new("other", &stage.other.url()));
+    stage.pophook.configure([mailbox.clone()], [other.clone()], WATCH);
+    stage.until_reloads("refused", 1);
+    stage.until("pophook_config_reload_failed 1");
+    let tried = stage.desk.count();
+    wait_for("the old one is tried on", || stage.desk.count() > tried);
+    let removed = format!("{WATCH}removed_endpoints: [desk]\n");
+    stage.pophook.configure([mailbox], [other], &removed);
+    stage.until_reloads("ok", 1);
+    stage.until("pophook_config_reload_failed 0");
+    stage.until("pophook_deliveries_pending{endpoint=\"(removed)\"} 1");
+    assert!(!stage.pophook.metrics().contains("endpoint=\"desk\""), "nothing is counted of what is gone");
+    stage.server.put(message("b"));
+    wait_for("new mail goes by the new routes", || stage.other.subjects() == ["b"]);
+    stage.pophook.command(&["spool", "retry", "--endpoint", "desk", "--to", "other"]).expect(0);
+    wait_for("the rest follows", || stage.other.subjects() == ["a", "b"]);
+    let said = stage.end();
+    assert!(said.contains("endpoint desk is gone, and 1 deliveries to it are pending"), "{said}");
+}
+
+#[test]
+fn c01_mailboxes_come_and_go() {
+    let stage = Stage::start(&["a"]);
+    wait_for("the first mail", || stage.desk.count() == 1);
+    let second = Pop3Server::start(vec![message("b")]);
+    let added = Mailbox::in_clear(second.port, "sales");
+    stage.pophook.configure([stage.mailbox(), added.clone()], [Endpoint::desk(&stage.desk)], WATCH);
+    wait_for("mail of the new mailbox", || stage.desk.subjects() == ["a", "b"]);
+    stage.pophook.configure([added], [Endpoint::desk(&stage.desk)], WATCH);
+    stage.until_reloads("ok", 2);
+    wait_for("nothing is counted of it", || !stage.pophook.metrics().contains("mailbox=\"support\""));
+    let visits = stage.server.times("QUIT");
+    second.put(message("c"));
+    wait_for("the other one is visited on", || stage.desk.count() == 3);
+    assert_eq!(stage.server.times("QUIT"), visits, "it is not visited any more");
+    stage.end();
+}
+
+#[test]
+fn c01_a_bad_file_keeps_the_old_one_until_it_is_mended() {
+    let stage = Stage::start(&["a"]);
+    wait_for("the first mail", || stage.desk.count() == 1);
+    stage.pophook.write_config("mailboxes: [");
+    stage.until_reloads("failed", 1);
+    stage.until("pophook_config_reload_failed 1");
+    stage.server.put(message("b"));
+    wait_for("it goes on", || stage.desk.count() == 2);
+    stage.pophook.configure([stage.mailbox()], [Endpoint::desk(&stage.other)], WATCH);
+    stage.until_reloads("ok", 1);
+    stage.until("pophook_config_reload_failed 0");
+    stage.server.put(message("c"));
+    wait_for("the new one counts", || stage.other.subjects() == ["c"]);
+    let said = stage.end();
+    assert_eq!(said.matches("the configuration is not taken").count(), 1, "{said}");
+}
+
+#[test]
+fn c01_sighup_has_the_file_read_at_once() {
+    let stage = Stage::start(&[]);
+    stage.pophook.configure([stage.mailbox()], [Endpoint::desk(&stage.desk)], "reload: { watch: off }\n");
+    stage.until_reloads("ok", 1);
+    stage.pophook.configure([stage.mailbox()], [Endpoint::desk(&stage.other)], "reload: { watch: off }\n");
+    rustix::process::kill_process(stage.daemon.pid(), Signal::HUP).unwrap();
+    stage.until_reloads("ok", 2);
+    stage.server.put(message("a"));
+    wait_for("the new one counts", || stage.other.subjects() == ["a"]);
+    stage.end();
+}
+
+/// As the kubelet does it: a new folder, and one link that is turned to it.
+fn mount(volume: &Path, version: &str, files: &[(&str, &str)]) {
+    fs::create_dir_all(volume.join(version)).unwrap();
+    for (name, text) in files {
+        fs::write(volume.join(version).join(name), text).unwrap();
+        if !volume.join(name).exists() {
+            symlink(Path::new("..data").join(name), volume.join(name)).unwrap();
+        }
+    }
+    symlink(version, volume.join("..data_tmp")).unwrap();
+    fs::rename(volume.join("..data_tmp"), volume.join("..data")).unwrap();
+}
+
+#[test]
+fn c01_secrets_of_a_volume_are_picked_up_when_its_link_is_turned() {
+    let (server, desk) = (Pop3Server::start(vec![message("a")]), Receiver::start());
+    server.set(Faults { login_refused: Some("-ERR [AUTH] no"), ..Faults::default() });
+    let key = |letter: &str| format!("whsec_{}", data_encoding::BASE64.encode(letter.repeat(32).as_bytes()));
+    let pophook = Pophook::new([], []);
+    let volume = pophook.dir().join("secrets");
+    mount(&volume, "..1", &[("password", "old"), ("key", &key("1"))]);
+    let file = |name: &str| format!("{{ file: {} }}", volume.join(name).display());
+    let mailbox = Mailbox::scripted(&server).password(&file("password"));
+    pophook.configure([mailbox], [Endpoint::desk(&desk).signed(&[&file("key")])], WATCH);
+    let daemon = pophook.start(&["run"]);
+    wait_for("the old password is refused", || pophook.metrics().contains("result=\"login_refused\"} 1"));
+    mount(&volume, "..2", &[("password", "pw"), ("key", "whsec_broken")]);
+    wait_for("a broken key is reported", || pophook.metrics().contains("pophook_config_reload_failed 1"));
+    server.set(Faults::default());
+    mount(&volume, "..3", &[("password", "pw"), ("key", &key("3"))]);
+    // Though the next visit was due in five minutes only.
+    wait_for("the new password is tried at once", || desk.count() == 1);
+    let hit = &desk.hits()[0];
+    let judge = standardwebhooks::Webhook::new(&key("3")).unwrap();
+    let mut headers = reqwest::header::HeaderMap::new();
+    for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+        headers.insert(name, hit.header(name).unwrap().parse().unwrap());
+    }
+    judge.verify(&hit.body, &headers).expect("signed with the new key");
+    daemon.terminate();
+    daemon.wait().expect(0);
+}
+
+#[test]
+fn c01_what_is_under_way_is_not_dropped() {
+    let stage = Stage::start(&[]);
+    stage.desk.script([Answer::Hold]);
+    stage.server.put(message("a"));
+    wait_for("a post is under way", || stage.desk.count() == 1);
+    stage.pophook.configure([stage.mailbox()], [Endpoint::desk(&stage.other)], WATCH);
+    stage.until_reloads("ok", 1);
+    stage.server.put(message("b"));
+    wait_for("the next one goes to the new url", || stage.other.subjects() == ["b"]);
+    stage.desk.release();
+    wait_for("both are delivered", || stage.pophook.in_state("delivered").len() == 2);
+    assert_eq!((stage.desk.count(), stage.other.count()), (1, 1), "each exactly once");
+    stage.end();
+}

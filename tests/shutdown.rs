@@ -1,0 +1,142 @@
+//! SIGTERM at every stage of a message's way: a prompt end with exit code 0, and nothing lost.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use support::mails;
+use support::pop3_server::Event;
+use support::pop3_server::Message;
+use support::pop3_server::Pop3Server;
+use support::pop3_server::Then;
+use support::pophook::Endpoint;
+use support::pophook::Mailbox;
+use support::pophook::Pophook;
+use support::receiver::Answer;
+use support::receiver::Receiver;
+use support::wait_for;
+
+fn two() -> Vec<Message> {
+    ["a", "b"].map(|id| Message::new(id, &mails::plain(id))).into()
+}
+
+/// The server falls silent at `command`; SIGTERM then ends the daemon long before the grace (60 s here) is over, without
+/// QUIT, and the next one delivers all.
+fn check_silence(command: &'static str) {
+    let (server, desk) = (Pop3Server::start(two()), Receiver::start());
+    let (reached, at) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (reached, released) = (Mutex::new(reached), Mutex::new(released));
+    server.hook(move |event| {
+        if matches!(event, Event::Arrived(line) if line.starts_with(command)) {
+            reached.lock().unwrap().send(()).unwrap_or_default();
+            released.lock().unwrap().recv_timeout(Duration::from_secs(40)).unwrap_or_default();
+        }
+        Then::GoOn
+    });
+    let pophook = Pophook::new([], []);
+    pophook.configure([Mailbox::scripted(&server)], [Endpoint::desk(&desk)], "grace: 60s\n");
+    let daemon = pophook.start(&["run"]);
+    at.recv_timeout(Duration::from_secs(30)).unwrap();
+    daemon.terminate();
+    // Waits half of the grace at most.
+    daemon.wait().expect(0);
+    assert_eq!(server.times("QUIT"), 0, "{command}");
+    server.unhook();
+    drop(release);
+    pophook.once_until("all mail arrives", || desk.ids().len() == 2);
+}
+
+#[test]
+fn g01_g02_a_visit_that_waits_for_its_server_is_cut() {
+    for command in ["CAPA", "AUTH", "LIST", "UIDL", "RETR 1", "RETR 2"] {
+        check_silence(command);
+    }
+}
+
+#[test]
+fn g01_a_server_that_never_greets_keeps_nobody_waiting() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let pophook = Pophook::new([], []);
+    pophook.configure([Mailbox::in_clear(port, "a")], [Endpoint::new("desk", "http://127.0.0.1:1/")], "grace: 60s\n");
+    let daemon = pophook.start(&["run"]);
+    let (_stream, _) = silent.accept().unwrap();
+    daemon.terminate();
+    daemon.wait().expect(0);
+}
+
+#[test]
+fn g05_a_post_under_way_is_waited_for_and_written_down() {
+    let (server, desk) = (Pop3Server::start(two()), Receiver::start());
+    desk.set(Answer::Hold);
+    let pophook = Pophook::new([Mailbox::scripted(&server)], [Endpoint::desk(&desk)]);
+    let daemon = pophook.start(&["run"]);
+    wait_for("posts are under way", || desk.count() == 2);
+    daemon.terminate();
+    wait_for("it drains", || pophook.get("/readyz").contains("draining"));
+    desk.release();
+    daemon.wait().expect(0);
+    assert_eq!((pophook.in_state("delivered").len(), desk.count()), (2, 2));
+}
+
+#[test]
+fn g05_a_post_that_takes_longer_than_the_grace_is_made_again_under_the_same_id() {
+    let (server, desk) = (Pop3Server::start(two()), Receiver::start());
+    desk.set(Answer::Hold);
+    let pophook = Pophook::new([], []);
+    pophook.configure([Mailbox::scripted(&server)], [Endpoint::desk(&desk)], "grace: 100ms\n");
+    let daemon = pophook.start(&["run"]);
+    wait_for("posts are under way", || desk.count() == 2);
+    daemon.terminate();
+    daemon.wait().expect(0);
+    desk.set(Answer::Status(200));
+    pophook.once_until("both are delivered", || pophook.in_state("delivered").len() == 2);
+    assert_eq!(desk.ids().len(), 2);
+}
+
+#[test]
+fn g06_a_session_between_dele_and_quit_comes_to_its_end() {
+    let (server, desk) = (Pop3Server::start(two()), Receiver::start());
+    let pophook =
+        Pophook::new([Mailbox::scripted(&server).on_server("delete_when_delivered")], [Endpoint::desk(&desk)]);
+    let (reached, at) = mpsc::channel();
+    let (reached, gate) = (Mutex::new(reached), Arc::new(Mutex::new(())));
+    let (held, closed) = (Arc::clone(&gate), gate.lock().unwrap());
+    server.hook(move |event| {
+        if matches!(event, Event::Arrived(line) if line == "DELE 1") {
+            reached.lock().unwrap().send(()).unwrap_or_default();
+            drop(held.lock());
+        }
+        Then::GoOn
+    });
+    let daemon = pophook.start(&["run"]);
+    at.recv_timeout(Duration::from_secs(30)).unwrap();
+    daemon.terminate();
+    wait_for("it drains", || pophook.get("/readyz").contains("draining"));
+    drop(closed);
+    daemon.wait().expect(0);
+    assert_eq!((server.messages().len(), desk.count()), (0, 2));
+}
+
+#[test]
+fn g08_a_second_sigterm_is_at_once() {
+    let (server, desk) = (Pop3Server::start(two()), Receiver::start());
+    desk.set(Answer::Hold);
+    let pophook = Pophook::new([], []);
+    pophook.configure([Mailbox::scripted(&server)], [Endpoint::desk(&desk)], "grace: 60s\n");
+    let daemon = pophook.start(&["run"]);
+    wait_for("posts are under way", || desk.count() == 2);
+    daemon.terminate();
+    wait_for("it drains", || pophook.get("/readyz").contains("draining"));
+    daemon.terminate();
+    daemon.wait().expect(1);
+    desk.set(Answer::Status(200));
+    pophook.once_until("both are delivered", || pophook.in_state("delivered").len() == 2);
+    assert_eq!(desk.ids().len(), 2);
+}
