@@ -235,6 +235,7 @@ fn a_running_daemon_shows_a_pause_and_keeps_to_it_after_its_next_start() {
         running.wait().expect(0);
     }
     assert_eq!(desk.count(), 1);
+    desk.set(Answer::Status(200));
     pophook.command(&["endpoint", "resume", "desk"]).expect(0);
     let running = pophook.start(&["run"]);
     wait_for("the pause is over", || metric("pophook_endpoint_paused_until_timestamp_seconds") == Some(0));

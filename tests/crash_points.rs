@@ -51,7 +51,20 @@ const TAKING: &[&str] =
 /// From spooled to routed.
 const SORTING: &[&str] = &["before claim_unsorted", "after claim_unsorted", "in parse", "before sort", "after sort"];
 /// One delivery.
-const DELIVERING: &[&str] = &["after claim", "before post", "after post", "before record", "after record"];
+const DELIVERING: &[&str] = &[
+    "before end_hold",
+    "after end_hold",
+    "before claim",
+    "after claim",
+    "before post",
+    "after post",
+    "before pause",
+    "after pause",
+    "before keep_health",
+    "after keep_health",
+    "before record",
+    "after record",
+];
 /// What may go is deleted.
 const DELETING: &[&str] = &[
     "before mark",
@@ -61,6 +74,8 @@ const DELETING: &[&str] = &[
     "after quit",
     "before expunged",
     "after expunged",
+    "before note_visit",
+    "after note_visit",
 ];
 /// The end of a process.
 const CLOSING: &[&str] = &["before close", "in close", "after close"];
@@ -74,8 +89,8 @@ const TOO_LARGE: &[&str] = &["before oversize", "after oversize", "after header"
 const DATED: &[&str] = &["after received_at"];
 /// A server that refuses to delete.
 const REFUSED: &[&str] = &["before unmark", "after unmark"];
-/// An endpoint that asks to wait.
-const PAUSED: &[&str] = &["before pause", "after pause"];
+/// An endpoint none of whose signing keys is valid.
+const WITHOUT_KEY: &[&str] = &["before hold_if_free", "after hold_if_free"];
 /// An endpoint that refuses everything.
 const HELD: &[&str] = &["before hold", "after hold"];
 /// A spool of the first schema.
@@ -84,8 +99,21 @@ const OLD: &[&str] = &["in migrate", "after migrate"];
 const ASKED: &[&str] = &["before change", "in change", "after change"];
 
 const SCENES: &[&[&str]] = &[
-    LISTING, TAKING, SORTING, DELIVERING, DELETING, CLOSING, COMMITS, SWEEP, TOO_LARGE, DATED, REFUSED, PAUSED, HELD,
-    OLD, ASKED,
+    LISTING,
+    TAKING,
+    SORTING,
+    DELIVERING,
+    DELETING,
+    CLOSING,
+    COMMITS,
+    SWEEP,
+    TOO_LARGE,
+    DATED,
+    REFUSED,
+    WITHOUT_KEY,
+    HELD,
+    OLD,
+    ASKED,
 ];
 
 /// The verbs that need no points, and why.
@@ -94,6 +122,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("unclaim", "it changes nothing on the disk"),
     ("abandon", "it changes nothing on the disk"),
     ("work", "it does nothing"),
+    ("logins", "it does nothing"),
 ];
 
 /// Passings at which each point is struck.
@@ -267,7 +296,24 @@ fn killed_while_an_endpoints_pause_is_noted() {
         stage.desk.script(vec![Answer::With(429, "retry-after", "1".to_owned()); 2]);
         stage
     };
-    check(PAUSED, "once", prepare, until_all_is_done);
+    check(&["before pause", "after pause", "before record", "after record"], "once", prepare, until_all_is_done);
+}
+
+#[test]
+fn killed_while_an_endpoint_without_a_valid_key_is_held() {
+    let prepare = || {
+        let stage = taken_and_deleted();
+        let mailbox = Mailbox::scripted(&stage.server).on_server("delete_when_delivered");
+        let over = "{ key: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, not_after: 2020-01-01 }";
+        stage.pophook.configure([mailbox], [Endpoint::desk(&stage.desk).signed(&[over])], "");
+        stage
+    };
+    check(WITHOUT_KEY, "once", prepare, |stage| {
+        assert_eq!(stage.desk.count(), 0);
+        let mailbox = Mailbox::scripted(&stage.server).on_server("delete_when_delivered");
+        stage.pophook.configure([mailbox], [stage.endpoint()], "");
+        until_all_is_done(stage);
+    });
 }
 
 #[test]
@@ -288,7 +334,24 @@ fn killed_while_an_endpoint_is_held() {
 }
 
 /// What later schemas added, taken away.
-const TO_THE_FIRST_SCHEMA: &str = "DROP TABLE token;
+const TO_THE_FIRST_SCHEMA: &str = "DROP TABLE condition;
+    DROP TABLE told_hold;
+    DROP INDEX message_about;
+    ALTER TABLE message DROP COLUMN about;
+    DROP INDEX delivery_untried;
+    DROP INDEX delivery_order;
+    ALTER TABLE delivery DROP COLUMN mailbox;
+    ALTER TABLE delivery DROP COLUMN refused_ms;
+    ALTER TABLE delivery DROP COLUMN refused_from;
+    ALTER TABLE endpoint DROP COLUMN paused_from;
+    ALTER TABLE endpoint DROP COLUMN paused_ran;
+    ALTER TABLE endpoint DROP COLUMN breaker;
+    ALTER TABLE endpoint DROP COLUMN probe_at;
+    ALTER TABLE endpoint DROP COLUMN probes_failed;
+    ALTER TABLE endpoint DROP COLUMN gone_since;
+    ALTER TABLE endpoint DROP COLUMN refused;
+    ALTER TABLE endpoint DROP COLUMN resumes;
+    DROP TABLE token;
     ALTER TABLE message DROP COLUMN kind;
     ALTER TABLE message DROP COLUMN listed_size;
     ALTER TABLE message DROP COLUMN size_limit;
@@ -326,7 +389,7 @@ fn k15_killed_in_an_operators_command() {
             stage.desk.set(Answer::Status(200));
             let daemon = stage.pophook.start_with(&[("POPHOOK_CRASH_AT", &at(point, passing))], &["run"]);
             wait_for("the daemon is there", || stage.pophook.get("/healthz").starts_with("HTTP/1.1 200"));
-            stage.pophook.command(&["spool", "retry", "--all"]);
+            stage.pophook.command(&["spool", "retry", "--all", "--yes"]);
             if passing > 1 && *point != "in change" {
                 // One command passes there once.
                 daemon.terminate();
@@ -338,7 +401,7 @@ fn k15_killed_in_an_operators_command() {
             // All of it or nothing.
             let dead = stage.pophook.in_state("dead").len();
             assert!([0, 3].contains(&dead), "{point}: {dead} are dead");
-            stage.pophook.command(&["spool", "retry", "--all"]);
+            stage.pophook.command(&["spool", "retry", "--all", "--yes"]);
             until_all_is_done(&stage);
             assert!(stage.desk.count() <= posted + 3 + 3, "{point}: each is sent once, or again under its id");
             stage.lives();

@@ -128,7 +128,7 @@ async fn check_failure(url: &str, lines: &[&str], expected: Failure) {
 }
 
 #[tokio::test]
-async fn e02_a_success_whose_body_never_ends_is_a_success() {
+async fn e2_a_success_whose_body_never_ends_is_a_success() {
     let server = Server::start(|mut tcp, _| {
         request(&mut tcp)?;
         tcp.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
@@ -141,7 +141,7 @@ async fn e02_a_success_whose_body_never_ends_is_a_success() {
 }
 
 #[tokio::test]
-async fn e02_an_answer_is_never_decompressed() {
+async fn e2_an_answer_is_never_decompressed() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(&vec![b'x'; 10 << 20]).unwrap();
     let bomb = encoder.finish().unwrap();
@@ -155,7 +155,7 @@ async fn e02_an_answer_is_never_decompressed() {
 }
 
 #[tokio::test]
-async fn e02_a_header_without_end_is_a_failure_and_not_read_to_its_end() {
+async fn e2_a_header_without_end_is_a_failure_and_not_read_to_its_end() {
     let server = Server::start(|mut tcp, _| {
         request(&mut tcp)?;
         tcp.write_all(b"HTTP/1.1 200 OK\r\n")?;
@@ -167,7 +167,7 @@ async fn e02_a_header_without_end_is_a_failure_and_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn e03_a_connection_that_breaks_off_is_a_failure_wherever_it_does() {
+async fn e3_a_connection_that_breaks_off_is_a_failure_wherever_it_does() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     check_failure(&format!("http://127.0.0.1:{closed}/"), &[], Failure::ConnectionRefused).await;
     let reset = |read: bool| {
@@ -188,7 +188,7 @@ async fn e03_a_connection_that_breaks_off_is_a_failure_wherever_it_does() {
 }
 
 #[tokio::test]
-async fn e04_a_header_that_drips_ends_with_the_wait_for_the_answer() {
+async fn e4_a_header_that_drips_ends_with_the_wait_for_the_answer() {
     let server = Server::start(|mut tcp, _| {
         request(&mut tcp)?;
         tcp.write_all(b"HTTP/1.1 200 OK\r\nx-slow: ")?;
@@ -206,7 +206,7 @@ async fn e04_a_header_that_drips_ends_with_the_wait_for_the_answer() {
 }
 
 #[tokio::test]
-async fn e04_the_whole_exchange_has_an_end_of_its_own() {
+async fn e4_the_whole_exchange_has_an_end_of_its_own() {
     // The handshake never ends.
     let silent = Server::start(|mut tcp, _| tcp.read_to_end(&mut Vec::new()).map(drop));
     let lines = ["timeout: 100ms", "total_timeout: 100ms"];
@@ -215,7 +215,7 @@ async fn e04_the_whole_exchange_has_an_end_of_its_own() {
 }
 
 #[tokio::test]
-async fn e07_a_redirect_is_told_and_never_followed() {
+async fn e7_a_redirect_is_told_and_never_followed() {
     let target = Receiver::start();
     for status in [301, 302, 303, 307, 308] {
         let answer =
@@ -252,7 +252,7 @@ async fn e14_only_the_final_answer_counts() {
 }
 
 #[tokio::test]
-async fn n03_a_host_whose_addresses_are_refused_is_not_connected_to() {
+async fn n3_a_host_whose_addresses_are_refused_is_not_connected_to() {
     let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     let folder = tempfile::tempdir().unwrap();
     let load = |egress: &str| {
@@ -382,7 +382,7 @@ fn secure(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn n05_an_endpoint_must_have_the_right_certificate() {
+async fn n5_an_endpoint_must_have_the_right_certificate() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let check = async |server: Server, line: &str, expected: Option<Failure>| {
         let tested = post(&secure(&server), &[line]).await;
@@ -400,7 +400,7 @@ async fn n05_an_endpoint_must_have_the_right_certificate() {
 }
 
 #[tokio::test]
-async fn n05_an_endpoint_that_asks_for_a_certificate_gets_ours() {
+async fn n5_an_endpoint_that_asks_for_a_certificate_gets_ours() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let server = ours.server("127.0.0.1", Good::Now, MUST);
     let ca = ours.line();
@@ -495,7 +495,7 @@ fn proxy(port: u16) -> Server {
 }
 
 #[tokio::test]
-async fn n06_posts_go_through_the_proxy_with_its_login() {
+async fn n6_posts_go_through_the_proxy_with_its_login() {
     let ours = Authority::new("ours");
     let server = ours.server("127.0.0.1", Good::Now, SslVerifyMode::NONE);
     let proxy = proxy(server.port);
@@ -512,7 +512,7 @@ async fn n06_posts_go_through_the_proxy_with_its_login() {
 }
 
 #[tokio::test]
-async fn n06_what_a_proxy_does_not_let_through_is_no_failure_of_the_endpoint() {
+async fn n6_what_a_proxy_does_not_let_through_is_no_failure_of_the_endpoint() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let strict = proxy(1);
     let broken = Server::saying("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
@@ -530,7 +530,7 @@ async fn n06_what_a_proxy_does_not_let_through_is_no_failure_of_the_endpoint() {
 }
 
 #[tokio::test]
-async fn n06_a_certificate_is_looked_at_behind_the_proxy_too() {
+async fn n6_a_certificate_is_looked_at_behind_the_proxy_too() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let server = ours.server("127.0.0.1", Good::Now, SslVerifyMode::NONE);
     let proxy = proxy(server.port);
@@ -539,7 +539,7 @@ async fn n06_a_certificate_is_looked_at_behind_the_proxy_too() {
 }
 
 #[test]
-fn n06_the_environment_names_the_proxy_and_whom_it_is_not_for() {
+fn n6_the_environment_names_the_proxy_and_whom_it_is_not_for() {
     let (desk, proxy) = (Receiver::start(), proxy(1));
     let through = format!("http://Aladdin:open%20sesame@127.0.0.1:{}", proxy.port);
     let far = program::Endpoint::new("far", "http://desk.invalid/in");

@@ -165,7 +165,7 @@ fn signed_by<const N: usize>(hit: &Hit, keys: [&str; N]) -> [bool; N] {
 }
 
 #[tokio::test]
-async fn e09_while_keys_overlap_a_post_verifies_with_either() {
+async fn e9_while_keys_overlap_a_post_verifies_with_either() {
     let keys = format!(
         "{{ key: {OLD}, not_after: \"2026-01-31T14:00:00Z\" }}, {{ key: {NEW}, not_before: \"2026-01-31T13:00:00Z\" }}, \
          {{ key: {PRIVATE}, not_before: \"2026-01-31T13:00:00Z\" }}"
@@ -189,7 +189,7 @@ async fn e09_while_keys_overlap_a_post_verifies_with_either() {
 }
 
 #[tokio::test]
-async fn e09_without_a_valid_key_nothing_is_posted_and_the_endpoint_is_held() {
+async fn e9_without_a_valid_key_nothing_is_posted_and_the_endpoint_is_held() {
     let stage = Stage::start(&format!("{{ key: {OLD}, not_after: 2026-01-30 }}")).await;
     take(&stage.spool, "m", "m").await;
     stage.until_held(Some(Hold::NoValidKey)).await;
@@ -204,7 +204,7 @@ async fn e09_without_a_valid_key_nothing_is_posted_and_the_endpoint_is_held() {
 }
 
 #[tokio::test]
-async fn e09_the_end_of_the_last_key_is_noticed_with_nothing_to_do() {
+async fn e9_the_end_of_the_last_key_is_noticed_with_nothing_to_do() {
     let stage = Stage::start(&format!("{{ key: {OLD}, not_after: \"2026-01-31T13:00:00Z\" }}")).await;
     stage.deliver_one("m").await;
     assert_eq!(stage.held().await, None);
@@ -217,7 +217,7 @@ async fn e09_the_end_of_the_last_key_is_noticed_with_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn e09_a_key_that_becomes_valid_is_used_without_a_restart_and_the_wait_costs_no_time() {
+async fn e9_a_key_that_becomes_valid_is_used_without_a_restart_and_the_wait_costs_no_time() {
     let keys = format!(
         "{{ key: {OLD}, not_after: \"2026-01-31T13:00:00Z\" }}, {{ key: {NEW}, not_before: \"2026-02-28T13:00:00Z\" }}"
     );
@@ -243,7 +243,7 @@ async fn e09_a_key_that_becomes_valid_is_used_without_a_restart_and_the_wait_cos
 }
 
 #[tokio::test]
-async fn e09_a_new_key_ends_the_hold_at_the_next_start() {
+async fn e9_a_new_key_ends_the_hold_at_the_next_start() {
     for keys in [format!("{OLD}, {NEW}"), format!("{{ key: {NEW}, not_before: 2026-01-31 }}")] {
         let mut stage = Stage::start(&format!("{{ key: {OLD}, not_after: 2026-01-30 }}")).await;
         take(&stage.spool, "m", "m").await;
@@ -257,7 +257,7 @@ async fn e09_a_new_key_ends_the_hold_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn e09_a_post_that_is_refused_for_its_signature_comes_again_with_the_next_key() {
+async fn e9_a_post_that_is_refused_for_its_signature_comes_again_with_the_next_key() {
     let mut stage = Stage::start(OLD).await;
     stage.desk.script([Answer::Status(401)]);
     let refused = stage.deliver_one("m").await;
@@ -275,7 +275,7 @@ async fn e09_a_post_that_is_refused_for_its_signature_comes_again_with_the_next_
 }
 
 #[tokio::test]
-async fn e09_a_hold_of_another_kind_is_not_ended_by_a_key() {
+async fn e9_a_hold_of_another_kind_is_not_ended_by_a_key() {
     let mut stage = Stage::new().await;
     stage.spool.hold(&endpoint("desk"), Hold::Gone).await.unwrap();
     let begins = format!("{{ key: {OLD}, not_before: \"2026-01-31T13:00:00Z\" }}");
@@ -298,7 +298,7 @@ async fn e09_a_hold_of_another_kind_is_not_ended_by_a_key() {
 }
 
 #[tokio::test]
-async fn e09_a_single_round_without_a_valid_key_ends_and_leaves_its_mail() {
+async fn e9_a_single_round_without_a_valid_key_ends_and_leaves_its_mail() {
     let stage = Stage::new().await;
     take(&stage.spool, "m", "m").await;
     let deliverer = stage.deliverer(&format!("{{ key: {OLD}, not_before: 2026-02-01 }}"));
@@ -402,7 +402,7 @@ fn a_key_made_as_the_readme_says_signs_what_openssl_verifies() {
 }
 
 #[test]
-fn e09_without_a_valid_key_every_command_says_so() {
+fn e9_without_a_valid_key_every_command_says_so() {
     let desk = Receiver::start();
     let (server, pophook) = pophook(&desk, &[&over(OLD)]);
     assert!(pophook.command(&["check"]).expect(0).stdout.contains("no problem"), "mail is held, not lost");

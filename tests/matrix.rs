@@ -31,10 +31,7 @@ const NOT_STAGED: &[(&str, &str)] = &[
 ];
 
 /// Rows whose tests are still to come.
-const TO_COME: &[&str] = &[
-    "s10", "e4", "e9", "e10", "e11", "e12", "e14", "n1", "n2", "n3", "n5", "n6", "t1", "g1", "g2", "g3", "g4", "g5",
-    "g6", "g7", "g8", "c1",
-];
+const TO_COME: &[&str] = &["g3", "g4", "g7"];
 
 fn rows() -> BTreeSet<String> {
     PARTS.iter().flat_map(|(part, rows)| (1..=*rows).map(move |row| format!("{part}{row}"))).collect()

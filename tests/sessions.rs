@@ -56,7 +56,7 @@ fn a_visit_goes_on_in_the_next_session_until_its_plan_is_carried_out() {
 }
 
 #[tokio::test]
-async fn s01_more_mail_than_the_spool_may_hold_waits_on_its_server() {
+async fn s1_more_mail_than_the_spool_may_hold_waits_on_its_server() {
     let mails = (0..40).map(|n| Message::new(&format!("id{n}"), &mails::large(&format!("mail {n}"), 200 << 10)));
     let (server, desk) = (Pop3Server::start(mails.collect()), Receiver::start());
     desk.set(Answer::Status(500));

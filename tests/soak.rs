@@ -251,7 +251,7 @@ fn settle(pophook: &Pophook, dovecot: &Dovecot, owed: &[Owed], watch: &mut Watch
         watch.look(daemon);
         let lines = pophook.list();
         if lines.iter().any(|line| line["state"] == "dead") {
-            pophook.command(&["spool", "retry", "--all"]);
+            pophook.command(&["spool", "retry", "--all", "--yes"]);
         }
         if lines.iter().filter(|line| line["state"] == "delivered").count() == expected
             && deleting().all(|mailbox| dovecot.count(&user(mailbox)) == 0)

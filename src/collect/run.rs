@@ -26,6 +26,7 @@ use super::schedule;
 use super::tell;
 use super::visit::visit;
 use crate::clock::Clock;
+use crate::crash;
 use crate::ident::MailboxName;
 use crate::metrics::CollectMetrics;
 use crate::spool;
@@ -150,7 +151,10 @@ impl Collector {
             Err(error) => (error.says(), Some(error.reason())),
         };
         let Some(visited) = says else { return };
-        if let Err(error) = self.spool.note_visit(&mailbox.name, visited, reason).await {
+        crash::point!("before note_visit");
+        let noted = self.spool.note_visit(&mailbox.name, visited, reason).await;
+        crash::point!("after note_visit");
+        if let Err(error) = noted {
             tracing::warn!(mailbox = %mailbox.name, %error, "cannot note how the visit ended");
         }
     }

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn e09_when_the_last_key_ends_after_the_claim_nothing_is_posted_and_no_attempt_is_counted() {
+    async fn e9_when_the_last_key_ends_after_the_claim_nothing_is_posted_and_no_attempt_is_counted() {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
         let key = Key::parse(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();

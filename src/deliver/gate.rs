@@ -402,7 +402,7 @@ mod tests {
 
     /// E11: every other post is taken, or one of so many at random, with a post due each second.
     #[test]
-    fn an_endpoint_that_flaps_gets_its_mail_and_is_not_hammered() {
+    fn e11_an_endpoint_that_flaps_gets_its_mail_and_is_not_hammered() {
         let check = |name: &str, mut takes: Box<dyn FnMut(u64) -> bool>| {
             let (mut gate, mut taken, mut opened) = (gate(Health::default()), 0, Vec::new());
             let mut failures_in_a_minute = std::collections::VecDeque::new();

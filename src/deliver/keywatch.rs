@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::attempt::Means;
 use super::keyring::Standing;
+use crate::crash;
 use crate::ident::EndpointName;
 use crate::metrics::DeliverMetrics;
 use crate::spool::Hold;
@@ -46,12 +47,18 @@ impl KeyWatch {
         let can_post = standing.is_none_or(|standing| standing.valid > 0);
         if !can_post {
             self.may_be_held = true;
-            if means.spool.hold_if_free(endpoint, Hold::NoValidKey).await? {
+            crash::point!("before hold_if_free");
+            let held = means.spool.hold_if_free(endpoint, Hold::NoValidKey).await?;
+            crash::point!("after hold_if_free");
+            if held {
                 let next = standing.and_then(|standing| standing.begins).map(|next| format!("{next:.0}"));
                 tracing::error!(%endpoint, next, "no signing key is valid: nothing is posted, and mail waits; write one in signing_keys");
             }
         } else if self.may_be_held {
-            if means.spool.end_hold(endpoint, Hold::NoValidKey).await? {
+            crash::point!("before end_hold");
+            let ended = means.spool.end_hold(endpoint, Hold::NoValidKey).await?;
+            crash::point!("after end_hold");
+            if ended {
                 tracing::info!(%endpoint, "no longer held for want of a signing key; mail goes on");
             }
             self.may_be_held = false;

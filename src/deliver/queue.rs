@@ -247,11 +247,13 @@ impl Queue {
         }
         let (spool, name) = (&self.means.spool, &self.means.endpoint.name);
         // Sent in the order in which they were heard; the records join their commit.
-        crash::point!("before pause");
-        crash::point!("before keep_health");
         let until = |wait| self.means.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
+        crash::point!("before pause");
         let pause = pause.map(|wait: Duration| spool.pause(name, until(wait)));
+        crash::point!("after pause");
+        crash::point!("before keep_health");
         let health = self.gate.keep().map(|(health, resumes)| spool.keep_health(name, health, resumes));
+        crash::point!("after keep_health");
         Ok(Some(Writing { records, pause, health }))
     }
 

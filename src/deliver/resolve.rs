@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn n03_a_name_that_turns_to_a_metadata_address_is_refused_at_the_next_connection() {
+    async fn n3_a_name_that_turns_to_a_metadata_address_is_refused_at_the_next_connection() {
         let answers = Mutex::new(vec![
             answer(&["64:ff9b::a9fe:a9fe"]),
             answer(&["::ffff:169.254.169.254"]),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn n01_a_name_without_an_address_is_unknown() {
+    async fn n1_a_name_without_an_address_is_unknown() {
         let nothing = resolver(Egress::default(), |_| answer(&[]));
         assert_eq!(resolve(&nothing).await, Err("no address".to_owned()));
         let failing = resolver(Egress::default(), |_| Err(io::Error::other("SERVFAIL")));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn n01_look_ups_that_nobody_waits_for_any_more_still_count() {
+    async fn n1_look_ups_that_nobody_waits_for_any_more_still_count() {
         let (asked, begun) = mpsc::channel();
         let (release, held) = mpsc::channel::<()>();
         let held = Mutex::new(held);

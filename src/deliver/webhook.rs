@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn n02_no_connection_is_used_that_is_older_than_a_minute() {
+    async fn n2_no_connection_is_used_that_is_older_than_a_minute() {
         let (port, read) = forgetful(&[4, 4]).await;
         let clock = clock();
         let webhook = Webhook::new(Endpoint::for_testing(&format!("http://127.0.0.1:{port}/")), &clock).unwrap();

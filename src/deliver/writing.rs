@@ -50,13 +50,11 @@ impl Writing {
             Some(pause) => pause.await,
             None => Ok(()),
         };
-        crash::point!("after pause");
         let health = match health {
             // Where somebody has resumed it meanwhile, the next claim tells.
             Some(health) => health.await.map(|_| ()),
             None => Ok(()),
         };
-        crash::point!("after keep_health");
         match pause.and(health) {
             Err(error) if error.is_fatal() => Err(error),
             Err(_) => Ok(Kept::No),

@@ -85,7 +85,7 @@ impl Stage {
 
 /// E5.
 #[tokio::test]
-async fn an_endpoint_is_gone_when_it_says_so_before_a_restart_and_after_it() {
+async fn e5_an_endpoint_is_gone_when_it_says_so_before_a_restart_and_after_it() {
     let stage = Stage::start(&[]).await;
     stage.desk.set(Answer::Status(410));
     stage.take(&["m"]).await;
@@ -119,7 +119,7 @@ async fn twenty_different_refusals_hold_the_endpoint_over_a_restart_too() {
 
 /// E6.
 #[tokio::test]
-async fn one_post_goes_out_until_the_wait_is_over_that_an_endpoint_asks_for() {
+async fn e6_one_post_goes_out_until_the_wait_is_over_that_an_endpoint_asks_for() {
     let check = async |retry_after: &str, wait: Duration| {
         let stage = Stage::start(&[]).await;
         stage.desk.script([Answer::With(429, "retry-after", retry_after.to_owned())]);
@@ -148,7 +148,7 @@ async fn one_post_goes_out_until_the_wait_is_over_that_an_endpoint_asks_for() {
 
 /// E8.
 #[tokio::test]
-async fn what_an_endpoint_refuses_does_not_open_its_breaker() {
+async fn e8_what_an_endpoint_refuses_does_not_open_its_breaker() {
     let stage = Stage::start(&[]).await;
     stage.desk.script(vec![Answer::Status(422); 19]);
     let texts = texts(60);
@@ -160,7 +160,7 @@ async fn what_an_endpoint_refuses_does_not_open_its_breaker() {
 
 /// E10.
 #[tokio::test]
-async fn an_endpoint_that_is_down_gets_few_probes_and_when_it_is_up_everything() {
+async fn e10_an_endpoint_that_is_down_gets_few_probes_and_when_it_is_up_everything() {
     let stage = Stage::start(&["max_concurrency: 6"]).await;
     stage.desk.set(Answer::Status(503));
     let texts = texts(400);
@@ -203,7 +203,7 @@ async fn an_endpoint_that_is_down_gets_few_probes_and_when_it_is_up_everything()
 
 /// E16.
 #[tokio::test]
-async fn one_dead_endpoint_leaves_the_healthy_one_alone() {
+async fn e16_one_dead_endpoint_leaves_the_healthy_one_alone() {
     let erp = Receiver::start();
     let stage = Stage::start_with(&[], Some(&erp)).await;
     stage.desk.set(Answer::Reset);

@@ -182,7 +182,7 @@ async fn check_clock_set(hours: i64, expected: u32) {
 }
 
 #[tokio::test]
-async fn t01_a_clock_that_is_set_neither_puts_a_delivery_off_nor_ends_its_time() {
+async fn t1_a_clock_that_is_set_neither_puts_a_delivery_off_nor_ends_its_time() {
     check_clock_set(0, 1).await;
     check_clock_set(24, 0).await;
     check_clock_set(-1, 2).await;

@@ -374,7 +374,8 @@ impl Pophook {
         endpoints: impl IntoIterator<Item = Endpoint>,
         more: &str,
     ) {
-        let mut yaml = format!("spool:\n  url: sqlite:{}\nmailboxes:\n", self.spool().display());
+        // Whatever disk it runs on.
+        let mut yaml = format!("spool:\n  url: sqlite:{}\n  min_free: 0\nmailboxes:\n", self.spool().display());
         yaml.extend(mailboxes.into_iter().map(|mailbox| mailbox.yaml()));
         yaml.push_str("endpoints:\n");
         yaml.extend(endpoints.into_iter().map(|endpoint| endpoint.yaml()));

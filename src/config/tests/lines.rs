@@ -76,7 +76,7 @@ fn proxy(url: &str, more: &str, variables: &[(&'static str, &'static str)]) -> R
 }
 
 #[test]
-fn n06_the_proxy_is_the_one_written_or_that_of_the_environment() {
+fn n6_the_proxy_is_the_one_written_or_that_of_the_environment() {
     let check = |url: &str, more: &str, variables: &[(&'static str, &'static str)], expected: Option<&str>| {
         let found = proxy(url, more, variables).unwrap();
         assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
@@ -101,7 +101,7 @@ fn n06_the_proxy_is_the_one_written_or_that_of_the_environment() {
 }
 
 #[test]
-fn n06_a_login_at_the_proxy_stands_apart_from_its_address() {
+fn n6_a_login_at_the_proxy_stands_apart_from_its_address() {
     let found = proxy("http://h/", "proxy: { env: PROXY }", &[("PROXY", "http://Aladdin:open%20sesame@p:1")]);
     let login = found.unwrap().unwrap().authorization.unwrap();
     assert_eq!(login, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
@@ -109,7 +109,7 @@ fn n06_a_login_at_the_proxy_stands_apart_from_its_address() {
 }
 
 #[test]
-fn n06_a_proxy_of_the_environment_that_speaks_no_http_is_told() {
+fn n6_a_proxy_of_the_environment_that_speaks_no_http_is_told() {
     let found = proxy("http://h/", "", &[("ALL_PROXY", "socks5://u:hunter2@p:1080")]).unwrap_err();
     assert!(found.contains("endpoints[0].proxy: of the environment is no HTTP proxy") && !found.contains("hunter2"));
 }

@@ -24,6 +24,9 @@ const RELEASE_AT_ONCE: u64 = 500;
 /// A promise that was not taken up for so long is void: the visit has ended, well or badly.
 const PROMISED_FOR: Duration = Duration::from_secs(15 * 60);
 
+/// A disk with less than so much is as good as full: what is written beside the mail needs room, too.
+const LEAST: u64 = 1 << 20;
+
 /// What is remembered between two looks. It lives in memory alone: a process that dies has promised nothing.
 #[derive(Debug, Default)]
 pub(super) struct Pressure {
@@ -51,7 +54,12 @@ pub(super) struct Look {
 impl Look {
     /// Whether no mail at all is taken.
     pub(super) fn is_full(&self, config: &Config) -> bool {
-        self.level == Level::Full || self.disk <= config.min_free
+        self.level == Level::Full || self.for_mail(config) == 0
+    }
+
+    /// Bytes of the disk that mail may take.
+    fn for_mail(&self, config: &Config) -> u64 {
+        self.disk.saturating_sub(config.min_free.saturating_add(LEAST))
     }
 }
 
@@ -125,7 +133,7 @@ pub(super) fn promise(
         share: config.max_size / 100 * u64::from(config.max_share),
         unsettled,
         promised: pressure.promised_elsewhere(mailbox, uptime),
-        disk: look.disk.saturating_sub(config.min_free),
+        disk: look.for_mail(config),
     };
     let room = room::room(&facts, wanted);
     pressure.promise(mailbox, room, uptime);

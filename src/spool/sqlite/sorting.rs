@@ -42,7 +42,9 @@ pub(super) fn claim_unsorted(
 
 fn quarantine(connection: &Connection) -> Result<(), SpoolError> {
     connection
-        .prepare_cached("UPDATE message SET state = 'quarantined' WHERE state = 'spooled' AND parses >= ?1")?
+        .prepare_cached(
+            "UPDATE message SET state = 'quarantined' WHERE state = 'spooled' AND released_at IS NULL AND parses >= ?1",
+        )?
         .execute([PARSES_MAX])?;
     Ok(())
 }
@@ -119,4 +121,72 @@ pub(super) fn enqueue(
         )?
         .execute(params![message.0, endpoint.as_str(), now.as_millisecond()])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::spool::Claims;
+    use crate::spool::MessageKey;
+    use crate::spool::Wanted;
+    use crate::spool::sqlite::queue;
+    use crate::spool::sqlite::schema;
+
+    /// How many steps it takes, beside so many messages that are settled, to claim a new one, to sort it, and to claim
+    /// its delivery.
+    fn steps(settled: u64) -> u64 {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, 0).unwrap();
+        let message = |seq, state| {
+            format!(
+                "INSERT INTO message (seq, id, mailbox, sha256, size, spooled_at, state, settled_at)
+                 SELECT {seq}, 'msg_' || substr('{{}}' || hex({seq}), -26), 'a', zeroblob(32), 1, 0, {state} "
+            )
+            .replace("{}", &"a".repeat(26))
+        };
+        connection
+            .execute_batch(&format!(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {settled})
+                 {many} FROM n WHERE {settled} > 0;
+                 INSERT INTO raw SELECT seq, x'00' FROM message;
+                 INSERT INTO delivery (message, endpoint, state, due, attempts, mailbox)
+                 SELECT seq, 'desk', 'delivered', 0, 1, 'a' FROM message;
+                 {one};
+                 INSERT INTO raw VALUES (1000000, x'00')",
+                many = message("i", "'delivered', 1"),
+                one = message("1000000", "'spooled', NULL"),
+            ))
+            .unwrap();
+        let count = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&count);
+        let stepped = move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        connection.progress_handler(1, Some(stepped)).unwrap();
+        let desk = EndpointName::parse("desk").unwrap();
+        let mut claimed = Claimed::default();
+        assert_eq!(claim_unsorted(&connection, &mut claimed, 9).unwrap().len(), 1);
+        let verdict = Verdict::Routed(vec![desk.clone()]);
+        let sorted = Sorted { message: MessageKey(1_000_000), verdict };
+        sort(&connection, &[sorted], Timestamp::UNIX_EPOCH).unwrap();
+        assert!(claim_unsorted(&connection, &mut claimed, 9).unwrap().is_empty());
+        let times = (Timestamp::UNIX_EPOCH, 0);
+        for ordered in [false, true] {
+            let wanted = Wanted { ordered, ..Wanted::default() };
+            let Claims { claims, .. } = queue::claim(&connection, &claimed.deliveries, &desk, wanted, times).unwrap();
+            assert_eq!(claims.len(), 1);
+        }
+        count.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn s10_what_is_settled_costs_nothing_when_new_mail_comes() {
+        let (alone, beside) = (steps(0), steps(5000));
+        assert!(beside < alone + 100, "{alone} steps alone, {beside} beside 5000 settled messages");
+    }
 }
