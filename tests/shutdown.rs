@@ -9,6 +9,8 @@ use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::process::Pid;
+use rustix::process::Signal;
 use support::mails;
 use support::pop3_server::Event;
 use support::pop3_server::Message;
@@ -19,6 +21,7 @@ use support::pophook::Mailbox;
 use support::pophook::Pophook;
 use support::receiver::Answer;
 use support::receiver::Receiver;
+use support::stage::Stage;
 use support::wait_for;
 
 fn one() -> Vec<Message> {
@@ -143,4 +146,29 @@ fn g8_a_second_sigterm_is_at_once() {
     desk.set(Answer::Status(200));
     pophook.once_until("both are delivered", || pophook.in_state("delivered").len() == 2);
     assert_eq!(desk.ids().len(), 2);
+}
+
+/// Every sync takes a quarter of a second, and SIGTERM comes when the server hears `command` for the `nth` time.
+fn check_slow_disk(command: &'static str, nth: usize) {
+    let messages = vec![Message::new("a", &mails::plain("a")), Message::new("b", &mails::plain("b"))];
+    let stage = Stage::new("delete_when_delivered", messages);
+    let slow = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fsync,fdatasync:delay_enter=250000"];
+    let daemon = stage.pophook.start_behind(&slow, &["run"]);
+    wait_for(command, || stage.server.times(command) >= nth);
+    // The process that strace started stands in the lock file.
+    let lock = format!("{}.lock", stage.pophook.spool().display());
+    let pid: i32 = std::fs::read_to_string(lock).unwrap().trim().parse().unwrap();
+    rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+    daemon.wait().expect(0);
+    stage.holds();
+    stage.until_empty();
+    stage.lives();
+}
+
+#[test]
+fn g3_g4_g7_a_slow_disk_is_waited_for_while_mail_is_taken_sorted_and_the_spool_closed() {
+    check_slow_disk("RETR", 1);
+    check_slow_disk("RETR", 2);
+    check_slow_disk("QUIT", 1);
+    check_slow_disk("DELE", 2);
 }
