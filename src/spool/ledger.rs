@@ -10,7 +10,7 @@ use crate::ident::MailboxName;
 use crate::ident::MessageId;
 use crate::ident::UniqueId;
 
-/// A mailbox as the configuration names it, for [`super::Spool::enrol`].
+/// A mailbox as the configuration names it, for [`super::Collecting::enrol`].
 #[derive(Debug, Clone)]
 pub struct Enrolment {
     /// Its name.

@@ -124,7 +124,7 @@ pub trait Reading: Send + Sync + fmt::Debug {
     /// The attempts of a message, oldest first.
     fn attempts(&self, message: MessageKey) -> Reply<Vec<AttemptRow>>;
 
-    /// Fails where [`Spool::enrol`] would refuse a mailbox that was renamed without saying so.
+    /// Fails where [`Collecting::enrol`] would refuse a mailbox that was renamed without saying so.
     fn may_enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()>;
 
     /// The lines of `mailbox list`.
