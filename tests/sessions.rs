@@ -74,6 +74,23 @@ async fn s1_more_mail_than_the_spool_may_hold_waits_on_its_server() {
     assert_eq!(server.messages().len() + taken, 40, "what was taken is deleted, what was not is there");
 }
 
+#[tokio::test]
+async fn a_mail_that_does_not_fit_into_the_room_that_is_left_keeps_no_smaller_one_waiting() {
+    let large = Message::new("large", &mails::large("large", 3 << 20));
+    let mut all = vec![Message::new("first", &mails::large("first", 2 << 20)), large];
+    all.extend((0..3).map(|n| Message::new(&format!("small{n}"), &mails::plain(&format!("small {n}")))));
+    let (server, desk) = (Pop3Server::start(all), Receiver::start());
+    desk.set(Answer::Status(500));
+    let mailbox = Mailbox::scripted(&server).on_server("delete_when_spooled");
+    let pophook = Pophook::new([mailbox], [Endpoint::desk(&desk)]);
+    let mut config = pophook::config::load(&pophook.config()).unwrap();
+    (config.spool.max_size, config.spool.max_share) = (4 << 20, 100);
+    let app = App::open(config, Clock::system()).await.unwrap();
+    app.once(CancellationToken::new()).await.unwrap();
+    let left: Vec<Vec<u8>> = server.messages().into_iter().map(|message| message.unique_id).collect();
+    assert_eq!(left, [b"large"]);
+}
+
 #[test]
 fn no_session_deletes_what_its_visit_took_itself() {
     let stage = Stage::new("delete_when_spooled");

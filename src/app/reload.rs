@@ -176,7 +176,11 @@ impl Reloader {
         let (mailboxes, endpoints) = (new.collect.mailboxes.len(), new.deliver.endpoints.len());
         self.running = Config { spool: self.running.spool.clone(), admin: self.running.admin, ..new };
         // Last: what was sorted by the former routes is held with the rest, and shown.
-        self.spool.keep_endpoints(kept).await?;
+        match self.spool.keep_endpoints(kept).await {
+            Err(error) if error.is_fatal() => return Err(Refusal::Fatal(error)),
+            Err(error) => tracing::warn!(%error, "endpoints that are gone are held only from the next start on"),
+            Ok(()) => {}
+        }
         tracing::info!(mailboxes, endpoints, "the configuration was read anew");
         Ok(())
     }
@@ -214,10 +218,16 @@ fn refuse_orphans(new: &Config, rows: &[EndpointRow]) -> Result<(), Refusal> {
         .iter()
         .filter(|row| row.pending > 0 && !held(row) && !stays(&row.endpoint) && !told(&row.endpoint))
         .map(|EndpointRow { endpoint, pending, .. }| {
+            // The endpoint of our own mail has no name that a file may have.
+            let or = if endpoint.is_mail() {
+                "or bring notices.smtp back until they are sent".to_owned()
+            } else {
+                format!("or have them held with `removed_endpoints: [{endpoint}]`")
+            };
             format!(
                 "endpoint {endpoint} is gone, and {pending} deliveries to it are pending; settle them with \
                  `pophook spool retry --endpoint {endpoint} --to NAME` or `pophook spool drop --endpoint {endpoint}`, \
-                 or have them held with `removed_endpoints: [{endpoint}]`"
+                 {or}"
             )
         })
         .collect();
@@ -227,7 +237,15 @@ fn refuse_orphans(new: &Config, rows: &[EndpointRow]) -> Result<(), Refusal> {
 /// What runs on as it was until the next start.
 fn warn_of_the_rest(old: &Config, new: &Config) {
     if old.spool != new.spool {
-        tracing::warn!("spool was changed: url, max_size, max_share and ledger_keep count from the next start on");
+        tracing::warn!(
+            "spool was changed: url, max_size, min_free, max_share and ledger_keep count from the next start on"
+        );
+    }
+    if old.collect.max_bytes_in_flight != new.collect.max_bytes_in_flight {
+        tracing::warn!("collect.max_bytes_in_flight was changed: it counts from the next start on");
+    }
+    if old.deliver.in_flight != new.deliver.in_flight {
+        tracing::warn!("deliver was changed: it counts from the next start on");
     }
     if old.admin.listen != new.admin.listen {
         tracing::warn!("admin.listen was changed: it counts from the next start on");

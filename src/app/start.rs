@@ -71,7 +71,10 @@ impl App {
             let delivered = deliverer.run(Mode::Forever, CancellationToken::new(), posts).await;
             ("delivering", delivered.map(|_| ()).map_err(Into::into))
         });
-        loops.spawn(async move { ("notice", follow(telling, tell, tells).await.map_err(Into::into)) });
+        for which in [Telling::Changes, Telling::Mail] {
+            let telling = follow(which, telling.clone(), tell.clone(), tells.clone());
+            loops.spawn(async move { ("notice", telling.await.map_err(Into::into)) });
+        }
         let sweeping = Arc::clone(&spool);
         loops.spawn(async move {
             ("retention", retention::sweep(keep, sweeping.as_ref(), &clock, sweeps).await.map_err(Into::into))
@@ -107,16 +110,29 @@ impl App {
     }
 }
 
+/// One of the two things that the notices do; neither waits for the other.
+#[derive(Debug, Clone, Copy)]
+enum Telling {
+    Changes,
+    Mail,
+}
+
 /// Tells until `stop`, by each configuration from its beginning on: what is untold stands in the spool.
 async fn follow(
-    mut telling: Notice,
+    which: Telling,
+    mut notice: Notice,
     mut config: watch::Receiver<notice::Config>,
     stop: CancellationToken,
 ) -> Result<(), SpoolError> {
     while !stop.is_cancelled() {
-        telling.config = config.borrow_and_update().clone();
+        notice.config = config.borrow_and_update().clone();
         let this = stop.child_token();
-        let run = telling.run(this.clone());
+        let run = async {
+            match which {
+                Telling::Changes => notice.watch(this.clone()).await,
+                Telling::Mail => notice.mail(this.clone()).await,
+            }
+        };
         tokio::pin!(run);
         tokio::select! {
             ended = &mut run => return ended,

@@ -51,12 +51,33 @@ pub(super) struct Seat {
     pub(super) mailbox: Mailbox,
     /// What is remembered of it; with the visit while one is under way.
     pub(super) standing: Standing,
-    /// Ends the visit under way.
-    pub(super) visiting: Option<CancellationToken>,
+    /// The visit under way.
+    pub(super) visiting: Option<Visiting>,
     /// Whether it changed so, during a visit, that this visit tells nothing of when the next one is due.
     changed: Option<Change>,
     /// Whether it left the configuration during a visit.
     removed: bool,
+}
+
+/// By what a visit under way is ended.
+#[derive(Debug, Clone)]
+pub(super) struct Visiting {
+    /// It is to end as soon as nothing is lost by it.
+    pub(super) stop: CancellationToken,
+    /// The rules that it goes by count no more.
+    pub(super) revoked: CancellationToken,
+}
+
+impl Visiting {
+    /// A visit that also ends when `all` do.
+    pub(super) fn among(all: &CancellationToken) -> Visiting {
+        Visiting { stop: all.child_token(), revoked: CancellationToken::new() }
+    }
+
+    fn revoke(&self) {
+        self.revoked.cancel();
+        self.stop.cancel();
+    }
 }
 
 impl Seat {
@@ -94,7 +115,7 @@ impl Board {
             }
             seat.removed = true;
             match &seat.visiting {
-                Some(visit) => visit.cancel(),
+                Some(visit) => visit.revoke(),
                 None => gone.push(name.clone()),
             }
             seat.visiting.is_some()
@@ -155,8 +176,8 @@ impl Seat {
         self.removed = false;
         self.mailbox = mailbox.clone();
         if ends && let Some(visit) = &self.visiting {
-            visit.cancel();
-            self.changed = Some(change);
+            visit.revoke();
+            self.changed = self.changed.max(Some(change));
         }
         match change {
             Change::Rules => {}
@@ -176,12 +197,14 @@ impl Seat {
 
     fn turn(&mut self, change: Change, due: &mut BTreeSet<(Duration, MailboxName)>, now: Duration) {
         if self.visiting.is_some() {
-            self.changed = Some(change);
+            self.changed = self.changed.max(Some(change));
             return;
         }
         self.forget(change);
         due.retain(|(_, name)| *name != self.mailbox.name);
-        due.insert((now, self.mailbox.name.clone()));
+        // A server that wants a delay between logins gets it all the same.
+        let soonest = now.saturating_add(self.standing.pace.between_logins());
+        due.insert((soonest, self.mailbox.name.clone()));
     }
 
     fn forget(&mut self, change: Change) {
@@ -206,14 +229,14 @@ mod tests {
     }
 
     /// A board with one mailbox, due in an hour, and whether it is being visited.
-    fn board(visiting: bool) -> (Board, Mailbox, CancellationToken) {
-        let (mailbox, token) = (mailbox(OnServer::Keep), CancellationToken::new());
+    fn board(visiting: bool) -> (Board, Mailbox, Visiting) {
+        let (mailbox, visit) = (mailbox(OnServer::Keep), Visiting::among(&CancellationToken::new()));
         let mut board = Board::new(&config(vec![mailbox.clone()]));
         match visiting {
-            true => board.seat(&mailbox.name).unwrap().visiting = Some(token.clone()),
+            true => board.seat(&mailbox.name).unwrap().visiting = Some(visit.clone()),
             false => _ = board.due.insert((HOUR, mailbox.name.clone())),
         }
-        (board, mailbox, token)
+        (board, mailbox, visit)
     }
 
     fn dues(board: &Board) -> Vec<Duration> {
@@ -231,23 +254,44 @@ mod tests {
 
     #[test]
     fn a_login_during_a_visit_makes_the_next_one_due_at_once() {
-        let (mut board, mailbox, token) = board(true);
+        let (mut board, mailbox, visit) = board(true);
         board.mended(&mailbox.name, Duration::ZERO);
-        assert!(!token.is_cancelled() && board.due.is_empty());
+        assert!(!visit.stop.is_cancelled() && board.due.is_empty());
         assert_eq!(board.back(&mailbox.name, Standing::default()), Back::AtOnce);
     }
 
     #[test]
     fn a_visit_whose_mailbox_is_gone_or_keeps_now_is_ended() {
-        let (mut board_, mailbox, token) = board(true);
+        let (mut board_, mailbox, visit) = board(true);
         assert!(board_.adopt(&config(Vec::new()), HOUR).is_empty(), "gone only after its visit");
-        assert!(token.is_cancelled());
+        assert!(visit.stop.is_cancelled() && visit.revoked.is_cancelled());
         assert_eq!(board_.back(&mailbox.name, Standing::default()), Back::Gone);
 
-        let (mut board, mut mailbox, token) = board(true);
+        let (mut board, mut mailbox, visit) = board(true);
         mailbox.retention.keep_latest += 1;
         board.adopt(&config(vec![mailbox.clone()]), HOUR);
-        assert!(token.is_cancelled());
+        assert!(visit.stop.is_cancelled() && visit.revoked.is_cancelled());
         assert_eq!(board.back(&mailbox.name, Standing::default()), Back::AtOnce);
+    }
+
+    #[test]
+    fn of_two_changes_during_a_visit_the_greater_one_counts() {
+        let (mut board, mut mailbox, _) = board(true);
+        mailbox.server.port += 1;
+        board.adopt(&config(vec![mailbox.clone()]), HOUR);
+        board.mended(&mailbox.name, HOUR);
+        let known = Standing { took: HOUR, ..Standing::default() };
+        assert_eq!(board.back(&mailbox.name, known), Back::AtOnce);
+        assert_eq!(board.seat(&mailbox.name).unwrap().standing.took, Duration::ZERO, "nothing is known of it");
+    }
+
+    #[test]
+    fn a_delay_between_logins_counts_for_what_is_due_at_once_too() {
+        let (mut board, mailbox, _) = board(false);
+        let delay = Some(Duration::from_secs(900));
+        let seat = board.seat(&mailbox.name).unwrap();
+        seat.standing.pace.note(mailbox.poll_interval, delay, &Ok(Report::default()));
+        board.mended(&mailbox.name, HOUR);
+        assert_eq!(dues(&board), [HOUR + Duration::from_secs(900)]);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Mailbox;
 
-/// How far a mailbox is another one than before, as far as its next visit is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far a mailbox is another one than before, as far as its next visit is concerned; the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Change {
     /// Its rules at most: it is visited when it would have been anyway.
     Rules,

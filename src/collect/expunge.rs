@@ -34,6 +34,9 @@ pub(super) async fn expunge(
         crash::point!("before mark");
         means.spool.mark(&mailbox.name, some.iter().map(|one| one.key).collect()).await?;
         crash::point!("after mark");
+        if means.revoked.is_cancelled() {
+            break;
+        }
         let numbers: Vec<u32> = some.iter().map(|one| one.number).collect();
         let marked = session.mark_deleted(&numbers).await?;
         crash::point!("after mark_deleted");
@@ -52,6 +55,11 @@ pub(super) async fn expunge(
         if means.clock.uptime().saturating_sub(began) >= DELE_TIME || means.stop.is_cancelled() {
             break;
         }
+    }
+    if means.revoked.is_cancelled() {
+        // Without QUIT the server keeps all of it. The rows stay marked: the next visit reads them again, by its own rule.
+        tracing::info!(mailbox = %mailbox.name, "nothing is deleted: the configuration says otherwise by now");
+        return Ok(0);
     }
     if !quit(session, mailbox).await? {
         // Some, none or all may be gone: the next complete listing says it.

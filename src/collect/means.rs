@@ -28,6 +28,8 @@ pub(super) struct Means<'a> {
     pub(super) budget: &'a Budget,
     /// Cancelled when the visit is to end as soon as nothing is lost by it.
     pub(super) stop: &'a CancellationToken,
+    /// Cancelled when the rules that the visit goes by count no more: then it deletes nothing.
+    pub(super) revoked: &'a CancellationToken,
 }
 
 /// What the next visit of a mailbox should know of the ones before. It lives in memory.

@@ -42,6 +42,7 @@ pub(super) async fn retrieve(
     let mut taken = Vec::new();
     let mut left = VecDeque::from(wanted);
     let (mut allowed, began) = (mailbox.session, means.clock.uptime());
+    let (mut unfit, mut memory_is_full) = (0, false);
     while let Some(next) = left.front() {
         if means.stop.is_cancelled() {
             course.leave(left.into());
@@ -57,26 +58,35 @@ pub(super) async fn retrieve(
         crash::point!("before room");
         let room = means.spool.room(&mailbox.name, wish.bytes).await?;
         crash::point!("after room");
-        let room = match room {
-            Room::Free { bytes } => stretch(&left, allowed, bytes),
-            Room::ShareFull | Room::Full | Room::DiskFull => Stretch::default(),
-        };
-        if room.messages == 0 {
+        let Room::Free { bytes } = room else {
             course.report.left += left.len();
             tracing::warn!(mailbox = %mailbox.name, messages = left.len(), "the spool has no room; they stay on the server");
             break;
-        }
+        };
+        let room = stretch(&left, allowed, bytes);
         let large = if room.bytes > LARGE && room.messages == 1 { room.bytes } else { 0 };
-        let Some(held) = means.budget.take(large, means.clock).await else {
-            course.report.left += left.len();
-            tracing::debug!(mailbox = %mailbox.name, messages = left.len(), "other visits hold too much; they stay on the server");
-            break;
+        let held = match memory_is_full && large > 0 {
+            true => None,
+            false => means.stop.run_until_cancelled(means.budget.take(large, means.clock)).await.flatten(),
+        };
+        memory_is_full |= held.is_none();
+        // One that does not fit must not keep smaller ones behind it waiting.
+        let Some(held) = held.filter(|_| room.messages > 0) else {
+            left.pop_front();
+            unfit += 1;
+            continue;
         };
         allowed.messages = allowed.messages.saturating_sub(room.messages);
         allowed.bytes = allowed.bytes.saturating_sub(room.bytes);
         let stretch = left.drain(..room.messages).collect();
         taken.extend(retrieve_stretch(session, stretch, mailbox, means, course).await?);
         drop(held);
+    }
+    if unfit > 0 {
+        course.report.left += unfit;
+        tracing::warn!(mailbox = %mailbox.name, messages = unfit, "too large for the room or memory that is left now; they stay on the server");
+        // What was promised for them is free for others.
+        means.spool.room(&mailbox.name, 0).await?;
     }
     Ok(taken)
 }

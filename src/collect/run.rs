@@ -19,6 +19,7 @@ use super::board::Back;
 use super::board::Board;
 use super::board::Standing;
 use super::board::Visited;
+use super::board::Visiting;
 use super::budget::Budget;
 use super::habits::host;
 use super::means::Means;
@@ -114,12 +115,12 @@ impl Collector {
                 kept.push((due, name));
                 continue;
             }
-            let (token, adapted) = (stop.child_token(), board.habits.adapt(&mailbox));
+            let (visiting, adapted) = (Visiting::among(stop), board.habits.adapt(&mailbox));
             let budget = Arc::clone(&board.budget);
             let Some(seat) = board.seat(&name) else { continue };
-            seat.visiting = Some(token.clone());
+            seat.visiting = Some(visiting.clone());
             let standing = std::mem::take(&mut seat.standing);
-            board.visits.spawn(self.clone().visit((mailbox, adapted), standing, purpose, (budget, token)));
+            board.visits.spawn(self.clone().visit((mailbox, adapted), standing, purpose, (budget, visiting)));
         }
         let next = board.due.first().map_or(Duration::MAX, |(due, _)| *due);
         board.due.extend(kept);
@@ -131,11 +132,12 @@ impl Collector {
         (mailbox, adapted): (Mailbox, Mailbox),
         mut standing: Standing,
         purpose: Purpose,
-        (budget, stop): (Arc<Budget>, CancellationToken),
+        (budget, visiting): (Arc<Budget>, Visiting),
     ) -> Visited {
         let started = self.clock.uptime();
         let (spool, budget) = (self.spool.as_ref(), budget.as_ref());
-        let means = Means { spool, clock: &self.clock, metrics: &self.metrics, budget, stop: &stop };
+        let Visiting { stop, revoked } = &visiting;
+        let means = Means { spool, clock: &self.clock, metrics: &self.metrics, budget, stop, revoked };
         let span = tracing::debug_span!("visit", mailbox = %mailbox.name);
         let result = visit(&adapted, purpose, means, &mut standing.memory).instrument(span).await;
         standing.took = self.clock.uptime().saturating_sub(started);
@@ -177,14 +179,17 @@ impl Collector {
             standing.pace.note(mailbox.poll_interval, standing.memory.login_delay, &result);
             standing.memory.learned_delay = standing.pace.learned();
         }
-        let wait = standing.pace.wait(mailbox.poll_interval, standing.took, fastrand::f64());
+        // By the interval of now, if that is another one than when the visit began.
+        let interval = board.seat(&mailbox.name).map_or(mailbox.poll_interval, |seat| seat.mailbox.poll_interval);
+        let wait = standing.pace.wait(interval, standing.took, fastrand::f64());
+        let soonest = self.after(standing.pace.between_logins());
         if !stopped {
             tell::visit(&mailbox, &self.metrics, &self.clock, &result, Some(wait));
             tell::stopped(&mailbox, &self.metrics, standing.pace.is_stopped(), wait);
         }
         match board.back(&mailbox.name, standing) {
             Back::AsEver => _ = board.due.insert((self.after(wait), mailbox.name)),
-            Back::AtOnce => _ = board.due.insert((self.clock.uptime(), mailbox.name)),
+            Back::AtOnce => _ = board.due.insert((soonest, mailbox.name)),
             Back::Gone => self.metrics.forget(&mailbox.name),
         }
         Ok(())

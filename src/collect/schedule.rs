@@ -137,6 +137,11 @@ impl Pace {
         self.learned
     }
 
+    /// The delay between two logins that the server wants, as far as it told or showed.
+    pub(super) fn between_logins(&self) -> Duration {
+        self.announced.max(self.learned)
+    }
+
     /// The time between two logins: a server that wants a longer delay gets it, within reason.
     pub(super) fn interval(&self, configured: Duration) -> Duration {
         configured.max(self.announced).max(self.learned)

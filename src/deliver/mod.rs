@@ -46,6 +46,7 @@ mod settle;
 mod slots;
 mod sorting;
 mod statuses;
+mod task;
 mod tell;
 mod told;
 mod upload;

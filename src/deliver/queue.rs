@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::JoinError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +26,9 @@ use super::rate::Meter;
 use super::score::Score;
 use super::score::Tally;
 use super::slots::Reserved;
-use super::slots::Slot;
 use super::slots::Slots;
+use super::task::in_slot;
+use super::task::joined;
 use super::tell;
 use super::wanted::wanted;
 use super::when::When;
@@ -58,6 +58,8 @@ pub(super) struct Queue {
     /// Attempts under way for deliveries that were tried before.
     retries: usize,
     score: Score,
+    /// What ends a single round, once all that is under way has ended and is written down.
+    failed: Option<SpoolError>,
 }
 
 /// The end of an attempt, which was that of `ticket`.
@@ -83,6 +85,7 @@ impl Queue {
             slots,
             retries: 0,
             score: Score::new(metrics),
+            failed: None,
         }
     }
 
@@ -105,15 +108,17 @@ impl Queue {
             freed.borrow_and_update();
             let complete = sorted.is_cancelled();
             let mut when = When::Ended;
-            if !stop.is_cancelled() {
+            if !stop.is_cancelled() && self.failed.is_none() {
                 when = self.start(&mut attempts, records.len(), untried_since).await?;
             }
             self.score.show(&self.means.endpoint, &self.gate, attempts.len());
             if attempts.is_empty()
                 && records.is_empty()
-                && (stop.is_cancelled() || (complete && untried_since.is_some() && when.is_all()))
+                && (stop.is_cancelled()
+                    || self.failed.is_some()
+                    || (complete && untried_since.is_some() && when.is_all()))
             {
-                return Ok(self.score.tally);
+                return self.failed.map_or(Ok(self.score.tally), Err);
             }
             tokio::select! {
                 Some(first) = attempts.join_next() => {
@@ -157,7 +162,11 @@ impl Queue {
                 Ok(When::Now) => {}
                 Ok(when) => return Ok(when),
                 // A single round has no later: it must not end as if there were nothing to deliver.
-                Err(error) if error.is_fatal() || untried_since.is_some() => return Err(error),
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(error) if untried_since.is_some() => {
+                    self.failed = Some(error);
+                    return Ok(When::Ended);
+                }
                 Err(error) => {
                     tracing::warn!(endpoint = %self.means.endpoint.name, %error, "cannot look for deliveries now");
                     return Ok(When::Shut(Some(self.means.clock.uptime().saturating_add(LOOK_AGAIN))));
@@ -227,7 +236,11 @@ impl Queue {
                 Ok(Some(attempted)) => attempted,
                 // Its key has ended: it was not made.
                 Ok(None) => continue,
-                Err(error) if error.is_fatal() || matches!(mode, Mode::Once) => return Err(error),
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(error) if matches!(mode, Mode::Once) => {
+                    self.failed = Some(error);
+                    continue;
+                }
                 // It was told, and its claim was given back.
                 Err(_) => continue,
             };
@@ -279,19 +292,4 @@ impl Queue {
         let clock = &self.means.clock;
         Moment { now: clock.now(), uptime: clock.uptime(), chance: fastrand::f64() }
     }
-}
-
-/// The slot is free as soon as the attempt has ended, whenever its end is heard.
-async fn in_slot(slot: Slot, attempt: impl Future<Output = Ended>) -> Ended {
-    let ended = attempt.await;
-    drop(slot);
-    ended
-}
-
-/// A task of ours that panicked is a fault of ours; the process ends and starts anew with everything in the spool.
-fn joined<T>(ended: Result<T, JoinError>) -> Result<T, SpoolError> {
-    ended.map_err(|error| {
-        tracing::error!(%error, "an attempt crashed");
-        SpoolError::Closed
-    })
 }

@@ -128,13 +128,18 @@ impl Deliverer {
             ended
         };
         let delivering = async {
-            let mut sum = Tally::default();
+            let (mut sum, mut failed) = (Tally::default(), None);
             loop {
                 tokio::select! {
                     ended = running.join_next() => {
-                        let Some(ended) = ended else { return Ok(sum) };
+                        let Some(ended) = ended else { return failed.map_or(Ok(sum), Err) };
                         let (endpoint, one) = ended.map_err(|_| SpoolError::Closed)?;
-                        sum = sum.and(one?);
+                        match one {
+                            Ok(one) => sum = sum.and(one),
+                            Err(error) if error.is_fatal() => return Err(error),
+                            // What the others have under way is written down first.
+                            Err(error) => failed = Some(error),
+                        }
                         lines.ended(&endpoint);
                     }
                     Some((means, done)) = changes.recv() => {

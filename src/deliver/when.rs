@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 
-/// How long the wall clock is believed: it may be set back, and what is due would then come late.
-const CLOCK_MAX: Duration = Duration::from_secs(60);
+/// The longest wait for what nobody announces: the wall clock may be set back, a message before others be set aside.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// When to look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +49,10 @@ impl When {
                 _ = freed.changed() => {}
             },
             When::Allowed(uptime) => clock.wait_until_uptime(uptime).await,
-            When::Due(None) => drop(work.changed().await),
-            When::Due(Some(due)) => tokio::select! {
+            When::Due(due) => tokio::select! {
                 _ = work.changed() => {}
-                () = clock.wait_until(due) => {}
-                () = clock.wait(CLOCK_MAX) => {}
+                () = clock.wait_until(due.unwrap_or(Timestamp::MAX)) => {}
+                () = clock.wait(LOOK_AGAIN) => {}
             },
             When::Shut(uptime) => tokio::select! {
                 _ = work.changed() => {}

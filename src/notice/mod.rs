@@ -40,12 +40,20 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Tells until `stop`.
+    /// Tells of changes until `stop`.
     ///
     /// # Errors
     /// Only a fault of the spool after which the process must end.
-    pub async fn run(&self, stop: CancellationToken) -> Result<(), SpoolError> {
-        tokio::try_join!(changes::watch(self, stop.clone()), mailer::run(self, stop)).map(|_| ())
+    pub async fn watch(&self, stop: CancellationToken) -> Result<(), SpoolError> {
+        changes::watch(self, stop).await
+    }
+
+    /// Mails reports until `stop`; one that is on its way ends first.
+    ///
+    /// # Errors
+    /// Only a fault of the spool after which the process must end.
+    pub async fn mail(&self, stop: CancellationToken) -> Result<(), SpoolError> {
+        mailer::run(self, stop).await
     }
 
     /// Tells of what changed by now.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pophook::spool::Claim;
 use pophook::spool::Counts;
 use pophook::spool::End;
+use pophook::spool::Hold;
 use pophook::spool::Reason;
 use pophook::spool::Sorted;
 use pophook::spool::Spool;
@@ -16,10 +17,12 @@ use crate::ground::Ground;
 use crate::ground::HOUR;
 use crate::ground::change;
 use crate::ground::deferred;
+use crate::ground::drop_rows;
 use crate::ground::endpoint;
 use crate::ground::incoming;
 use crate::ground::mailbox;
 use crate::ground::of_endpoint;
+use crate::ground::of_id;
 use crate::ground::only;
 use crate::ground::record;
 use crate::ground::retry;
@@ -124,4 +127,34 @@ async fn a_round_of_one_attempt_each_does_not_overtake_a_message_that_it_tried()
     record(&spool, &ground.clock, &first, deferred(&ground.clock, Duration::ZERO)).await;
     let wanted = Wanted { ordered: true, untried_since, ..Wanted::default() };
     assert!(spool.claim(&endpoint("desk"), wanted).await.unwrap().claims.is_empty());
+}
+
+#[tokio::test]
+async fn while_one_is_on_its_way_no_other_goes_whatever_an_operator_does() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    for text in ["one", "two", "three"] {
+        routed(&spool, text, &["desk"]).await;
+    }
+    let first = only(heads(&spool).await);
+    record(&spool, &ground.clock, &first, End::Dead(Reason::Refused)).await;
+    let second = only(heads(&spool).await);
+    assert_eq!(change(&spool, retry(of_id("one"))).await, 1);
+    assert!(heads(&spool).await.is_empty(), "the older one is due again, and waits");
+    assert_eq!(change(&spool, drop_rows(of_id("two"))).await, 1);
+    assert!(heads(&spool).await.is_empty(), "what was dropped is still on its way");
+    record(&spool, &ground.clock, &second, deferred(&ground.clock, HOUR)).await;
+    assert_eq!(only(heads(&spool).await).message.key, first.message.key);
+}
+
+#[tokio::test]
+async fn an_event_that_belongs_to_no_mailbox_goes_in_order_too() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    spool.hold(&endpoint("erp"), Hold::Gone).await.unwrap();
+    let untold = spool.untold().await.unwrap();
+    assert_eq!(untold.len(), 1);
+    spool.tell(untold.into_iter().map(|one| (one, vec![endpoint("desk")])).collect()).await.unwrap();
+    routed(&spool, "one", &["desk"]).await;
+    assert_eq!(heads(&spool).await.len(), 2);
 }

@@ -145,7 +145,8 @@ pub(super) fn hold(connection: &Connection, name: &str, why: Hold, ran_ms: i64) 
     connection
         .prepare_cached(
             "INSERT INTO endpoint (name, held, held_from) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE SET held = ?2, held_from = coalesce(held_from, ?3)",
+             ON CONFLICT (name) DO UPDATE SET held = ?2, held_from = coalesce(held_from, ?3)
+             WHERE held IS NOT 'removed'",
         )?
         .execute(params![name, why.as_str(), ran_ms])?;
     Ok(())

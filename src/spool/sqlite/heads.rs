@@ -3,6 +3,8 @@
 //! A message that is older and not yet sorted may be for this endpoint too, so that it is waited for; a quarantined one
 //! waits for a human, and nobody waits for it.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::OptionalExtension as _;
@@ -30,11 +32,14 @@ struct Head {
 /// Claims the heads that are due, what is due longest first.
 pub(super) fn take(walk: &mut Walk<'_>, connection: &Connection) -> Result<(), SpoolError> {
     let mut due = Vec::new();
+    let busy = busy(walk, connection)?;
     let mut after = String::new();
     while let Some(head) = next(connection, walk.endpoint, &after)? {
+        // The least name that comes after this one.
         after.clone_from(&head.mailbox);
+        after.push('\0');
         let tried = walk.wanted.untried_since.is_some_and(|since| head.tried_at.is_some_and(|tried| tried >= since));
-        if tried || walk.claimed.contains(&head.key) || is_preceded(connection, &head)? {
+        if tried || busy.contains(&head.mailbox) || is_preceded(connection, &head)? {
             continue;
         }
         if head.due > walk.now {
@@ -60,12 +65,24 @@ pub(super) fn take(walk: &mut Walk<'_>, connection: &Connection) -> Result<(), S
     Ok(())
 }
 
-/// The head of the mailbox that comes next after `mailbox`, by name.
+/// The mailboxes one of whose messages is on its way to the endpoint. That need not be the head: an operator may have
+/// retried an older one, or dropped the one that is under way.
+fn busy(walk: &Walk<'_>, connection: &Connection) -> Result<HashSet<String>, SpoolError> {
+    let mut owner = connection.prepare_cached("SELECT mailbox FROM delivery WHERE key = ?1 AND endpoint = ?2")?;
+    let mut busy = HashSet::new();
+    for key in walk.claimed {
+        busy.extend(owner.query_row(params![key, walk.endpoint.as_str()], |row| row.get::<_, String>(0)).optional()?);
+    }
+    Ok(busy)
+}
+
+/// The head of the first mailbox from `mailbox` on, by name; what belongs to none, an event about an endpoint, has the
+/// empty one.
 fn next(connection: &Connection, endpoint: &EndpointName, mailbox: &str) -> Result<Option<Head>, SpoolError> {
     let head = connection
         .prepare_cached(
             "SELECT mailbox, message, key, due, tried_at FROM delivery
-             WHERE endpoint = ?1 AND state = 'pending' AND mailbox > ?2 ORDER BY mailbox, message LIMIT 1",
+             WHERE endpoint = ?1 AND state = 'pending' AND mailbox >= ?2 ORDER BY mailbox, message LIMIT 1",
         )?
         .query_row(params![endpoint.as_str(), mailbox], |row| {
             Ok(Head {

@@ -144,9 +144,9 @@ mod tests {
         let message = |seq, state| {
             format!(
                 "INSERT INTO message (seq, id, mailbox, sha256, size, spooled_at, state, settled_at)
-                 SELECT {seq}, 'msg_' || substr('{{}}' || hex({seq}), -26), 'a', zeroblob(32), 1, 0, {state} "
+                 SELECT {seq}, 'msg_' || replace(replace(replace(replace(printf('%026d', {seq}), '0', 'a'), '1', 'b'),
+                        '8', 'c'), '9', 'd'), 'a', zeroblob(32), 1, 0, {state} "
             )
-            .replace("{}", &"a".repeat(26))
         };
         connection
             .execute_batch(&format!(
