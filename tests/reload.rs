@@ -7,12 +7,17 @@ mod support;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use support::mails;
+use support::pop3_server::Event;
 use support::pop3_server::Faults;
 use support::pop3_server::Message;
 use support::pop3_server::Pop3Server;
+use support::pop3_server::Then;
 use support::pophook::Endpoint;
 use support::pophook::Mailbox;
 use support::pophook::Pophook;
@@ -216,4 +221,33 @@ fn c1_what_is_under_way_is_not_dropped() {
     wait_for("both are delivered", || stage.pophook.in_state("delivered").len() == 3);
     assert_eq!((stage.desk.count(), stage.other.count()), (2, 1), "each exactly once");
     stage.end();
+}
+
+#[test]
+fn c1_a_visit_that_deletes_by_a_rule_that_is_gone_has_nothing_deleted() {
+    let server = Pop3Server::start(vec![message("a"), message("b")]);
+    let desk = Receiver::start();
+    let pophook = Pophook::new([], []);
+    let deleting = Mailbox::scripted(&server).on_server("delete_when_delivered");
+    pophook.configure([deleting], [Endpoint::desk(&desk)], WATCH);
+    let (reached, at) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (reached, released) = (Mutex::new(reached), Mutex::new(released));
+    server.hook(move |event| {
+        if matches!(event, Event::Arrived(line) if line == "DELE 1") {
+            reached.lock().unwrap().send(()).unwrap_or_default();
+            released.lock().unwrap().recv_timeout(Duration::from_secs(40)).unwrap_or_default();
+        }
+        Then::GoOn
+    });
+    let daemon = pophook.start(&["run"]);
+    at.recv_timeout(Duration::from_secs(30)).unwrap();
+    let sessions = server.sessions();
+    pophook.configure([Mailbox::scripted(&server).on_server("keep")], [Endpoint::desk(&desk)], WATCH);
+    wait_for("it is taken", || pophook.metrics().contains("pophook_config_reloads_total{result=\"ok\"} 1"));
+    drop(release);
+    wait_for("the next visit", || server.sessions() > sessions + 1);
+    daemon.terminate();
+    daemon.wait().expect(0);
+    assert_eq!((server.messages().len(), desk.count()), (2, 2));
 }
