@@ -1,6 +1,8 @@
 //! One try to deliver one message to one endpoint.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,7 +178,8 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
         sign(&means, &message.id, at, body.map_err(|_| Unready::Render)?)
     };
     if small {
-        return rendering();
+        // As on a thread of its own: what crashes there is deferred, and takes nothing else down.
+        return catch_unwind(AssertUnwindSafe(rendering)).unwrap_or(Err(Unready::Render));
     }
     tokio::task::spawn_blocking(rendering).await.map_err(|_| Unready::Render)?
 }
