@@ -1,42 +1,34 @@
 //! One try to deliver one message to one endpoint.
 
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::Endpoint;
 use super::answer::Answer;
 use super::event;
 use super::failure::Failure;
+use super::means::Means;
+use super::means::Unready;
+use super::means::facts;
+use super::means::sign;
+use super::means::unparsed;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
 use super::outcome::Says;
 use super::payload::json;
-use super::recent::Recent;
 use super::remark::Remark;
 use super::settle::halted;
 use super::settle::settle;
 use super::webhook::Post;
-use super::webhook::Unsigned;
-use super::webhook::Webhook;
-use crate::clock::Clock;
 use crate::crash;
-use crate::ident::MailboxName;
-use crate::ident::MessageId;
 use crate::parse;
-use crate::parse::Defect;
-use crate::parse::DefectKind;
-use crate::parse::Mail;
 use crate::spool::Claim;
 use crate::spool::Form;
 use crate::spool::Kind;
 use crate::spool::Record;
-use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::Spooled;
 
@@ -44,17 +36,6 @@ use crate::spool::Spooled;
 const AFTER_FAULT: Duration = Duration::from_secs(5);
 /// A parsed mail of up to so many raw bytes is rendered where the attempt runs: that takes less than to hand it over.
 const RENDERED_IN_PLACE: u64 = 256 << 10;
-
-/// What attempts need; shared by all of an endpoint's.
-#[derive(Debug)]
-pub(super) struct Means {
-    pub(super) endpoint: Endpoint,
-    pub(super) webhook: Webhook,
-    pub(super) labels: Arc<BTreeMap<MailboxName, BTreeMap<String, String>>>,
-    pub(super) spool: Arc<dyn Spool>,
-    pub(super) recent: Arc<Recent>,
-    pub(super) clock: Clock,
-}
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -93,18 +74,6 @@ pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Option<At
     };
     let took = means.clock.uptime().saturating_sub(began);
     Ok(Some(conclude(&means, claim, answer, (started_at, took), fastrand::f64())))
-}
-
-/// Why there is nothing to post.
-pub(super) enum Unready {
-    /// The body could not be made.
-    Render,
-    /// There is nothing to sign it with.
-    NoValidKey,
-    /// Our copy is gone.
-    Released,
-    /// Our copy cannot be read.
-    Spool(SpoolError),
 }
 
 fn conclude(
@@ -184,54 +153,27 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
     tokio::task::spawn_blocking(rendering).await.map_err(|_| Unready::Render)?
 }
 
-/// Signs a body as sent at `at`.
-pub(super) fn sign(means: &Means, id: &MessageId, at: Timestamp, body: Vec<u8>) -> Result<Post, Unready> {
-    means.webhook.sign(id.as_str(), at, Bytes::from(body)).map_err(|why| match why {
-        Unsigned::NoValidKey => Unready::NoValidKey,
-        Unsigned::Failed(error) => {
-            tracing::error!(endpoint = %means.endpoint.name, %error, "cannot sign a post");
-            Unready::Render
-        }
-    })
-}
-
-/// What is told of a message beside its bytes; `None` of one that belongs to no mailbox.
-pub(super) fn facts<'a>(
-    message: &'a Spooled,
-    labels: &'a BTreeMap<MailboxName, BTreeMap<String, String>>,
-) -> Option<json::Facts<'a>> {
-    const NONE: &BTreeMap<String, String> = &BTreeMap::new();
-    let mailbox = message.mailbox.as_ref()?;
-    Some(json::Facts {
-        id: &message.id,
-        mailbox,
-        labels: labels.get(mailbox).unwrap_or(NONE),
-        unique_id: message.unique_id.as_ref(),
-        spooled_at: message.spooled_at,
-        size: message.size,
-        sha256: message.sha256,
-    })
-}
-
-/// What stands in for a mail that an operator wants sent as it is.
-pub(super) fn unparsed() -> Mail {
-    let detail = "sent unparsed, by command".to_owned();
-    Mail { defects: vec![Defect { kind: DefectKind::ParserFailed, detail }], ..Mail::default() }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::clock::Clock;
+    use crate::deliver::Endpoint;
     use crate::deliver::Keyring;
     use crate::deliver::Signing;
     use crate::deliver::SigningKey;
     use crate::deliver::signature::Key;
+    use crate::deliver::webhook::Webhook;
     use crate::ident::Content;
+    use crate::ident::MailboxName;
+    use crate::ident::MessageId;
     use crate::metrics::Metrics;
     use crate::secret::Secret;
     use crate::spool::Config;
     use crate::spool::Incoming;
     use crate::spool::Sorted;
+    use crate::spool::Spool;
     use crate::spool::Verdict;
     use crate::spool::Wanted;
     use crate::spool::sqlite::Sqlite;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use super::attempt::Means;
-use super::attempt::Unready;
-use super::attempt::facts;
-use super::attempt::sign;
-use super::attempt::unparsed;
+use super::means::Means;
+use super::means::Unready;
+use super::means::facts;
+use super::means::sign;
+use super::means::unparsed;
 use super::payload::json;
 use super::webhook::Post;
 use crate::parse;

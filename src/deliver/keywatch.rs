@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 
-use super::attempt::Means;
 use super::keyring::Standing;
+use super::means::Means;
 use crate::crash;
 use crate::ident::EndpointName;
 use crate::metrics::DeliverMetrics;

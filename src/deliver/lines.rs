@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Mode;
 use super::OUTCOMES;
-use super::attempt::Means;
+use super::means::Means;
 use super::queue::Queue;
 use super::score::Tally;
 use super::slots::Slots;

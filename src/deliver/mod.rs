@@ -1,8 +1,8 @@
 //! The road: spooled messages are sorted, and due deliveries posted until they are accepted.
 //!
 //! `sorting` parses each spooled message and commits where it goes. `queue` is one endpoint's loop: it claims what is
-//! due, as far as slots are free, and lets `attempt` post it (`payload` renders, `signature` signs, `webhook` sends,
-//! `upload` watches the body go out, `answer` reads what comes back). `event` renders what is told of dead letters and
+//! due, as far as slots are free, and lets `attempt` post it by its `means` (`payload` renders, `signature`
+//! signs, `webhook` sends, `upload` watches the body go out, `answer` reads what comes back). `event` renders what is told of dead letters and
 //! accounts. `client` makes the connections: `resolve` looks names up, and `egress` says which addresses are allowed.
 //! `outcome`, `statuses`, `backoff` and `settle` decide what an answer means, `failure` why none came, `keyring` which
 //! keys are valid, and `told` and `remark` what of an answer is news for the log; they are pure. `keywatch` holds an
@@ -33,6 +33,7 @@ mod gate;
 mod keyring;
 mod keywatch;
 mod lines;
+mod means;
 mod outcome;
 mod probe;
 mod queue;

@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Mode;
 use super::attempt::Attempted;
-use super::attempt::Means;
 use super::attempt::attempt;
 use super::breaker::Moment;
 use super::breaker::Ticket;
@@ -21,6 +20,7 @@ use super::gate::Asks;
 use super::gate::Gate;
 use super::gate::Room;
 use super::keywatch::KeyWatch;
+use super::means::Means;
 use super::rate::Allowed;
 use super::rate::Meter;
 use super::score::Score;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempt::Means;
+use super::means::Means;
 use crate::crash;
 use crate::spool::Record;
 use crate::spool::Reply;
