@@ -55,10 +55,9 @@ fn a_visit_goes_on_in_the_next_session_until_its_plan_is_carried_out() {
     assert_eq!((stage.desk.count(), stage.server.messages().len()), (5, 5));
 }
 
-#[tokio::test]
-async fn s1_more_mail_than_the_spool_may_hold_waits_on_its_server() {
-    let mails = (0..40).map(|n| Message::new(&format!("id{n}"), &mails::large(&format!("mail {n}"), 200 << 10)));
-    let (server, desk) = (Pop3Server::start(mails.collect()), Receiver::start());
+/// One round over these messages with a spool of 4 MiB, while the endpoint is down and the server's copies may go.
+async fn once_with_little_room(messages: Vec<Message>) -> (Pop3Server, Pophook) {
+    let (server, desk) = (Pop3Server::start(messages), Receiver::start());
     desk.set(Answer::Status(500));
     let mailbox = Mailbox::scripted(&server).on_server("delete_when_spooled");
     let pophook = Pophook::new([mailbox], [Endpoint::desk(&desk)]);
@@ -68,6 +67,13 @@ async fn s1_more_mail_than_the_spool_may_hold_waits_on_its_server() {
     let app = App::open(config, Clock::system()).await.unwrap();
     let round = app.once(CancellationToken::new()).await.unwrap();
     assert!(!round.is_complete());
+    (server, pophook)
+}
+
+#[tokio::test]
+async fn s1_more_mail_than_the_spool_may_hold_waits_on_its_server() {
+    let mails = (0..40).map(|n| Message::new(&format!("id{n}"), &mails::large(&format!("mail {n}"), 200 << 10)));
+    let (server, pophook) = once_with_little_room(mails.collect()).await;
     let taken = pophook.in_state("pending").len();
     assert!((16..=20).contains(&taken), "{taken} taken");
     assert!(std::fs::metadata(pophook.spool()).unwrap().len() < 5 << 20);
@@ -79,14 +85,7 @@ async fn a_mail_that_does_not_fit_into_the_room_that_is_left_keeps_no_smaller_on
     let large = Message::new("large", &mails::large("large", 3 << 20));
     let mut all = vec![Message::new("first", &mails::large("first", 2 << 20)), large];
     all.extend((0..3).map(|n| Message::new(&format!("small{n}"), &mails::plain(&format!("small {n}")))));
-    let (server, desk) = (Pop3Server::start(all), Receiver::start());
-    desk.set(Answer::Status(500));
-    let mailbox = Mailbox::scripted(&server).on_server("delete_when_spooled");
-    let pophook = Pophook::new([mailbox], [Endpoint::desk(&desk)]);
-    let mut config = pophook::config::load(&pophook.config()).unwrap();
-    (config.spool.max_size, config.spool.max_share) = (4 << 20, 100);
-    let app = App::open(config, Clock::system()).await.unwrap();
-    app.once(CancellationToken::new()).await.unwrap();
+    let (server, _pophook) = once_with_little_room(all).await;
     let left: Vec<Vec<u8>> = server.messages().into_iter().map(|message| message.unique_id).collect();
     assert_eq!(left, [b"large"]);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use prometheus::IntCounterVec;
 use prometheus::IntGaugeVec;
 use prometheus::core::Collector as _;
 use prometheus::core::MetricVec;
@@ -24,31 +25,28 @@ impl CollectMetrics {
         for quirk in quirks {
             self.quirks.with_label_values(&[name, quirk]);
         }
-        for counter in [
-            &self.retrieved,
-            &self.retrieved_bytes,
-            &self.deduplicated,
-            &self.expunged,
-            &self.oversize,
-            &self.retrieve_refused,
-            &self.quit_withheld,
-        ] {
+        for counter in self.counters_of_mailbox() {
             counter.with_label_values(&[name]);
         }
-        for gauge in
-            [&self.last_success, &self.maildrop_messages, &self.stopped, &self.uidl_reset, &self.without_unique_id]
-        {
+        for gauge in self.gauges_of_mailbox() {
             gauge.with_label_values(&[name]);
         }
     }
-}
 
-impl CollectMetrics {
     /// Takes the label pairs of `mailbox` away: it left the configuration.
     pub fn forget(&self, mailbox: &MailboxName) {
         let name = mailbox.as_str();
-        for counter in [
-            &self.visits,
+        for counter in self.counters_of_mailbox().into_iter().chain([&self.visits]) {
+            forget(counter, name);
+        }
+        for gauge in self.gauges_of_mailbox().into_iter().chain([&self.quirks]) {
+            forget(gauge, name);
+        }
+    }
+
+    /// The counters that each mailbox has one of.
+    fn counters_of_mailbox(&self) -> [&IntCounterVec; 7] {
+        [
             &self.retrieved,
             &self.retrieved_bytes,
             &self.deduplicated,
@@ -56,19 +54,12 @@ impl CollectMetrics {
             &self.oversize,
             &self.retrieve_refused,
             &self.quit_withheld,
-        ] {
-            forget(counter, name);
-        }
-        for gauge in [
-            &self.quirks,
-            &self.last_success,
-            &self.maildrop_messages,
-            &self.stopped,
-            &self.uidl_reset,
-            &self.without_unique_id,
-        ] {
-            forget(gauge, name);
-        }
+        ]
+    }
+
+    /// The gauges that each mailbox has one of.
+    fn gauges_of_mailbox(&self) -> [&IntGaugeVec; 5] {
+        [&self.last_success, &self.maildrop_messages, &self.stopped, &self.uidl_reset, &self.without_unique_id]
     }
 }
 
