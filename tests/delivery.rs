@@ -12,6 +12,7 @@ mod pacing;
 mod support;
 
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use ground::DAY;
@@ -37,6 +38,9 @@ use pophook::spool::Hold;
 use pophook::spool::Row;
 use pophook::spool::Spool;
 use pophook::spool::SpoolError;
+use support::in_process;
+use support::oracle::KEY;
+use support::oracle::Owed;
 use support::receiver::Answer;
 use support::receiver::Receiver;
 use tokio::task::JoinHandle;
@@ -54,6 +58,8 @@ struct Stage {
     desk: Receiver,
     stop: CancellationToken,
     running: Option<JoinHandle<Result<Tally, SpoolError>>>,
+    /// What was taken so far.
+    taken: Mutex<Vec<String>>,
 }
 
 impl Stage {
@@ -73,7 +79,14 @@ impl Stage {
     async fn prepare() -> Stage {
         let ground = Ground::new();
         let spool = ground.open().await;
-        Stage { ground, spool, desk: Receiver::start(), stop: CancellationToken::new(), running: None }
+        Stage {
+            ground,
+            spool,
+            desk: Receiver::start(),
+            stop: CancellationToken::new(),
+            running: None,
+            taken: Mutex::default(),
+        }
     }
 
     fn run(&mut self, deliverer: Deliverer, mode: Mode, collected: CancellationToken) {
@@ -92,12 +105,12 @@ impl Stage {
     fn config(&self, lines: &[&str], erp: Option<&Receiver>) -> pophook::deliver::Config {
         let more: String = lines.iter().map(|line| format!("    {line}\n")).collect();
         let names = if erp.is_some() { "desk, erp" } else { "desk" };
-        let erp =
-            erp.map_or_else(String::new, |erp| format!("  - name: erp\n    url: {}\n    signing: none\n", erp.url()));
+        let same = format!("    signing_keys: [{KEY}]\n    include_raw: true\n");
+        let erp = erp.map_or_else(String::new, |erp| format!("  - name: erp\n    url: {}\n{same}", erp.url()));
         let text = format!(
             "spool:\n  url: sqlite:{}\nmailboxes:\n  - name: a\n    host: localhost\n    tls: none\n    username: u\n    \
-             password: p\n    start_from: all\n    deliver_to: [{names}]\nendpoints:\n  - name: desk\n    url: {}\n    \
-             signing: none\n{more}{erp}",
+             password: p\n    start_from: all\n    deliver_to: [{names}]\nendpoints:\n  - name: desk\n    url: {}\n\
+             {same}{more}{erp}",
             self.ground.path().display(),
             self.desk.url()
         );
@@ -110,6 +123,7 @@ impl Stage {
     async fn take(&self, texts: &[&str]) {
         for text in texts {
             take(&self.spool, text, text).await;
+            self.taken.lock().unwrap().push((*text).to_owned());
         }
     }
 
@@ -117,6 +131,20 @@ impl Stage {
     async fn take_all(&self, texts: &[impl AsRef<str>]) {
         let incoming = texts.iter().map(|text| ground::incoming("a", text.as_ref(), text.as_ref())).collect();
         self.spool.accept(&ground::mailbox("a"), incoming).await.unwrap();
+        self.taken.lock().unwrap().extend(texts.iter().map(|text| text.as_ref().to_owned()));
+    }
+
+    /// Insists on the invariants of the fault matrix.
+    async fn holds(&self) {
+        self.holds_at(&[("desk", &self.desk)]).await;
+    }
+
+    /// Insists on the invariants, where these endpoints get all mail.
+    async fn holds_at(&self, endpoints: &[(&str, &Receiver)]) {
+        let names: Vec<&str> = endpoints.iter().map(|(name, _)| *name).collect();
+        let owed = |text: &String| Owed::new("a", &ground::incoming("a", text, text).raw, &names, false);
+        let owed = self.taken.lock().unwrap().iter().map(owed).collect();
+        in_process::holds(&self.spool, owed, endpoints, &[KEY]).await;
     }
 
     /// Returns once `is_so`; it is asked again whenever the spool changes.
@@ -236,6 +264,7 @@ async fn e1_e15_a_failure_is_tried_again_on_schedule_and_dead_only_after_its_tim
     stage.desk.set(Answer::Status(200));
     stage.ground.clock.advance(HOUR);
     assert_eq!(stage.after(attempt + 2).await.state, "delivered");
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -252,6 +281,7 @@ async fn e8_the_fifth_refusal_of_a_message_kills_it() {
     }
     let row = stage.after(6).await;
     assert_eq!((row.state, row.reason.as_deref()), ("dead", Some("refused")));
+    stage.holds().await;
     assert_eq!(stage.end().await, Tally { delivered: 0, deferred: 5, dead: 1 });
 }
 
@@ -267,6 +297,7 @@ async fn e8_twenty_different_refusals_in_a_row_hold_the_endpoint() {
         stage.tried(u32::try_from(answers.len()).unwrap()).await;
         let dead = stage.rows().await.iter().filter(|row| row.state == "dead").count();
         assert_eq!(dead, 0, "a faulty release buries nothing");
+        stage.holds().await;
         stage.endpoint("desk").await.held
     };
     assert_eq!(refused(19, &[], 0).await, None);
@@ -293,6 +324,7 @@ async fn one_message_that_is_refused_again_and_again_holds_nothing() {
         }
     }
     assert_eq!(stage.endpoint("desk").await.held, None);
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -317,6 +349,7 @@ async fn e6_an_endpoint_that_asks_to_wait_is_left_alone_until_then() {
     stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 4]).await;
     let attempts = stage.attempts("three").await;
     assert!(attempts[0].started_at.parse::<Timestamp>().unwrap() >= until);
+    stage.holds().await;
     assert_eq!(stage.end().await, Tally { delivered: 4, deferred: 2, dead: 0 });
 }
 
@@ -353,6 +386,7 @@ async fn e5_an_endpoint_is_gone_when_it_says_so_twice_a_minute_apart() {
     let row = stage.after(5).await;
     stage.advance_to(&row);
     assert_eq!(stage.after(6).await.state, "delivered");
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -366,6 +400,7 @@ async fn in_order_the_next_mail_waits_for_the_one_before_it() {
     stage.advance_to(&second);
     stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 3]).await;
     assert_eq!(arrivals(&stage.desk), ["one", "one", "two", "two", "three"]);
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -392,6 +427,7 @@ async fn in_order_a_mail_that_is_refused_keeps_the_others_waiting_for_an_hour_at
     assert_eq!((dead.id.clone(), dead.reason.as_deref()), (Some(id_of("one")), Some("refused")));
     assert!(dead.attempts > 5, "its time counts, not the number of refusals: {}", dead.attempts);
     assert_eq!(stage.ground.clock.now().duration_since(began), jiff::SignedDuration::from_hours(1));
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -408,6 +444,7 @@ async fn in_order_an_endpoint_can_be_held_until_somebody_looked_at_the_mail_that
     stage.resume().await;
     stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 2]).await;
     assert_eq!(arrivals(&stage.desk), ["one", "one", "one", "two"]);
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -425,6 +462,7 @@ async fn t1_a_clock_that_is_set_by_a_day_neither_puts_mail_off_nor_kills_it() {
         }
         let row = stage.after(2).await;
         assert_eq!(row.state, "delivered", "{days} d");
+        stage.holds().await;
     }
 }
 
@@ -445,6 +483,7 @@ async fn e7_a_redirect_is_not_followed() {
     assert_eq!((stage.desk.count(), elsewhere.count()), (6, 0));
     let told = format!("redirects to {}", elsewhere.url().split('/').nth(2).unwrap());
     assert_eq!(stage.attempts("m").await[4].answer, Some(told), "the host, and neither path nor query");
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -476,6 +515,7 @@ async fn an_answer_that_means_hold_stops_the_endpoint_until_a_human_has_looked()
     assert_eq!(stage.desk.count(), 1);
     stage.resume().await;
     stage.until("both are delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 2]).await;
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -509,6 +549,7 @@ async fn n6_a_proxy_that_is_down_is_no_fault_of_the_endpoint_and_costs_no_mail()
     assert_eq!((desk.held, desk.paused_until, stage.desk.count()), (None, None, 0));
     let attempts = stage.attempts("mail 0").await;
     assert_eq!((attempts[0].error.as_deref(), attempts[0].outcome.as_str()), (Some("egress_proxy"), "deferred"));
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -517,6 +558,7 @@ async fn e2_the_status_line_is_the_answer_even_if_its_body_stalls() {
     stage.desk.script([Answer::HalfBody]);
     stage.take(&["m"]).await;
     assert_eq!(stage.after(1).await.state, "delivered");
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -533,6 +575,42 @@ async fn e3_a_connection_that_breaks_is_tried_again() {
     let errors: Vec<_> = stage.attempts("m").await.into_iter().map(|one| one.error).collect();
     let closed = Some("connection_closed".to_owned());
     assert_eq!(errors, [closed.clone(), closed, None]);
+    stage.holds().await;
+}
+
+#[tokio::test]
+async fn e3_e14_whatever_an_endpoint_says_its_mail_is_delivered_in_the_end() {
+    let says = |words: &'static str, status: Option<u16>| Answer::Words(words, status);
+    let stage = Stage::start(&["statuses: { 4xx: retry }"]).await;
+    stage.desk.script([
+        says("", None),
+        says("HTTP/1.1 20", None),
+        says("HTTP/1.1 200 OK\r\ncontent-le", None),
+        says("220 mail.example.com ESMTP\r\n", None),
+        says("HTTP/1.1 2000 Very OK\r\n\r\n", None),
+        says("HTTP/1.1 100 Continue\r\n\r\n", None),
+        says("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Later\r\ncontent-length: 0\r\n\r\n", Some(503)),
+        says("HTTP/1.0 404 Nobody\r\n\r\nnobody is here", Some(404)),
+        Answer::Reset,
+        says("HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\nHTTP/1.0 200 OK\r\n\r\n", Some(200)),
+    ]);
+    stage.take(&["m"]).await;
+    let mut attempt = 1;
+    let last = loop {
+        let row = stage.after(attempt).await;
+        stage.holds().await;
+        if row.state == "delivered" {
+            break row;
+        }
+        // Long enough for a breaker's probe too.
+        stage.ground.clock.advance(HOUR.max(stage.wait_of(&row)));
+        attempt += 1;
+    };
+    assert_eq!((last.attempts, last.last_status), (10, Some(200)));
+    assert_eq!(stage.desk.count(), 10);
+    let errors: Vec<_> = stage.attempts("m").await.into_iter().map(|one| one.error.unwrap_or_default()).collect();
+    let closed = "connection_closed";
+    assert_eq!(errors, [closed, closed, closed, "no_http", "no_http", closed, "", "", closed, ""]);
 }
 
 #[tokio::test]
@@ -553,6 +631,7 @@ async fn e16_an_endpoint_that_never_answers_delays_no_other_and_has_no_more_than
     stage.until("desk has all", async |stage| delivered(stage, "desk").await == 40).await;
     assert_eq!((stage.desk.count(), erp.count()), (40, 40), "each once");
     assert_eq!((stage.desk.ids().len(), erp.ids().len()), (40, 40));
+    stage.holds_at(&[("desk", &stage.desk), ("erp", &erp)]).await;
 }
 
 #[tokio::test]
@@ -629,4 +708,5 @@ async fn mail_that_goes_nowhere_is_sent_raw_by_command() {
     assert_eq!(change(&stage.spool, command).await, 1);
     assert_eq!(stage.after(1).await.state, "delivered");
     assert_eq!(stage.desk.hits()[0].raw(), ground::incoming("a", "m", "m").raw);
+    stage.holds().await;
 }

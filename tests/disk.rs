@@ -55,7 +55,7 @@ impl Elsewhere {
     }
 
     fn oracle(&self) -> Oracle<'_> {
-        Oracle { server: &self.server, pophook: &self.pophook, endpoints: vec![("desk", &self.desk)] }
+        Oracle::new(&self.server, &self.pophook, vec![("desk", &self.desk)])
     }
 
     fn is_ready(&self) -> bool {

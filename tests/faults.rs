@@ -458,7 +458,7 @@ fn e16_one_dead_endpoint_does_not_hold_up_another() {
     let archived = Endpoint::new("archive", &archive.url());
     let pophook = Pophook::new([mailbox], [signed(Endpoint::desk(&desk)), signed(archived)]);
     let endpoints = vec![("desk", &desk), ("archive", &archive)];
-    let oracle = Oracle { server: &server, pophook: &pophook, endpoints };
+    let oracle = Oracle::new(&server, &pophook, endpoints);
     let daemon = pophook.start(&["run"]);
     wait_for("all 40 mails arrive at the healthy endpoint", || desk.ids().len() == 40);
     (0..3).for_each(|_| oracle.keeps_apart(&desk));

@@ -300,7 +300,7 @@ fn the_oracle_sees_what_a_server_removes_too_early() {
     let mut client = Pop3Client::login(server.port, "u", "pw");
     client.ok("DELE 1");
     client.ok("QUIT");
-    let oracle = Oracle { server: &server, pophook: &pophook, endpoints: vec![("desk", &desk)] };
+    let oracle = Oracle::new(&server, &pophook, vec![("desk", &desk)]);
     let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| oracle.holds(&memory)));
     let told = judged.unwrap_err();
     let told = told.downcast_ref::<String>().unwrap();

@@ -38,6 +38,8 @@ use pophook::spool::Hold;
 use pophook::spool::Spool;
 use pophook::spool::SpoolError;
 use support::free_port;
+use support::in_process;
+use support::oracle::Owed;
 use support::pop3_server::Message;
 use support::pop3_server::Pop3Server;
 use support::pophook::Endpoint;
@@ -88,7 +90,7 @@ impl Stage {
     fn deliverer(&self, keys: &str) -> Deliverer {
         let signing = match keys {
             "" => "signing: none".to_owned(),
-            keys => format!("signing_keys: [{keys}]"),
+            keys => format!("signing_keys: [{keys}], include_raw: true"),
         };
         let text = format!(
             "spool: {{ url: sqlite:{} }}\nmailboxes: [{{ name: a, host: h, username: u, password: p, start_from: all, \
@@ -117,6 +119,13 @@ impl Stage {
             }
         };
         let Ok(()) = tokio::time::timeout(PATIENCE, waiting).await else { panic!("waited in vain: {what}") };
+    }
+
+    /// Insists on the invariants of the fault matrix, where these mails were taken.
+    async fn holds(&self, texts: &[&str]) {
+        let owed = |text: &&str| Owed::new("a", &ground::incoming("a", text, text).raw, &["desk"], false);
+        let owed = texts.iter().map(owed).collect();
+        in_process::holds(&self.spool, owed, &[("desk", &self.desk)], &[OLD, NEW]).await;
     }
 
     async fn held(&self) -> Option<Hold> {
@@ -186,6 +195,7 @@ async fn e9_while_keys_overlap_a_post_verifies_with_either() {
     let after = stage.deliver_one("after").await;
     assert_eq!((stage.verdict(OLD, &after), stage.verdict(NEW, &after)), (wrong, Ok(())));
     assert_eq!(stage.held().await, None);
+    stage.holds(&["before", "overlap", "after"]).await;
 }
 
 #[tokio::test]
@@ -201,6 +211,7 @@ async fn e9_without_a_valid_key_nothing_is_posted_and_the_endpoint_is_held() {
     let row = ground::rows(&stage.spool).await.remove(0);
     assert_eq!((row.reason.as_deref(), row.attempts, row.due), (Some("no_valid_key"), 0, None));
     assert_eq!(stage.desk.count(), 0);
+    stage.holds(&["m"]).await;
 }
 
 #[tokio::test]
@@ -214,6 +225,7 @@ async fn e9_the_end_of_the_last_key_is_noticed_with_nothing_to_do() {
     take(&stage.spool, "late", "late").await;
     stage.until("it is sorted", async |stage| states(&stage.spool).await.contains(&"desk pending".to_owned())).await;
     assert_eq!((stage.held().await, stage.desk.count()), (Some(Hold::NoValidKey), 1));
+    stage.holds(&["m", "late"]).await;
 }
 
 #[tokio::test]
@@ -240,6 +252,7 @@ async fn e9_a_key_that_becomes_valid_is_used_without_a_restart_and_the_wait_cost
     let hits = stage.desk.hits();
     let verdicts: Vec<_> = hits.iter().map(|hit| signed_by(hit, [OLD, NEW])).collect();
     assert_eq!(verdicts, [[true, false], [false, true], [false, true]]);
+    stage.holds(&["m"]).await;
 }
 
 #[tokio::test]
@@ -253,6 +266,7 @@ async fn e9_a_new_key_ends_the_hold_at_the_next_start() {
         stage.until("it is delivered", async |stage| states(&stage.spool).await == ["desk delivered"]).await;
         assert_eq!(stage.held().await, None);
         assert_eq!(stage.verdict(NEW, &stage.desk.hits()[0]), Ok(()));
+        stage.holds(&["m"]).await;
     }
 }
 
@@ -272,6 +286,7 @@ async fn e9_a_post_that_is_refused_for_its_signature_comes_again_with_the_next_k
     stage.until("it is delivered", async |stage| states(&stage.spool).await == ["desk delivered"]).await;
     let taken = stage.desk.hits().remove(1);
     assert_eq!((taken.id(), signed_by(&taken, [OLD, NEW])), (refused.id(), [false, true]));
+    stage.holds(&["m"]).await;
 }
 
 #[tokio::test]
@@ -295,6 +310,7 @@ async fn e9_a_hold_of_another_kind_is_not_ended_by_a_key() {
     assert_eq!((stage.held().await, stage.desk.count()), (Some(Hold::Gone), 0));
     change(&stage.spool, resume).await;
     stage.until("all is delivered", async |stage| states(&stage.spool).await == ["desk delivered"; 2]).await;
+    stage.holds(&["m", "n"]).await;
 }
 
 #[tokio::test]
@@ -310,6 +326,7 @@ async fn e9_a_single_round_without_a_valid_key_ends_and_leaves_its_mail() {
         (stage.held().await, states(&stage.spool).await),
         (Some(Hold::NoValidKey), vec!["desk pending".to_owned()])
     );
+    stage.holds(&["m"]).await;
 }
 
 #[tokio::test]

@@ -13,6 +13,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use support::mails;
+use support::oracle::KEY;
+use support::oracle::Memory;
+use support::oracle::Oracle;
 use support::pop3_server::Event;
 use support::pop3_server::Faults;
 use support::pop3_server::Message;
@@ -33,13 +36,19 @@ fn message(id: &str) -> Message {
     Message::new(id, &mails::plain(id))
 }
 
+/// The endpoint at a receiver that verifies.
+fn desk_at(receiver: &Receiver) -> Endpoint {
+    Endpoint::desk(receiver).signed(&[KEY])
+}
+
 /// A scripted server, two receivers, and a daemon that was started with the first one as `desk`.
 struct Stage {
     server: Pop3Server,
     desk: Receiver,
     other: Receiver,
     pophook: Pophook,
-    daemon: Running,
+    daemon: Option<Running>,
+    memory: Memory,
 }
 
 impl Stage {
@@ -47,10 +56,12 @@ impl Stage {
         let server = Pop3Server::start(ids.iter().map(|id| message(id)).collect());
         let (desk, other) = (Receiver::start(), Receiver::start());
         let pophook = Pophook::new([], []);
-        pophook.configure([Mailbox::scripted(&server)], [Endpoint::desk(&desk)], WATCH);
-        let daemon = pophook.start(&["run"]);
+        let memory = Memory::default();
+        memory.watch(&server, pophook.spool());
+        pophook.configure([Mailbox::scripted(&server)], [desk_at(&desk)], WATCH);
+        let daemon = Some(pophook.start(&["run"]));
         wait_for("the daemon serves", || !pophook.metrics().is_empty());
-        Stage { server, desk, other, pophook, daemon }
+        Stage { server, desk, other, pophook, daemon, memory }
     }
 
     fn mailbox(&self) -> Mailbox {
@@ -67,10 +78,23 @@ impl Stage {
         self.until(&format!("pophook_config_reloads_total{{result=\"{result}\"}} {times}"));
     }
 
+    /// Ends it, and insists on the invariants of the fault matrix, wherever the endpoint was.
     #[track_caller]
-    fn end(self) -> String {
-        self.daemon.terminate();
-        self.daemon.wait().expect(0).said()
+    fn end(mut self) -> String {
+        let said = self.stop();
+        self.oracle().holds(&self.memory);
+        said
+    }
+
+    #[track_caller]
+    fn stop(&mut self) -> String {
+        let daemon = self.daemon.take().unwrap();
+        daemon.terminate();
+        daemon.wait().expect(0).said()
+    }
+
+    fn oracle(&self) -> Oracle<'_> {
+        Oracle::new(&self.server, &self.pophook, vec![("desk", &self.desk), ("desk", &self.other)])
     }
 }
 
@@ -80,7 +104,7 @@ fn c1_an_endpoint_that_moved_gets_the_next_attempt_where_it_is_now() {
     stage.desk.set(Answer::Status(500));
     stage.server.put(message("a"));
     wait_for("the old one refuses", || stage.desk.count() >= 1);
-    stage.pophook.configure([stage.mailbox()], [Endpoint::desk(&stage.other)], WATCH);
+    stage.pophook.configure([stage.mailbox()], [desk_at(&stage.other)], WATCH);
     wait_for("it arrives at the new one", || stage.other.subjects() == ["a"]);
     assert_eq!(stage.desk.ids(), stage.other.ids(), "under the same id");
     stage.until_reloads("ok", 1);
@@ -89,11 +113,12 @@ fn c1_an_endpoint_that_moved_gets_the_next_attempt_where_it_is_now() {
 
 #[test]
 fn c1_an_endpoint_with_pending_deliveries_is_removed_only_if_that_is_said() {
-    let stage = Stage::start(&[]);
+    let mut stage = Stage::start(&[]);
     stage.desk.set(Answer::Status(500));
     stage.server.put(message("a"));
     wait_for("a delivery is pending", || stage.desk.count() >= 1);
-    let (mailbox, other) = (stage.mailbox().deliver_to(&["other"]), Endpoint::new("other", &stage.other.url()));
+    let (mailbox, other) =
+        (stage.mailbox().deliver_to(&["other"]), Endpoint::new("other", &stage.other.url()).signed(&[KEY]));
     stage.pophook.configure([mailbox.clone()], [other.clone()], WATCH);
     stage.until_reloads("refused", 1);
     stage.until("pophook_config_reload_failed 1");
@@ -109,26 +134,28 @@ fn c1_an_endpoint_with_pending_deliveries_is_removed_only_if_that_is_said() {
     wait_for("new mail goes by the new routes", || stage.other.subjects() == ["b"]);
     stage.pophook.command(&["spool", "retry", "--endpoint", "desk", "--to", "other", "--yes"]).expect(0);
     wait_for("the rest follows", || stage.other.subjects() == ["a", "b"]);
-    let said = stage.end();
+    let said = stage.stop();
+    Oracle::new(&stage.server, &stage.pophook, vec![("other", &stage.other)]).holds(&stage.memory);
     assert!(said.contains("endpoint desk is gone, and 1 deliveries to it are pending"), "{said}");
 }
 
 #[test]
 fn c1_mailboxes_come_and_go() {
-    let stage = Stage::start(&["a"]);
+    let mut stage = Stage::start(&["a"]);
     wait_for("the first mail", || stage.desk.count() == 1);
     let second = Pop3Server::start(vec![message("b")]);
     let added = Mailbox::in_clear(second.port, "sales");
-    stage.pophook.configure([stage.mailbox(), added.clone()], [Endpoint::desk(&stage.desk)], WATCH);
+    stage.pophook.configure([stage.mailbox(), added.clone()], [desk_at(&stage.desk)], WATCH);
     wait_for("mail of the new mailbox", || stage.desk.subjects() == ["a", "b"]);
-    stage.pophook.configure([added], [Endpoint::desk(&stage.desk)], WATCH);
+    stage.pophook.configure([added], [desk_at(&stage.desk)], WATCH);
     stage.until_reloads("ok", 2);
     wait_for("nothing is counted of it", || !stage.pophook.metrics().contains("mailbox=\"support\""));
     let visits = stage.server.times("QUIT");
     second.put(message("c"));
     wait_for("the other one is visited on", || stage.desk.count() == 3);
     assert_eq!(stage.server.times("QUIT"), visits, "it is not visited any more");
-    stage.end();
+    stage.stop();
+    stage.oracle().and_mailbox("sales", &second).holds(&stage.memory);
 }
 
 #[test]
@@ -140,7 +167,7 @@ fn c1_a_bad_file_keeps_the_old_one_until_it_is_mended() {
     stage.until("pophook_config_reload_failed 1");
     stage.server.put(message("b"));
     wait_for("it goes on", || stage.desk.count() == 2);
-    stage.pophook.configure([stage.mailbox()], [Endpoint::desk(&stage.other)], WATCH);
+    stage.pophook.configure([stage.mailbox()], [desk_at(&stage.other)], WATCH);
     stage.until_reloads("ok", 1);
     stage.until("pophook_config_reload_failed 0");
     stage.server.put(message("c"));
@@ -152,10 +179,10 @@ fn c1_a_bad_file_keeps_the_old_one_until_it_is_mended() {
 #[test]
 fn c1_sighup_has_the_file_read_at_once() {
     let stage = Stage::start(&[]);
-    stage.pophook.configure([stage.mailbox()], [Endpoint::desk(&stage.desk)], "reload: { watch: off }\n");
+    stage.pophook.configure([stage.mailbox()], [desk_at(&stage.desk)], "reload: { watch: off }\n");
     stage.until_reloads("ok", 1);
-    stage.pophook.configure([stage.mailbox()], [Endpoint::desk(&stage.other)], "reload: { watch: off }\n");
-    rustix::process::kill_process(stage.daemon.pid(), Signal::HUP).unwrap();
+    stage.pophook.configure([stage.mailbox()], [desk_at(&stage.other)], "reload: { watch: off }\n");
+    rustix::process::kill_process(stage.daemon.as_ref().unwrap().pid(), Signal::HUP).unwrap();
     stage.until_reloads("ok", 2);
     stage.server.put(message("a"));
     wait_for("the new one counts", || stage.other.subjects() == ["a"]);
@@ -213,7 +240,7 @@ fn c1_what_is_under_way_is_not_dropped() {
     stage.desk.script([Answer::Hold]);
     stage.server.put(message("a"));
     wait_for("a post is under way", || stage.desk.count() == 2);
-    stage.pophook.configure([stage.mailbox()], [Endpoint::desk(&stage.other)], WATCH);
+    stage.pophook.configure([stage.mailbox()], [desk_at(&stage.other)], WATCH);
     stage.until_reloads("ok", 1);
     stage.server.put(message("b"));
     wait_for("the next one goes to the new url", || stage.other.subjects() == ["b"]);
@@ -229,7 +256,7 @@ fn c1_a_visit_that_deletes_by_a_rule_that_is_gone_has_nothing_deleted() {
     let desk = Receiver::start();
     let pophook = Pophook::new([], []);
     let deleting = Mailbox::scripted(&server).on_server("delete_when_delivered");
-    pophook.configure([deleting], [Endpoint::desk(&desk)], WATCH);
+    pophook.configure([deleting], [desk_at(&desk)], WATCH);
     let (reached, at) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let (reached, released) = (Mutex::new(reached), Mutex::new(released));
@@ -243,11 +270,12 @@ fn c1_a_visit_that_deletes_by_a_rule_that_is_gone_has_nothing_deleted() {
     let daemon = pophook.start(&["run"]);
     at.recv_timeout(Duration::from_secs(30)).unwrap();
     let sessions = server.sessions();
-    pophook.configure([Mailbox::scripted(&server).on_server("keep")], [Endpoint::desk(&desk)], WATCH);
+    pophook.configure([Mailbox::scripted(&server).on_server("keep")], [desk_at(&desk)], WATCH);
     wait_for("it is taken", || pophook.metrics().contains("pophook_config_reloads_total{result=\"ok\"} 1"));
     drop(release);
     wait_for("the next visit", || server.sessions() > sessions + 1);
     daemon.terminate();
     daemon.wait().expect(0);
     assert_eq!((server.messages().len(), desk.count()), (2, 2));
+    Oracle::new(&server, &pophook, vec![("desk", &desk)]).holds(&Memory::default());
 }

@@ -38,7 +38,7 @@ fn two() -> Vec<Message> {
 /// Insists on the invariants of the fault matrix.
 #[track_caller]
 fn judge(server: &Pop3Server, desk: &Receiver, pophook: &Pophook) {
-    Oracle { server, pophook, endpoints: vec![("desk", desk)] }.holds(&Memory::default());
+    Oracle::new(server, pophook, vec![("desk", desk)]).holds(&Memory::default());
 }
 
 /// The server falls silent at `command`; SIGTERM then ends the daemon long before the grace (60 s here) is over, without

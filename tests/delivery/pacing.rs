@@ -2,9 +2,6 @@
 //!
 //! That nothing was posted too early is seen in when its attempts began.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +12,7 @@ use pophook::spool::Breaker;
 use pophook::spool::Hold;
 use tokio_util::sync::CancellationToken;
 
+use super::PATIENCE;
 use super::Stage;
 use super::support::receiver::Answer;
 use super::support::receiver::Receiver;
@@ -25,17 +23,19 @@ use crate::ground::states;
 
 /// Failures of a minute that open a breaker.
 const OPENS: usize = 20;
+/// More good answers than six at once need: each round of them allows one more.
+const GROWS: usize = 60;
 
 impl Stage {
     /// Stops, and starts anew after `gap`, with a deliverer for the same endpoint.
     async fn restart(mut self, gap: Duration) -> Stage {
         self.stop.cancel();
         self.running.take().unwrap().await.unwrap().unwrap();
-        let Stage { ground, spool, desk, .. } = self;
+        let Stage { ground, spool, desk, taken, .. } = self;
         drop(spool);
         let ground = ground.after_an_end(gap);
         let spool = ground.open().await;
-        let mut stage = Stage { ground, spool, desk, stop: CancellationToken::new(), running: None };
+        let mut stage = Stage { ground, spool, desk, stop: CancellationToken::new(), running: None, taken };
         let deliverer = stage.deliverer(&[], None);
         stage.run(deliverer, Mode::Forever, CancellationToken::new());
         stage
@@ -103,6 +103,7 @@ async fn e5_an_endpoint_is_gone_when_it_says_so_before_a_restart_and_after_it() 
     stage.resume().await;
     stage.all_are_delivered(1).await;
     assert_eq!(stage.desk.count(), 4);
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -115,6 +116,7 @@ async fn twenty_different_refusals_hold_the_endpoint_over_a_restart_too() {
     let stage = stage.restart(Duration::ZERO).await;
     stage.take_all(&texts[12..]).await;
     stage.until("it is held", async |stage| stage.endpoint("desk").await.held == Some(Hold::RefusesAll)).await;
+    stage.holds().await;
 }
 
 /// E6.
@@ -136,6 +138,7 @@ async fn e6_one_post_goes_out_until_the_wait_is_over_that_an_endpoint_asks_for()
         assert!(stage.began(&texts).await[1..].iter().all(|began| *began >= until), "{retry_after}");
         stage.ground.clock.advance(wait);
         stage.all_are_delivered(5).await;
+        stage.holds().await;
     };
     let seconds = Duration::from_secs;
     check("120", seconds(120)).await;
@@ -156,6 +159,7 @@ async fn e8_what_an_endpoint_refuses_does_not_open_its_breaker() {
     stage.tried(60).await;
     assert_eq!((stage.delivered().await, stage.breaker().await), (41, Breaker::Closed));
     assert_eq!(stage.endpoint("desk").await.held, None);
+    stage.holds().await;
 }
 
 /// E10.
@@ -180,25 +184,24 @@ async fn e10_an_endpoint_that_is_down_gets_few_probes_and_when_it_is_up_everythi
     }
     assert!((7..=13).contains(&probes), "{probes} probes in two hours");
     assert_eq!(stage.desk.count(), OPENS + usize::try_from(probes).unwrap());
-    // Up again: what is under way grows slowly, and never beyond the cap.
-    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let leaving = Arc::clone(&now);
-    let peak = Arc::clone(&most);
-    stage.desk.on_arrival(move |_| {
-        peak.fetch_max(1 + now.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
-    });
-    stage.desk.on_answered(move |_| {
-        leaving.fetch_sub(1, Ordering::SeqCst);
-    });
-    stage.desk.set(Answer::Status(200));
+    // Up again: what is under way grows with each good round, to the cap.
+    let (arrived, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    stage.desk.on_arrival(move |_| arrived.send(()).unwrap_or_default());
+    stage.desk.script(vec![Answer::Status(200); GROWS]);
+    stage.desk.set(Answer::Hold);
     stage.advance_until(probe_at);
+    for _ in 0..GROWS + 6 {
+        let arrival = tokio::time::timeout(PATIENCE, arrivals.recv()).await;
+        arrival.unwrap().unwrap();
+    }
+    assert_eq!(stage.ground.metrics.deliver.concurrency_limit.with_label_values(&["desk"]).get(), 6);
+    assert_eq!((stage.breaker().await, arrivals.len()), (Breaker::Closed, 0));
+    stage.desk.release();
     let untried = texts.len() - OPENS;
     stage.until("what is due is delivered", async |stage| stage.delivered().await >= untried).await;
-    assert_eq!(stage.breaker().await, Breaker::Closed);
     stage.ground.clock.advance(HOUR);
     stage.all_are_delivered(texts.len()).await;
-    // The receiver counts an answer as gone only after it went: the next post may be there before.
-    assert!((2..=12).contains(&most.load(Ordering::SeqCst)), "{most:?} at once");
+    stage.holds().await;
 }
 
 /// E16.
@@ -214,6 +217,7 @@ async fn e16_one_dead_endpoint_leaves_the_healthy_one_alone() {
     stage.until("erp has all", delivered).await;
     stage.opens().await;
     assert_eq!((erp.count(), erp.ids().len(), stage.desk.count()), (60, 60, OPENS), "each once");
+    stage.holds_at(&[("desk", &stage.desk), ("erp", &erp)]).await;
 }
 
 /// I7.
@@ -233,6 +237,7 @@ async fn an_endpoint_that_hangs_with_every_slot_taken_delays_no_other() {
         assert_eq!(stage.desk.count(), 1, "{in_flight:?}");
         stage.desk.release();
         stage.all_are_delivered(40).await;
+        stage.holds_at(&[("desk", &stage.desk), ("erp", &erp)]).await;
     };
     check(InFlight { attempts: 1, bytes: 64 << 20 }).await;
     check(InFlight { attempts: 256, bytes: 1 }).await;
@@ -262,6 +267,7 @@ async fn new_mail_does_not_wait_behind_what_failed_and_hangs() {
     stage.desk.set(Answer::Status(200));
     stage.desk.release();
     stage.all_are_delivered(31).await;
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -282,6 +288,7 @@ async fn a_restart_with_an_open_breaker_waits_for_the_probe() {
     let began = stage.began(&texts).await;
     assert!(began[OPENS..].iter().all(|began| *began >= probe_at), "{began:?}");
     assert_eq!(stage.breaker().await, Breaker::Closed);
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -295,6 +302,7 @@ async fn whoever_resumes_an_endpoint_closes_its_breaker_in_a_running_daemon() {
     // Those that failed are not due yet.
     stage.all_are_delivered(30 - OPENS).await;
     assert_eq!(stage.breaker().await, Breaker::Closed);
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -308,6 +316,7 @@ async fn a_single_round_ends_when_the_breaker_opens_and_the_next_one_keeps_to_it
     assert_eq!(stage.desk.count(), OPENS);
     stage.ground.clock.advance(HOUR);
     assert_eq!(stage.once(&[]).await, Tally { delivered: 30, deferred: 0, dead: 0 });
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -328,6 +337,7 @@ async fn posts_keep_to_the_rate() {
     assert_eq!(stage.running.take().unwrap().await.unwrap().unwrap().delivered, 4);
     let apart: Vec<_> = stage.began(&texts).await.iter().map(|one| one.duration_since(began).as_secs()).collect();
     assert_eq!(apart, [0, 10, 20, 30]);
+    stage.holds().await;
 }
 
 #[tokio::test]
@@ -359,4 +369,5 @@ async fn an_endpoint_begins_with_one_post_and_the_metrics_tell_what_it_gets() {
     stage.opens().await;
     stage.until("it is shown", async |_| of_desk(&metrics.breaker_state) == 2).await;
     assert_eq!(of_desk(&metrics.concurrency_limit), 1);
+    stage.holds().await;
 }

@@ -16,6 +16,7 @@
 )]
 
 pub mod dovecot;
+pub mod in_process;
 pub mod inetd;
 pub mod introspection;
 pub mod mails;

@@ -214,12 +214,14 @@ pub fn judge(
     wrong
 }
 
-/// A scripted server, a program that empties its maildrop, and the endpoints that must get everything.
+/// Scripted servers, a program that empties their maildrops, and the endpoints that must get everything.
 pub struct Oracle<'a> {
-    pub server: &'a Pop3Server,
-    pub pophook: &'a Pophook,
+    /// The server of the mailbox `support`.
+    server: &'a Pop3Server,
+    others: Vec<(&'a str, &'a Pop3Server)>,
+    pophook: &'a Pophook,
     /// Who must get every mail, each signed for with [`KEY`].
-    pub endpoints: Vec<(&'a str, &'a Receiver)>,
+    endpoints: Vec<(&'a str, &'a Receiver)>,
 }
 
 /// What an oracle remembers from one look to the next.
@@ -246,16 +248,30 @@ impl Memory {
 /// The mailbox of a scripted server.
 const MAILBOX: &str = "support";
 
-impl Oracle<'_> {
+impl<'a> Oracle<'a> {
+    /// The mailbox `support` on a server, and the endpoints that must get every mail.
+    pub fn new(server: &'a Pop3Server, pophook: &'a Pophook, endpoints: Vec<(&'a str, &'a Receiver)>) -> Oracle<'a> {
+        Oracle { server, others: Vec::new(), pophook, endpoints }
+    }
+
+    /// One more mailbox, on a server of its own.
+    pub fn and_mailbox(mut self, name: &'a str, server: &'a Pop3Server) -> Oracle<'a> {
+        self.others.push((name, server));
+        self
+    }
+
     /// Insists on everything that can be judged at any instant at which no process runs, or one is idle.
     #[track_caller]
     pub fn holds(&self, memory: &Memory) {
-        let left = self.server.messages();
         let names: Vec<&str> = self.endpoints.iter().map(|(name, _)| *name).collect();
-        let owed = |message: &Message| Owed::new(MAILBOX, &message.raw, &names, left.contains(message));
-        let mut owed: Vec<Owed> = self.server.accepted().iter().map(owed).collect();
-        // What somebody else took away may have been read before.
-        owed.extend(self.server.taken_away().iter().map(|message| Owed::new(MAILBOX, &message.raw, &[], false)));
+        let mut owed = Vec::new();
+        for (mailbox, server) in [(MAILBOX, self.server)].iter().chain(&self.others) {
+            let left = server.messages();
+            let one = |message: &Message| Owed::new(mailbox, &message.raw, &names, left.contains(message));
+            owed.extend(server.accepted().iter().map(one));
+            // What somebody else took away may have been read before.
+            owed.extend(server.taken_away().iter().map(|message| Owed::new(mailbox, &message.raw, &[], false)));
+        }
         let hits = |(name, receiver): &(&str, &Receiver)| -> Vec<Post> {
             receiver.hits().iter().filter_map(|hit| Post::read(name, hit)).collect()
         };

@@ -33,6 +33,8 @@ pub enum Answer {
     With(u16, &'static str, String),
     /// This status and a JSON body.
     Body(u16, String),
+    /// These words, which mean this status to whoever reads them, then the connection is closed.
+    Words(&'static str, Option<u16>),
     /// Read, then the connection is reset.
     Reset,
     /// Read, then the connection is closed without an answer.
@@ -98,6 +100,7 @@ impl Answer {
         match self {
             Answer::Status(status) | Answer::With(status, ..) | Answer::Body(status, _) => Some(*status),
             Answer::Hold | Answer::HalfBody => Some(200),
+            Answer::Words(_, status) => *status,
             Answer::Reset | Answer::Close => None,
         }
     }
@@ -281,6 +284,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>, released: &Condvar) -> io::Res
                 return Ok(());
             }
             Answer::Close => return Ok(()),
+            Answer::Words(words, _) => return reader.get_mut().write_all(words.as_bytes()),
             Answer::Hold => {
                 let held = released.wait_while(state.lock().unwrap(), |state| state.held);
                 drop(held.unwrap());

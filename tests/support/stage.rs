@@ -62,7 +62,7 @@ impl Stage {
     }
 
     pub fn oracle(&self) -> Oracle<'_> {
-        Oracle { server: &self.server, pophook: &self.pophook, endpoints: vec![("desk", &self.desk)] }
+        Oracle::new(&self.server, &self.pophook, vec![("desk", &self.desk)])
     }
 
     /// Insists on the invariants now.
