@@ -15,6 +15,9 @@ use sha2::Sha256;
 use crate::cli::out;
 use crate::clock::Clock;
 use crate::deliver::Attachments;
+use crate::deliver::payload::Facts;
+use crate::deliver::payload::Options;
+use crate::deliver::payload::Source;
 use crate::deliver::payload::json;
 use crate::ident::Content;
 use crate::ident::MailboxName;
@@ -93,8 +96,8 @@ impl Parse {
         Ok(raw)
     }
 
-    fn body(&self, raw: &[u8], now: Timestamp) -> serde_json::Result<Vec<u8>> {
-        let facts = json::Facts {
+    fn body(&self, raw: &[u8], now: Timestamp) -> std::io::Result<Vec<u8>> {
+        let facts = Facts {
             id: &MessageId::of(&self.mailbox, &Content::of(raw)),
             mailbox: &self.mailbox,
             labels: &BTreeMap::new(),
@@ -104,7 +107,10 @@ impl Parse {
             sha256: Sha256::digest(raw).into(),
         };
         let attachments = if self.no_attachments { Attachments::Omit } else { Attachments::Inline };
-        let options = json::Options { attachments, include_raw: self.include_raw };
-        json::render(&facts, &parse::parse(raw, &parse::Options::default()), raw, &options)
+        let options = Options { attachments, include_raw: self.include_raw };
+        let mail = parse::parse(raw, &parse::Options::default());
+        let mut body = Vec::new();
+        json::write(&Source { facts, mail: &mail, raw, options }, &mut body)?;
+        Ok(body)
     }
 }

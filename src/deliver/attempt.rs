@@ -18,6 +18,9 @@ use super::means::unparsed;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
 use super::outcome::Says;
+use super::payload;
+use super::payload::Options;
+use super::payload::Source;
 use super::payload::json;
 use super::remark::Remark;
 use super::settle::halted;
@@ -134,17 +137,21 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
             Form::Parsed => (kept.unwrap_or_else(|| Arc::new(parse::parse(&raw, &parse::Options::default()))), false),
             Form::Unparsed => (Arc::new(unparsed()), true),
         };
-        let options = json::Options {
-            attachments: means.endpoint.attachments,
-            include_raw: include_raw || means.endpoint.include_raw,
-        };
+        let options =
+            Options { attachments: means.endpoint.attachments, include_raw: include_raw || means.endpoint.include_raw };
         let facts = facts(&message, &means.labels).ok_or(Unready::Render)?;
         let body = match message.kind {
             Kind::DeadLetter | Kind::Changed(_) => return Err(Unready::Render),
-            Kind::Mail => json::render(&facts, &mail, &raw, &options),
-            Kind::Oversize { size, limit } => json::render_oversize(&facts, &mail, json::TooLarge { size, limit }),
+            Kind::Mail => {
+                let source = Source { facts, mail: &mail, raw: &raw, options };
+                let mut body = Vec::new();
+                payload::write(means.endpoint.format, &source, &mut body).map(|()| body).map_err(|_| Unready::Render)
+            }
+            Kind::Oversize { size, limit } => {
+                json::render_oversize(&facts, &mail, json::TooLarge { size, limit }).map_err(|_| Unready::Render)
+            }
         };
-        sign(&means, &message.id, at, body.map_err(|_| Unready::Render)?)
+        sign(&means, &message.id, at, body?)
     };
     if small {
         // As on a thread of its own: what crashes there is deferred, and takes nothing else down.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::Endpoint;
-use super::payload::json;
+use super::payload::Facts;
 use super::recent::Recent;
 use super::webhook::Post;
 use super::webhook::Unsigned;
@@ -60,10 +60,10 @@ pub(super) fn sign(means: &Means, id: &MessageId, at: Timestamp, body: Vec<u8>) 
 pub(super) fn facts<'a>(
     message: &'a Spooled,
     labels: &'a BTreeMap<MailboxName, BTreeMap<String, String>>,
-) -> Option<json::Facts<'a>> {
+) -> Option<Facts<'a>> {
     const NONE: &BTreeMap<String, String> = &BTreeMap::new();
     let mailbox = message.mailbox.as_ref()?;
-    Some(json::Facts {
+    Some(Facts {
         id: &message.id,
         mailbox,
         labels: labels.get(mailbox).unwrap_or(NONE),

@@ -11,17 +11,15 @@ mod oversize;
 mod shape;
 
 use std::collections::BTreeMap;
+use std::io;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::shape::envelope;
-use crate::deliver::Attachments;
-use crate::ident::MailboxName;
-use crate::ident::MessageId;
-use crate::ident::UniqueId;
-use crate::parse;
+use super::Facts;
+use super::Source;
 use crate::parse::Mail;
 use crate::spool;
 use crate::spool::Change;
@@ -46,25 +44,6 @@ enum Payload<'a> {
     Changed(&'a changed::Envelope<'a>),
 }
 
-/// What the spool knows of a message.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// Our id, the same as the header `webhook-id`.
-    pub id: &'a MessageId,
-    /// Where it was taken from.
-    pub mailbox: &'a MailboxName,
-    /// The labels of that mailbox.
-    pub labels: &'a BTreeMap<String, String>,
-    /// What the server called it.
-    pub unique_id: Option<&'a UniqueId>,
-    /// When it was committed.
-    pub spooled_at: Timestamp,
-    /// The number of raw bytes.
-    pub size: u64,
-    /// SHA-256 of the raw bytes.
-    pub sha256: [u8; 32],
-}
-
 /// Why a mail was not taken.
 #[derive(Debug, Clone, Copy)]
 pub struct TooLarge {
@@ -74,30 +53,18 @@ pub struct TooLarge {
     pub limit: u64,
 }
 
-/// What an endpoint may choose about this format.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// How attachments travel.
-    pub attachments: Attachments,
-    /// Whether the raw message travels too.
-    pub include_raw: bool,
-}
-
-/// The body to post.
+/// Writes the body that carries a mail.
 ///
 /// # Errors
-/// None that anybody foresees: it writes to memory, and no key of ours is anything but a string. Half a body must not
-/// be posted all the same.
-pub fn render(facts: &Facts<'_>, mail: &Mail, raw: &[u8], options: &Options) -> serde_json::Result<Vec<u8>> {
-    let mut body = Vec::with_capacity(estimate(mail, raw, options));
-    serde_json::to_writer(&mut body, &Payload::Received(&envelope(facts, mail, raw, options)))?;
-    Ok(body)
+/// Those of `out`. Half a body must not be posted.
+pub fn write(source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    Ok(serde_json::to_writer(out, &Payload::Received(&envelope(source)))?)
 }
 
 /// The body that tells of a mail that is too large; of `mail`, only what its header gives is told.
 ///
 /// # Errors
-/// As [`render`].
+/// None that anybody foresees: it writes to memory, and no key of ours is anything but a string.
 pub fn render_oversize(facts: &Facts<'_>, mail: &Mail, why: TooLarge) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&Payload::Oversize(&oversize::envelope(facts, mail, why)))
 }
@@ -105,7 +72,7 @@ pub fn render_oversize(facts: &Facts<'_>, mail: &Mail, why: TooLarge) -> serde_j
 /// The body that tells of a dead letter, at `told_at`. Without `raw`, our copy of the mail is gone.
 ///
 /// # Errors
-/// As [`render`].
+/// As [`render_oversize`].
 pub fn render_dead_letter(
     facts: &Facts<'_>,
     mail: &Mail,
@@ -119,7 +86,7 @@ pub fn render_dead_letter(
 /// The body that tells of a change, at `told_at`; `labels` are those of its mailbox.
 ///
 /// # Errors
-/// As [`render`].
+/// As [`render_oversize`].
 pub fn render_changed(
     change: Change,
     told_at: Timestamp,
@@ -134,26 +101,15 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Payload<'_>).to_value()
 }
 
-/// A little more than the body will take, so that it is not moved while it grows.
-fn estimate(mail: &Mail, raw: &[u8], options: &Options) -> usize {
-    let base64 = |length: usize| length / 3 * 4 + 4;
-    let texts = mail.text.as_ref().map_or(0, String::len) + mail.html.as_ref().map_or(0, String::len);
-    let header: usize = mail.headers.iter().map(|header| header.name.len() + header.value.len() + 24).sum();
-    let attachments: usize = mail.attachments.iter().map(|part| 400 + base64(inlined(part, options).len())).sum();
-    let raw = if options.include_raw { base64(raw.len()) } else { 0 };
-    2048 + texts + texts / 8 + header * 2 + attachments + raw
-}
-
-fn inlined<'a>(part: &'a parse::Attachment, options: &Options) -> &'a [u8] {
-    match options.attachments {
-        Attachments::Inline => &part.content,
-        Attachments::Omit => &[],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::Attachments;
+    use crate::deliver::payload::Options;
+    use crate::ident::MailboxName;
+    use crate::ident::MessageId;
+    use crate::ident::UniqueId;
+    use crate::parse;
 
     const RAW: &[u8] = b"From: Ann <ann@example.org>\r\nTo: support+42@example.com\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\n\
         Message-ID: <1@example.org>\r\nDate: Thu, 2 Oct 2025 10:11:12 +0200\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
@@ -162,8 +118,13 @@ mod tests {
     fn rendered(options: Options) -> serde_json::Value {
         given(|facts| {
             let mail = parse::parse(RAW, &parse::Options::default());
-            let body = render(facts, &mail, RAW, &options).unwrap();
-            assert_eq!(body, render(facts, &mail, RAW, &options).unwrap());
+            let source = Source { facts: *facts, mail: &mail, raw: RAW, options };
+            let [body, again] = [(); 2].map(|()| {
+                let mut body = Vec::new();
+                write(&source, &mut body).unwrap();
+                body
+            });
+            assert_eq!(body, again);
             body
         })
     }

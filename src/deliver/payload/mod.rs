@@ -1,3 +1,85 @@
-//! One file per format.
+//! What is posted: one file per format, and what they share.
+//!
+//! A body is written as often as it is needed (once to be measured and signed, once for the wire, again after a
+//! connection that closed), each time the same bytes. Pure.
 
 pub mod json;
+
+use std::collections::BTreeMap;
+use std::io;
+
+use jiff::Timestamp;
+
+use crate::deliver::Attachments;
+use crate::deliver::Format;
+use crate::ident::MailboxName;
+use crate::ident::MessageId;
+use crate::ident::UniqueId;
+use crate::parse::Mail;
+
+/// What the spool knows of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Our id, the same as the header `webhook-id`.
+    pub id: &'a MessageId,
+    /// Where it was taken from.
+    pub mailbox: &'a MailboxName,
+    /// The labels of that mailbox.
+    pub labels: &'a BTreeMap<String, String>,
+    /// What the server called it.
+    pub unique_id: Option<&'a UniqueId>,
+    /// When it was committed.
+    pub spooled_at: Timestamp,
+    /// The number of raw bytes.
+    pub size: u64,
+    /// SHA-256 of the raw bytes.
+    pub sha256: [u8; 32],
+}
+
+/// What an endpoint may choose about a format.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How attachments travel.
+    pub attachments: Attachments,
+    /// Whether the raw message travels too.
+    pub include_raw: bool,
+}
+
+/// All that the body of a mail is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// What the spool knows.
+    pub facts: Facts<'a>,
+    /// The letter.
+    pub mail: &'a Mail,
+    /// Its bytes; empty where the endpoint asks for nothing that they are needed for.
+    pub raw: &'a [u8],
+    /// What the endpoint chose.
+    pub options: Options,
+}
+
+/// What goes before a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// `Content-Type`.
+    pub content_type: String,
+    /// Header fields that are part of the format.
+    pub headers: Vec<(String, String)>,
+}
+
+/// What goes before the body of a mail in `format`.
+pub fn head(format: Format, _source: &Source<'_>) -> Head {
+    match format {
+        Format::Json => Head { content_type: "application/json".to_owned(), headers: Vec::new() },
+    }
+}
+
+/// Writes the body of a mail in `format`.
+///
+/// # Errors
+/// Those of `out`. Half a body must not be posted.
+pub fn write(format: Format, source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    match format {
+        Format::Json => json::write(source, out),
+    }
+}

@@ -9,8 +9,8 @@ use serde::Serializer;
 use sha2::Digest as _;
 use sha2::Sha256;
 
-use super::Options;
 use crate::deliver::Attachments;
+use crate::deliver::payload::Options;
 use crate::parse;
 
 /// Bytes that are encoded at a time: a multiple of three, so that the pieces join without padding.

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Facts;
 use super::MAIL_DEAD_LETTER;
-use super::Options;
 use super::shape;
 use crate::deliver::Attachments;
+use crate::deliver::payload::Facts;
+use crate::deliver::payload::Options;
 use crate::parse::Mail;
 use crate::spool::DeadLetter;
 

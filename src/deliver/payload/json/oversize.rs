@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Facts;
 use super::MAIL_OVERSIZE;
 use super::TooLarge;
 use super::letter::Letter;
 use super::shape::Header;
+use crate::deliver::payload::Facts;
 use crate::ident::UniqueId;
 use crate::parse::Mail;
 

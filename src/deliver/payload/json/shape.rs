@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Facts;
 use super::MAIL_RECEIVED;
-use super::Options;
 use super::attachment::Attachment;
 use super::attachment::Base64;
 use super::attachment::hex;
 use super::letter::Letter;
+use crate::deliver::payload::Facts;
+use crate::deliver::payload::Options;
+use crate::deliver::payload::Source;
 use crate::ident::UniqueId;
 use crate::parse;
 use crate::parse::Mail;
 
-pub(super) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: &'a [u8], options: &Options) -> Envelope<'a> {
+pub(super) fn envelope<'a>(source: &Source<'a>) -> Envelope<'a> {
+    let Source { facts, mail, raw, options } = source;
     let spooled_at = format!("{:.3}", facts.spooled_at);
     Envelope { r#type: MAIL_RECEIVED, timestamp: spooled_at, data: data(facts, mail, Some(raw), options) }
 }
