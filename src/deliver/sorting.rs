@@ -191,7 +191,7 @@ async fn parse_all(batch: Vec<Unsorted>, stop: CancellationToken) -> Vec<Parsed>
         for Unsorted { raw, .. } in batch {
             crash::point!("in parse");
             if stop.is_cancelled()
-                || done.blocking_send(Arc::new(parse::parse(&raw, &parse::Options::default()))).is_err()
+                || done.blocking_send(Arc::new(parse::parse_shared(&raw, &parse::Options::default()))).is_err()
             {
                 break;
             }
