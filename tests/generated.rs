@@ -26,7 +26,7 @@ fn check(built: &Built) {
     let expected: Vec<_> = built.attachments.iter().map(|part| (part.name.clone(), part.content_id.clone())).collect();
     assert_eq!(found, expected, "{shown}");
     for (found, expected) in mail.attachments.iter().zip(&built.attachments) {
-        assert!(found.content == expected.bytes, "the bytes of {}", expected.name);
+        assert!(found.content.bytes() == expected.bytes, "the bytes of {}", expected.name);
         assert_eq!(found.inline, expected.content_id.is_some(), "{shown}");
     }
 }

@@ -1,16 +1,22 @@
 //! One try to deliver one message to one endpoint.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::Format;
 use super::answer::Answer;
+use super::body::Rendering;
 use super::event;
 use super::failure::Failure;
 use super::means::Means;
+use super::means::SMALL;
 use super::means::Unready;
 use super::means::facts;
 use super::means::sign;
@@ -19,6 +25,7 @@ use super::outcome::Judgement;
 use super::outcome::Outcome;
 use super::outcome::Says;
 use super::payload;
+use super::payload::Head;
 use super::payload::Options;
 use super::payload::Source;
 use super::payload::json;
@@ -27,6 +34,8 @@ use super::settle::halted;
 use super::settle::settle;
 use super::webhook::Post;
 use crate::crash;
+use crate::ident::MailboxName;
+use crate::parse::Mail;
 use crate::spool::Claim;
 use crate::spool::Form;
 use crate::spool::Kind;
@@ -36,8 +45,6 @@ use crate::spool::Spooled;
 
 /// How long a claim is kept after a fault of the spool.
 const AFTER_FAULT: Duration = Duration::from_secs(5);
-/// A parsed mail of up to so many raw bytes is rendered where the attempt runs: that takes less than to hand it over.
-const RENDERED_IN_PLACE: u64 = 256 << 10;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -119,17 +126,17 @@ fn conclude(
     Attempted { message: claim.message, judgement, record, remark }
 }
 
-/// The signed body.
+/// The signed post.
 async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post, Unready> {
     if let Kind::DeadLetter | Kind::Changed(_) = claim.message.kind {
         return event::render(means, &claim.message, at).await;
     }
     let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
     let raw = match (&kept, means.endpoint.include_raw) {
-        (Some(_), false) => Vec::new(),
-        _ => means.spool.raw(claim.message.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?,
+        (Some(_), false) => Bytes::new(),
+        _ => means.spool.raw(claim.message.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?.into(),
     };
-    let small = kept.is_some() && claim.message.size <= RENDERED_IN_PLACE;
+    let small = kept.is_some() && claim.message.size <= SMALL;
     let (means, message, form) = (Arc::clone(means), claim.message.clone(), claim.form);
     let rendering = move || {
         let (mail, include_raw) = match form {
@@ -141,25 +148,55 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
         };
         let options =
             Options { attachments: means.endpoint.attachments, include_raw: include_raw || means.endpoint.include_raw };
-        let facts = facts(&message, &means.labels).ok_or(Unready::Render)?;
-        let body = match message.kind {
-            Kind::DeadLetter | Kind::Changed(_) => return Err(Unready::Render),
-            Kind::Mail => {
-                let source = Source { facts, mail: &mail, raw: &raw, options };
-                let mut body = Vec::new();
-                payload::write(means.endpoint.format, &source, &mut body).map(|()| body).map_err(|_| Unready::Render)
-            }
-            Kind::Oversize { size, limit } => {
-                json::render_oversize(&facts, &mail, json::TooLarge { size, limit }).map_err(|_| Unready::Render)
-            }
-        };
-        sign(&means, &message.id, at, body?)
+        let (id, size) = (message.id.clone(), message.size);
+        let letter =
+            Letter { message, labels: Arc::clone(&means.labels), mail, raw, format: means.endpoint.format, options };
+        let head = letter.head().ok_or(Unready::Render)?;
+        sign(&means, &id, at, (head, Rendering::new(move |out| letter.write(out))), size)
     };
     if small {
         // As on a thread of its own: what crashes there is deferred, and takes nothing else down.
         return catch_unwind(AssertUnwindSafe(rendering)).unwrap_or(Err(Unready::Render));
     }
     tokio::task::spawn_blocking(rendering).await.map_err(|_| Unready::Render)?
+}
+
+/// All that a body is made from, held as long as it may have to be written again.
+struct Letter {
+    message: Spooled,
+    labels: Arc<BTreeMap<MailboxName, BTreeMap<String, String>>>,
+    mail: Arc<Mail>,
+    raw: Bytes,
+    format: Format,
+    options: Options,
+}
+
+impl Letter {
+    /// `None` of a message that belongs to no mailbox.
+    fn source(&self) -> Option<Source<'_>> {
+        let facts = facts(&self.message, &self.labels)?;
+        Some(Source { facts, mail: &self.mail, raw: &self.raw, options: self.options })
+    }
+
+    fn head(&self) -> Option<Head> {
+        let source = self.source()?;
+        match self.message.kind {
+            Kind::Mail => Some(payload::head(self.format, &source)),
+            Kind::Oversize { .. } => Some(Head::json()),
+            Kind::DeadLetter | Kind::Changed(_) => None,
+        }
+    }
+
+    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let source = self.source().ok_or_else(|| io::Error::other("the message belongs to no mailbox"))?;
+        match self.message.kind {
+            Kind::Mail => payload::write(self.format, &source, out),
+            Kind::Oversize { size, limit } => {
+                json::write_oversize(&source.facts, &self.mail, json::TooLarge { size, limit }, out)
+            }
+            Kind::DeadLetter | Kind::Changed(_) => Err(io::Error::other("an event is no letter")),
+        }
+    }
 }
 
 #[cfg(test)]

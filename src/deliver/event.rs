@@ -3,16 +3,20 @@
 //! A dead letter's notice carries the whole mail, whatever its endpoint chose for mail of its own: who gets it has seen
 //! nothing of the mail yet.
 
+use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
+use super::body::Rendering;
 use super::means::Means;
 use super::means::Unready;
 use super::means::facts;
 use super::means::sign;
 use super::means::unparsed;
+use super::payload::Head;
 use super::payload::json;
 use super::webhook::Post;
 use crate::parse::Mail;
@@ -21,37 +25,42 @@ use crate::spool::Facts;
 use crate::spool::Kind;
 use crate::spool::Spooled;
 
-/// The signed body.
+/// The signed post.
 pub(super) async fn render(means: &Arc<Means>, event: &Spooled, at: Timestamp) -> Result<Post, Unready> {
     let bytes = means.spool.raw(event.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?;
-    let body = match event.kind {
-        Kind::DeadLetter => dead_letter(means, event, read(&bytes)?).await?,
+    match event.kind {
+        Kind::DeadLetter => dead_letter(means, event, at, read(&bytes)?).await,
         Kind::Changed(change) => {
             let facts: Facts = read(&bytes)?;
             let labels = facts.mailbox.as_deref().and_then(|mailbox| means.labels.get(mailbox));
-            json::render_changed(change, event.spooled_at, &facts, labels).map_err(|_| Unready::Render)?
+            let body = json::render_changed(change, event.spooled_at, &facts, labels).map_err(|_| Unready::Render)?;
+            let size = event.size;
+            sign(means, &event.id, at, (Head::json(), Rendering::new(move |out| out.write_all(&body))), size)
         }
-        Kind::Mail | Kind::Oversize { .. } => return Err(Unready::Render),
-    };
-    sign(means, &event.id, at, body)
+        Kind::Mail | Kind::Oversize { .. } => Err(Unready::Render),
+    }
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unready> {
     serde_json::from_slice(bytes).map_err(|_| Unready::Render)
 }
 
-async fn dead_letter(means: &Arc<Means>, event: &Spooled, settled: DeadLetter) -> Result<Vec<u8>, Unready> {
+async fn dead_letter(means: &Arc<Means>, event: &Spooled, at: Timestamp, settled: DeadLetter) -> Result<Post, Unready> {
     let mail = means.spool.find(&settled.mail).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?;
-    let raw = means.spool.raw(mail.key).await.map_err(Unready::Spool)?;
-    let (means, told_at) = (Arc::clone(means), event.spooled_at);
+    let raw = means.spool.raw(mail.key).await.map_err(Unready::Spool)?.map(Bytes::from);
+    let (means, told_at, id) = (Arc::clone(means), event.spooled_at, event.id.clone());
     let rendering = move || {
         let parsed = match &raw {
             None => Mail::default(),
             Some(_) if settled.unparsed => unparsed(),
             Some(raw) => means.reading.parse(mail.mailbox.as_ref(), raw),
         };
-        let facts = facts(&mail, &means.labels)?;
-        json::render_dead_letter(&facts, &parsed, raw.as_deref(), told_at, &settled).ok()
+        let (size, labels) = (mail.size, Arc::clone(&means.labels));
+        let write = move |out: &mut dyn io::Write| {
+            let facts = facts(&mail, &labels).ok_or_else(|| io::Error::other("the mail belongs to no mailbox"))?;
+            json::write_dead_letter(&facts, &parsed, raw.as_deref(), told_at, &settled, out)
+        };
+        sign(&means, &id, at, (Head::json(), Rendering::new(write)), size)
     };
-    tokio::task::spawn_blocking(rendering).await.ok().flatten().ok_or(Unready::Render)
+    tokio::task::spawn_blocking(rendering).await.map_err(|_| Unready::Render)?
 }

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::Endpoint;
+use super::body::Rendering;
 use super::payload::Facts;
+use super::payload::Head;
 use super::reading::Reading;
 use super::recent::Recent;
+use super::webhook::Draft;
 use super::webhook::Post;
 use super::webhook::Unsigned;
 use super::webhook::Webhook;
@@ -22,6 +24,9 @@ use crate::parse::Mail;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::Spooled;
+
+/// The body of a message of up to so many raw bytes is held in memory: that takes less time than to write it twice.
+pub(super) const SMALL: u64 = 256 << 10;
 
 /// What attempts need; shared by all of an endpoint's.
 #[derive(Debug)]
@@ -47,15 +52,37 @@ pub(super) enum Unready {
     Spool(SpoolError),
 }
 
-/// Signs a body as sent at `at`.
-pub(super) fn sign(means: &Means, id: &MessageId, at: Timestamp, body: Vec<u8>) -> Result<Post, Unready> {
-    means.webhook.sign(id.as_str(), at, Bytes::from(body)).map_err(|why| match why {
+/// Signs a body as sent at `at`; it is made of a message of `size` raw bytes.
+pub(super) fn sign(
+    means: &Means,
+    id: &MessageId,
+    at: Timestamp,
+    (head, rendering): (Head, Rendering),
+    size: u64,
+) -> Result<Post, Unready> {
+    let about = about(size, means.endpoint.include_raw);
+    let draft = match size <= SMALL {
+        true => rendering.whole(about).map(Draft::Whole).map_err(Unsigned::Render),
+        false => Ok(Draft::Large(rendering, about)),
+    };
+    draft.and_then(|draft| means.webhook.sign(id.as_str(), at, head, draft)).map_err(|why| match why {
         Unsigned::NoValidKey => Unready::NoValidKey,
+        Unsigned::Render(error) => {
+            tracing::error!(endpoint = %means.endpoint.name, %id, %error, "cannot write the body of a post");
+            Unready::Render
+        }
         Unsigned::Failed(error) => {
             tracing::error!(endpoint = %means.endpoint.name, %error, "cannot sign a post");
             Unready::Render
         }
     })
+}
+
+/// How long a body gets that is made of `size` raw bytes, and mostly a little less, so that it is not moved while it
+/// grows: texts that stand in it twice are short, and attachments are in base64 before and after.
+fn about(size: u64, include_raw: bool) -> usize {
+    let raw = if include_raw { size / 3 * 4 } else { 0 };
+    usize::try_from(size.saturating_add(size / 4).saturating_add(raw).saturating_add(4096)).unwrap_or(0)
 }
 
 /// What is told of a message beside its bytes; `None` of one that belongs to no mailbox.

@@ -1,7 +1,7 @@
 //! The road: spooled messages are sorted, and due deliveries posted until they are accepted.
 //!
 //! `sorting` parses each spooled message and commits where it goes. `queue` is one endpoint's loop: it claims what is
-//! due, as far as slots are free, and lets `attempt` post it by its `means` (`payload` renders, `signature`
+//! due, as far as slots are free, and lets `attempt` post it by its `means` (`payload` renders, `body` says from where, `signature`
 //! signs, `webhook` sends, `upload` watches the body go out, `answer` reads what comes back). `event` renders what is told of dead letters and
 //! accounts; `reading` parses by what each mailbox asks for. `client` makes the connections: `resolve` looks names up, and `egress` says which addresses are allowed.
 //! `outcome`, `statuses`, `backoff` and `settle` decide what an answer means, `failure` why none came, `keyring` which
@@ -22,6 +22,7 @@ pub mod signature;
 mod answer;
 mod attempt;
 mod backoff;
+mod body;
 mod breaker;
 mod client;
 mod concurrency;

@@ -1,11 +1,11 @@
 //! For operators: is the endpoint there, and does it take a signed event?
 
-use bytes::Bytes;
-
 use super::Endpoint;
 use super::answer::Answer;
 use super::client::ClientError;
 use super::failure::Failure;
+use super::payload::Head;
+use super::webhook::Draft;
 use super::webhook::Webhook;
 use crate::clock::Clock;
 
@@ -71,7 +71,9 @@ pub async fn test(endpoint: &Endpoint, clock: &Clock) -> Result<Tested, ClientEr
     });
     let webhook = Webhook::new(endpoint.clone(), clock)?;
     let id = format!("evt_test_{}", now.as_millisecond());
-    let Ok(post) = webhook.sign(&id, now, Bytes::from(body.to_string())) else { return Ok(Tested::Unsigned) };
+    let Ok(post) = webhook.sign(&id, now, Head::json(), Draft::Whole(body.to_string().into())) else {
+        return Ok(Tested::Unsigned);
+    };
     Ok(match webhook.post(post).await {
         Answer::Status { status, body, aside, .. } => Tested::Answered { status, body, redirect: aside.redirect },
         Answer::Failed(failure) => Tested::Failed(failure),

@@ -3,6 +3,7 @@
 //! A 2xx status line is success, even if the body behind it stalls. Redirects are never followed: a POST that becomes a
 //! GET somewhere else delivers nothing.
 
+use std::io;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,11 +28,16 @@ use super::Endpoint;
 use super::Signing;
 use super::answer;
 use super::answer::Answer;
+use super::body::Body;
+use super::body::Rendering;
 use super::client::ClientError;
 use super::client::Connections;
 use super::failure::Failure;
 use super::failure::Via;
+use super::payload::Head;
 use super::signature;
+use super::signature::Signer;
+use super::upload::Progress;
 use super::upload::Upload;
 use crate::clock::Clock;
 
@@ -49,13 +55,24 @@ pub(super) struct Webhook {
     endpoint: Endpoint,
 }
 
-/// Why a post is not sent that must be signed.
+/// Why there is no post to send.
 #[derive(Debug)]
 pub(super) enum Unsigned {
     /// No key is valid at that time.
     NoValidKey,
     /// OpenSSL does not sign.
     Failed(ErrorStack),
+    /// The body cannot be made.
+    Render(io::Error),
+}
+
+/// A body that is not signed yet.
+#[derive(Debug)]
+pub(super) enum Draft {
+    /// Held in memory.
+    Whole(Bytes),
+    /// Written as it is needed; it may get about so long.
+    Large(Rendering, usize),
 }
 
 /// One post, ready to go.
@@ -64,8 +81,8 @@ pub(super) struct Post {
     pub(super) id: String,
     pub(super) at: Timestamp,
     pub(super) signature: Option<String>,
-    /// As it goes over the wire.
-    pub(super) body: Bytes,
+    pub(super) head: Head,
+    pub(super) body: Body,
     pub(super) encoding: Option<&'static str>,
 }
 
@@ -75,19 +92,37 @@ impl Webhook {
         Ok(Webhook { connections, endpoint })
     }
 
-    /// Signs `body` for this endpoint, as sent at `at`, with every key that is valid then, and compresses it where that
+    /// Signs a body for this endpoint, as sent at `at`, with every key that is valid then, and compresses it where that
     /// is wanted. The signature is of the body as it was before: receivers see it so, because what stands in front of
-    /// them decompresses first.
-    pub(super) fn sign(&self, id: &str, at: Timestamp, body: Bytes) -> Result<Post, Unsigned> {
-        let signature = match &self.endpoint.signing {
-            Signing::None => None,
-            Signing::Keys(keys) => match keys.valid(at) {
-                valid if valid.is_empty() => return Err(Unsigned::NoValidKey),
-                valid => Some(signature::sign(&valid, id, at.as_second(), &body).map_err(Unsigned::Failed)?),
+    /// them decompresses first. A large body that an Ed25519 key signs is held in memory: that needs all of it at once.
+    pub(super) fn sign(&self, id: &str, at: Timestamp, head: Head, draft: Draft) -> Result<Post, Unsigned> {
+        let keys = match &self.endpoint.signing {
+            Signing::None => Vec::new(),
+            Signing::Keys(keys) => keys.valid(at),
+        };
+        if keys.is_empty() && !matches!(self.endpoint.signing, Signing::None) {
+            return Err(Unsigned::NoValidKey);
+        }
+        let post = |signature, body, encoding| Post { id: id.to_owned(), at, signature, head, body, encoding };
+        let whole = match draft {
+            Draft::Whole(body) => body,
+            Draft::Large(rendering, about) => match Signer::begin(&keys, id, at.as_second()) {
+                None => rendering.whole(about).map_err(Unsigned::Render)?,
+                Some(signer) => {
+                    let signer = (!keys.is_empty()).then_some(signer);
+                    let (size, signature) = rendering.measure(signer).map_err(Unsigned::Render)?;
+                    let compressed = self.endpoint.http.compress == Compress::Gzip;
+                    let body = Body::Written { rendering, size, compressed };
+                    return Ok(post(signature, body, compressed.then_some("gzip")));
+                }
             },
         };
-        let (body, encoding) = encode(self.endpoint.http.compress, body);
-        Ok(Post { id: id.to_owned(), at, signature, body, encoding })
+        let signature = match &*keys {
+            [] => None,
+            keys => Some(signature::sign(keys, id, at.as_second(), &whole).map_err(Unsigned::Failed)?),
+        };
+        let (body, encoding) = encode(self.endpoint.http.compress, whole);
+        Ok(post(signature, Body::Whole(body), encoding))
     }
 
     /// Asks for nothing, to see whether anybody is there; tells the status.
@@ -110,10 +145,9 @@ impl Webhook {
     }
 
     /// How long an exchange may take until the answer's header is there.
-    fn whole(&self, body: &Bytes) -> Duration {
+    fn whole(&self, body: &Body) -> Duration {
         let times = self.endpoint.http.timeouts;
-        let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
-        let upload = Duration::from_secs(size / UPLOAD_RATE);
+        let upload = Duration::from_secs(body.size() / UPLOAD_RATE);
         times.whole.unwrap_or_else(|| WHOLE.max(times.connect.saturating_add(times.answer)).saturating_add(upload))
     }
 
@@ -132,12 +166,16 @@ impl Webhook {
     }
 
     async fn send(&self, post: &Post) -> Result<Response, Failure> {
-        let (body, left) = Upload::new(post.body.clone());
+        let (body, progress) = Upload::new(&post.body);
         let request = self.connections.client().post(self.endpoint.url.clone());
         let request = request.headers(self.headers(post)).body(reqwest::Body::wrap(body));
         tokio::select! {
-            answer = request.send() => self.answered(answer),
-            failure = self.too_slow(left) => Err(failure),
+            answer = request.send() => match answer {
+                // It was not the endpoint that broke it off.
+                Err(_) if *progress.borrow() == Progress::Broken => Err(Failure::Render),
+                answer => self.answered(answer),
+            },
+            failure = self.too_slow(progress.clone()) => Err(failure),
         }
     }
 
@@ -167,15 +205,21 @@ impl Webhook {
         }
     }
 
-    /// Returns when the upload stalls, or the answer to it does not begin in time.
-    async fn too_slow(&self, mut left: watch::Receiver<usize>) -> Failure {
+    /// Returns when the upload stalls or breaks, or the answer to it does not begin in time.
+    async fn too_slow(&self, mut upload: watch::Receiver<Progress>) -> Failure {
         let times = self.endpoint.http.timeouts;
         // Nothing goes out before there is a connection, whose time is its own.
         let mut patience = times.connect.saturating_add(times.stall);
-        while *left.borrow_and_update() > 0 {
-            match timeout(patience, left.changed()).await {
+        loop {
+            let progress = *upload.borrow_and_update();
+            match progress {
+                Progress::Underway => {}
+                Progress::Gone => break,
+                Progress::Broken => return Failure::Render,
+            }
+            match timeout(patience, upload.changed()).await {
                 Ok(Ok(())) => patience = times.stall,
-                // The body is gone, sent or not: the answer, or an error, is what remains to wait for.
+                // The body is dropped, sent or not: the answer, or an error, is what remains to wait for.
                 Ok(Err(_)) => break,
                 Err(_) => return Failure::UploadStalled,
             }
@@ -186,7 +230,15 @@ impl Webhook {
 
     fn headers(&self, post: &Post) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // A value that cannot stand in a header is left out: better a post without it than none.
+        if let Ok(content_type) = HeaderValue::from_str(&post.head.content_type) {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
+        for (name, value) in &post.head.headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+                headers.insert(name, value);
+            }
+        }
         if let Some(encoding) = post.encoding {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
@@ -232,16 +284,24 @@ mod tests {
 
     use super::*;
     use crate::deliver::Egress;
+    use crate::deliver::Keyring;
+    use crate::deliver::SigningKey;
+    use crate::secret::Secret;
 
     fn clock() -> Clock {
         Clock::by_hand(Timestamp::UNIX_EPOCH)
+    }
+
+    fn sign(webhook: &Webhook, body: &[u8]) -> Post {
+        let draft = Draft::Whole(Bytes::copy_from_slice(body));
+        webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Head::json(), draft).unwrap()
     }
 
     async fn check(url: &str, expected: Failure) {
         let mut endpoint = Endpoint::for_testing(url);
         endpoint.http.timeouts.answer = Duration::from_millis(100);
         let webhook = Webhook::new(endpoint, &clock()).unwrap();
-        let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}")).unwrap();
+        let post = sign(&webhook, b"{}");
         let answer = webhook.post(post).await;
         assert!(matches!(answer, Answer::Failed(failure) if failure == expected), "{url}: {answer:?}");
     }
@@ -283,9 +343,141 @@ mod tests {
         endpoint.http.timeouts.stall = Duration::from_millis(100);
         let webhook = Webhook::new(endpoint, &clock()).unwrap();
         // More than the buffers of both ends hold.
-        let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from(vec![b'x'; 64 << 20]));
-        let answer = webhook.post(post.unwrap()).await;
+        let answer = webhook.post(sign(&webhook, &vec![b'x'; 64 << 20])).await;
         assert!(matches!(answer, Answer::Failed(Failure::UploadStalled)), "{answer:?}");
+    }
+
+    /// A server that answers 200 once a request has come whole, and keeps all that came over each connection.
+    async fn keeping() -> (u16, tokio::sync::mpsc::UnboundedReceiver<Vec<u8>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (came, all) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            loop {
+                let (mut tcp, _) = listener.accept().await.unwrap();
+                let (mut request, mut piece) = (Vec::new(), vec![0; 1 << 16]);
+                while let Ok(count @ 1..) = tcp.read(&mut piece).await {
+                    request.extend_from_slice(&piece[..count]);
+                    if request.ends_with(b"the end") || request.ends_with(b"\r\n0\r\n\r\n") {
+                        drop(tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await);
+                        break;
+                    }
+                }
+                came.send(request).unwrap();
+            }
+        });
+        (port, all)
+    }
+
+    /// Writes a body of some hundred KiB.
+    fn large(out: &mut dyn io::Write) -> io::Result<()> {
+        (0..20_000).try_for_each(|n| writeln!(out, "line {n} of many"))?;
+        out.write_all(b"the end")
+    }
+
+    fn signed(port: u16, compress: Compress) -> Webhook {
+        let key = signature::Key::parse(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
+        let mut endpoint = Endpoint::for_testing(&format!("http://127.0.0.1:{port}/"));
+        endpoint.signing = Signing::Keys(Keyring(vec![SigningKey { key, from: None, until: None }]));
+        endpoint.http.compress = compress;
+        Webhook::new(endpoint, &clock()).unwrap()
+    }
+
+    fn draft(webhook: &Webhook, write: impl Fn(&mut dyn io::Write) -> io::Result<()> + Send + Sync + 'static) -> Post {
+        let draft = Draft::Large(Rendering::new(write), 0);
+        webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Head::json(), draft).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_written_as_it_is_sent_arrives_as_a_whole_one_would() {
+        let (port, mut came) = keeping().await;
+        let webhook = signed(port, Compress::None);
+        let mut expected = Vec::new();
+        large(&mut expected).unwrap();
+        let post = draft(&webhook, large);
+        assert_eq!(post.signature, sign(&webhook, &expected).signature);
+        assert!(matches!(webhook.post(post).await, Answer::Status { status: 200, .. }));
+        let request = came.recv().await.unwrap();
+        let request = String::from_utf8(request).unwrap();
+        let (header, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(header.contains(&format!("content-length: {}", expected.len())), "{header}");
+        assert_eq!(body.as_bytes(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_compressed_as_it_is_sent_is_signed_as_it_was_before() {
+        let (port, mut came) = keeping().await;
+        let webhook = signed(port, Compress::Gzip);
+        let mut expected = Vec::new();
+        large(&mut expected).unwrap();
+        let post = draft(&webhook, large);
+        assert_eq!(post.signature, sign(&webhook, &expected).signature);
+        assert!(matches!(webhook.post(post).await, Answer::Status { status: 200, .. }));
+        let request = came.recv().await.unwrap();
+        let end = memchr::memmem::find(&request, b"\r\n\r\n").unwrap();
+        let (header, mut chunks) = (String::from_utf8_lossy(&request[..end]), &request[end + 4..]);
+        assert!(header.contains("content-encoding: gzip") && header.contains("transfer-encoding: chunked"), "{header}");
+        let mut body = Vec::new();
+        loop {
+            let line = memchr::memmem::find(chunks, b"\r\n").unwrap();
+            let length = usize::from_str_radix(std::str::from_utf8(&chunks[..line]).unwrap(), 16).unwrap();
+            if length == 0 {
+                break;
+            }
+            body.extend_from_slice(&chunks[line + 2..line + 2 + length]);
+            chunks = &chunks[line + 4 + length..];
+        }
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(&*body).read_to_end(&mut plain).unwrap();
+        assert_eq!(plain, expected);
+    }
+
+    /// What writes the body fails, crashes, or ends early the second time: nobody may take what came for a whole body.
+    #[tokio::test]
+    async fn a_body_that_breaks_on_its_way_is_never_a_whole_one_and_is_no_fault_of_the_endpoint() {
+        for compress in [Compress::None, Compress::Gzip] {
+            for fault in ["fails", "crashes", "ends early"] {
+                let (port, mut came) = keeping().await;
+                let webhook = signed(port, compress);
+                let times = AtomicUsize::new(0);
+                let post = draft(&webhook, move |out| {
+                    if times.fetch_add(1, Ordering::SeqCst) == 0 {
+                        return large(out);
+                    }
+                    (0..10_000).try_for_each(|n| writeln!(out, "line {n} of many"))?;
+                    match fault {
+                        "fails" => Err(io::Error::other("a fault")),
+                        "crashes" => panic!("a crash"),
+                        _ => Ok(()),
+                    }
+                });
+                let answer = webhook.post(post).await;
+                // Without a length, a body that ends early is whole for all that can be seen; its signature is wrong.
+                if compress == Compress::Gzip && fault == "ends early" {
+                    continue;
+                }
+                assert!(matches!(answer, Answer::Failed(Failure::Render)), "{fault}: {answer:?}");
+                let request = came.recv().await.unwrap();
+                assert!(!request.ends_with(b"the end") && !request.ends_with(b"\r\n0\r\n\r\n"), "{fault}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_is_written_while_nobody_reads_is_given_up_and_so_is_its_writing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut webhook = signed(listener.local_addr().unwrap().port(), Compress::None);
+        webhook.endpoint.http.timeouts.stall = Duration::from_millis(100);
+        let (written, ended) = std::sync::mpsc::channel();
+        let post = draft(&webhook, move |out| {
+            let all = (0..64 << 10).try_for_each(|_| out.write_all(&[b'x'; 1 << 10]));
+            written.send(all.is_ok()).unwrap();
+            all
+        });
+        assert!(ended.recv().unwrap(), "it is measured first");
+        let answer = webhook.post(post).await;
+        assert!(matches!(answer, Answer::Failed(Failure::UploadStalled)), "{answer:?}");
+        assert!(!tokio::task::spawn_blocking(move || ended.recv().unwrap()).await.unwrap());
     }
 
     #[test]
@@ -295,7 +487,7 @@ mod tests {
             endpoint.http.timeouts.connect = Duration::from_secs(connect);
             endpoint.http.timeouts.whole = whole.map(Duration::from_secs);
             let webhook = Webhook::new(endpoint, &clock()).unwrap();
-            assert_eq!(webhook.whole(&Bytes::from(vec![0; size])), Duration::from_secs(expected));
+            assert_eq!(webhook.whole(&Body::Whole(vec![0; size].into())), Duration::from_secs(expected));
         };
         check(10, None, 2, 45);
         check(10, None, 10 << 20, 65);
@@ -336,8 +528,7 @@ mod tests {
     async fn posts(port: u16, expected: &[Result<u16, Failure>]) {
         let webhook = Webhook::new(Endpoint::for_testing(&format!("http://127.0.0.1:{port}/")), &clock()).unwrap();
         for expected in expected {
-            let answer =
-                webhook.post(webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}")).unwrap()).await;
+            let answer = webhook.post(sign(&webhook, b"{}")).await;
             let found = match answer {
                 Answer::Status { status, .. } => Ok(status),
                 Answer::Failed(failure) => Err(failure),
@@ -369,7 +560,7 @@ mod tests {
         let webhook = Webhook::new(Endpoint::for_testing(&format!("http://127.0.0.1:{port}/")), &clock).unwrap();
         for (later, connections) in [(0, 1), (59, 1), (1, 2), (59, 2)] {
             clock.advance(Duration::from_secs(later));
-            let post = webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Bytes::from_static(b"{}")).unwrap();
+            let post = sign(&webhook, b"{}");
             assert!(matches!(webhook.post(post).await, Answer::Status { status: 200, .. }));
             assert_eq!(webhook.connections.begun(), connections);
         }

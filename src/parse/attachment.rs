@@ -1,27 +1,27 @@
-//! Attachments: every leaf that is not the body, with its decoded bytes.
+//! Attachments: every leaf that is not the body, with its bytes.
 
 use bytes::Bytes;
 
 use crate::parse::Attachment;
+use crate::parse::Content;
 use crate::parse::DefectKind;
 use crate::parse::body::Chosen;
 use crate::parse::defects::Defects;
 use crate::parse::filename::Names;
 use crate::parse::mime::Disposition;
 use crate::parse::structure::Part;
-use crate::parse::transfer;
 
-/// The leaves of `root` that were not chosen, in order.
-pub(super) fn collect(root: &Part<'_>, chosen: &Chosen<'_, '_>, defects: &mut Defects) -> Vec<Attachment> {
+/// The leaves of `root` that were not chosen, in order. Their bytes are shares of `raw`.
+pub(super) fn collect(raw: &Bytes, root: &Part<'_>, chosen: &Chosen<'_, '_>, defects: &mut Defects) -> Vec<Attachment> {
     let chosen = chosen.numbers();
     let mut names = Names::default();
     let leaves = root.leaves().into_iter();
     let leaves = leaves.filter(|part| !chosen.contains(&*part.number));
-    leaves.map(|part| attachment(part, &mut names, defects)).collect()
+    leaves.map(|part| attachment(raw, part, &mut names, defects)).collect()
 }
 
-fn attachment(part: &Part<'_>, names: &mut Names, defects: &mut Defects) -> Attachment {
-    let (content, whole) = transfer::decode(part.body, part.mime.encoding);
+fn attachment(raw: &Bytes, part: &Part<'_>, names: &mut Names, defects: &mut Defects) -> Attachment {
+    let (content, whole) = Content::of(raw, part.body, part.mime.encoding);
     if !whole {
         defects.add(DefectKind::BrokenEncoding, format!("part {} cannot be decoded whole", part.number));
     }
@@ -34,7 +34,7 @@ fn attachment(part: &Part<'_>, names: &mut Names, defects: &mut Defects) -> Atta
         inline: is_inline(part),
         content_id: mime.content_id.clone(),
         part: part.number.clone(),
-        content: Bytes::from(content.into_owned()),
+        content,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The parsed letter, in our own words and owning all that it holds.
 
-use bytes::Bytes;
+use crate::parse::Content;
 
 /// A parsed mail. Every string is valid UTF-8 without NUL.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -103,7 +103,7 @@ pub struct Attachment {
     /// Its place in the MIME tree, as IMAP numbers parts: `1.2`.
     pub part: String,
     /// The decoded bytes.
-    pub content: Bytes,
+    pub content: Content,
 }
 
 /// Something that is wrong with a mail.

@@ -12,6 +12,7 @@ mod address;
 mod attachment;
 mod body;
 mod charset;
+mod content;
 mod date;
 mod defects;
 mod encoded_word;
@@ -33,9 +34,11 @@ mod tests;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 
+use bytes::Bytes;
 use defects::Defects;
 use fields::Fields;
 
+pub use content::Content;
 pub use mail::Address;
 pub use mail::Attachment;
 pub use mail::Defect;
@@ -61,13 +64,18 @@ impl Default for Options {
     }
 }
 
-/// Reads `raw`, a message as the server sent it, dot-unstuffed.
+/// Reads `raw`, a message as the server sent it, dot-unstuffed. The attachments keep a copy of it.
 pub fn parse(raw: &[u8], options: &Options) -> Mail {
+    parse_shared(&Bytes::copy_from_slice(raw), options)
+}
+
+/// As [`parse`]; the attachments share `raw`, so that nothing of them is copied.
+pub fn parse_shared(raw: &Bytes, options: &Options) -> Mail {
     // The parser's state is thrown away with the panic, so nothing half-made is seen.
     catch_unwind(AssertUnwindSafe(|| read(raw, options))).unwrap_or_else(|_| header_only(raw))
 }
 
-fn read(raw: &[u8], options: &Options) -> Mail {
+fn read(raw: &Bytes, options: &Options) -> Mail {
     let mut defects = Defects::default();
     let message = trim_start(raw);
     if message.is_empty() {
@@ -81,7 +89,7 @@ fn read(raw: &[u8], options: &Options) -> Mail {
     let root = structure::walk(message, &mut defects);
     let chosen = body::choose(&root);
     body::fill(&mut mail, &chosen, &mut defects);
-    mail.attachments = attachment::collect(&root, &chosen, &mut defects);
+    mail.attachments = attachment::collect(raw, &root, &chosen, &mut defects);
     mail.defects = defects.into_vec();
     mail
 }

@@ -17,7 +17,7 @@ fn outline(mail: &Mail) -> String {
     let mut line = format!("{:?} {:?}", mail.text.as_deref().unwrap_or("(null)"), kinds(mail));
     for part in &mail.attachments {
         let inline = if part.inline { " inline" } else { "" };
-        write!(line, " [{} {} {} {}{inline}]", part.part, part.content_type, part.safe_filename, part.content.len())
+        write!(line, " [{} {} {} {}{inline}]", part.part, part.content_type, part.safe_filename, part.content.size())
             .unwrap();
     }
     line
@@ -129,11 +129,11 @@ fn parts_that_are_no_body_are_attachments() {
 fn a_mail_within_a_mail_is_one_attachment_with_its_own_bytes() {
     let inner = multipart("alternative", &[PLAIN, HTML]);
     let mail = read(multipart("mixed", &[PLAIN, &format!("Content-Type: message/rfc822\r\n\r\n{inner}")]));
-    assert_eq!(&*mail.attachments[0].content, inner.as_bytes());
+    assert_eq!(mail.attachments[0].content.bytes(), inner.as_bytes());
     let encoded = base64_simd::STANDARD.encode_to_string(&inner);
     let part = format!("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{encoded}");
     let mail = read(multipart("mixed", &[PLAIN, &part]));
-    assert_eq!(&*mail.attachments[0].content, inner.as_bytes());
+    assert_eq!(mail.attachments[0].content.bytes(), inner.as_bytes());
     assert_eq!(outline(&mail), format!("\"plain\" [] [2 message/rfc822 message.eml {}]", inner.len()));
 }
 

@@ -119,7 +119,7 @@ mod tests {
             inline,
             content_id: None,
             part: "1".into(),
-            content: bytes::Bytes::new(),
+            content: crate::parse::Content::ready(&b""[..]),
         }
     }
 

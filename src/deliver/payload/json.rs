@@ -61,32 +61,33 @@ pub fn write(source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     Ok(serde_json::to_writer(out, &Payload::Received(&envelope(source)))?)
 }
 
-/// The body that tells of a mail that is too large; of `mail`, only what its header gives is told.
+/// Writes the body that tells of a mail that is too large; of `mail`, only what its header gives is told.
 ///
 /// # Errors
-/// None that anybody foresees: it writes to memory, and no key of ours is anything but a string.
-pub fn render_oversize(facts: &Facts<'_>, mail: &Mail, why: TooLarge) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Payload::Oversize(&oversize::envelope(facts, mail, why)))
+/// As [`write`].
+pub fn write_oversize(facts: &Facts<'_>, mail: &Mail, why: TooLarge, out: &mut dyn io::Write) -> io::Result<()> {
+    Ok(serde_json::to_writer(out, &Payload::Oversize(&oversize::envelope(facts, mail, why)))?)
 }
 
-/// The body that tells of a dead letter, at `told_at`. Without `raw`, our copy of the mail is gone.
+/// Writes the body that tells of a dead letter, at `told_at`. Without `raw`, our copy of the mail is gone.
 ///
 /// # Errors
-/// As [`render_oversize`].
-pub fn render_dead_letter(
+/// As [`write`].
+pub fn write_dead_letter(
     facts: &Facts<'_>,
     mail: &Mail,
     raw: Option<&[u8]>,
     told_at: Timestamp,
     settled: &DeadLetter,
-) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Payload::DeadLetter(&dead_letter::envelope(facts, mail, raw, told_at, settled)))
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    Ok(serde_json::to_writer(out, &Payload::DeadLetter(&dead_letter::envelope(facts, mail, raw, told_at, settled)))?)
 }
 
 /// The body that tells of a change, at `told_at`; `labels` are those of its mailbox.
 ///
 /// # Errors
-/// As [`render_oversize`].
+/// None that anybody foresees: it writes to memory, and no key of ours is anything but a string.
 pub fn render_changed(
     change: Change,
     told_at: Timestamp,
@@ -132,7 +133,11 @@ mod tests {
     /// The event that tells of a mail with this header.
     fn oversize(header: &[u8]) -> serde_json::Value {
         let mail = parse::parse(header, &parse::Options::default());
-        given(|facts| render_oversize(facts, &mail, TooLarge { size: 60_000_000, limit: 50_000_000 }).unwrap())
+        given(|facts| {
+            let mut body = Vec::new();
+            write_oversize(facts, &mail, TooLarge { size: 60_000_000, limit: 50_000_000 }, &mut body).unwrap();
+            body
+        })
     }
 
     fn given(render: impl Fn(&Facts<'_>) -> Vec<u8>) -> serde_json::Value {
@@ -220,7 +225,11 @@ mod tests {
     fn dead_letter(raw: Option<&[u8]>) -> serde_json::Value {
         let mail = raw.map_or_else(Mail::default, |raw| parse::parse(raw, &parse::Options::default()));
         let told_at = Timestamp::from_second(1_759_393_800).unwrap();
-        given(|facts| render_dead_letter(facts, &mail, raw, told_at, &settled()).unwrap())
+        given(|facts| {
+            let mut body = Vec::new();
+            write_dead_letter(facts, &mail, raw, told_at, &settled(), &mut body).unwrap();
+            body
+        })
     }
 
     fn changed(change: Change, mailbox: Option<&str>, endpoint: Option<&str>) -> serde_json::Value {

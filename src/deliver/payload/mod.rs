@@ -69,10 +69,17 @@ pub struct Head {
     pub headers: Vec<(String, String)>,
 }
 
+impl Head {
+    /// Of a body in JSON.
+    pub fn json() -> Head {
+        Head { content_type: "application/json".to_owned(), headers: Vec::new() }
+    }
+}
+
 /// What goes before the body of a mail in `format`.
 pub fn head(format: Format, _source: &Source<'_>) -> Head {
     match format {
-        Format::Json => Head { content_type: "application/json".to_owned(), headers: Vec::new() },
+        Format::Json => Head::json(),
     }
 }
 

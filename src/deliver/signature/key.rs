@@ -94,11 +94,21 @@ impl Key {
     /// # Errors
     /// OpenSSL cannot sign, which needs more than a bad key or content.
     pub(super) fn sign(&self, content: &Content<'_>) -> Result<String, ErrorStack> {
-        let (version, signature) = match self {
-            Key::Hmac(mac) => ("v1", over(mac, content).finalize().into_bytes().to_vec()),
-            Key::Ed25519(key) => ("v1a", Signer::new_without_digest(key)?.sign_oneshot_to_vec(&content.concat())?),
-        };
-        Ok(format!("{version},{}", base64_simd::STANDARD.encode_to_string(signature)))
+        match self {
+            Key::Hmac(mac) => Ok(v1(over(mac, content))),
+            Key::Ed25519(key) => {
+                let signature = Signer::new_without_digest(key)?.sign_oneshot_to_vec(&content.concat())?;
+                Ok(format!("v1a,{}", base64_simd::STANDARD.encode_to_string(signature)))
+            }
+        }
+    }
+
+    /// What the signature of content that comes piece by piece is made with; `None` where all of it is needed at once.
+    pub(super) fn by_pieces(&self) -> Option<Hmac<Sha256>> {
+        match self {
+            Key::Hmac(mac) => Some(mac.clone()),
+            Key::Ed25519(_) => None,
+        }
     }
 }
 
@@ -170,6 +180,11 @@ impl fmt::Debug for Trusted {
 
 fn base64(text: &str) -> Option<Vec<u8>> {
     base64_simd::STANDARD.decode_to_vec(text).ok()
+}
+
+/// The signature of what `mac` has read, as it stands in `webhook-signature`.
+pub(super) fn v1(mac: Hmac<Sha256>) -> String {
+    format!("v1,{}", base64_simd::STANDARD.encode_to_string(mac.finalize().into_bytes()))
 }
 
 fn over(mac: &Hmac<Sha256>, content: &Content<'_>) -> Hmac<Sha256> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::MAIL_RECEIVED;
 use super::attachment::Attachment;
 use super::attachment::Base64;
+use super::attachment::Plain;
 use super::attachment::hex;
 use super::letter::Letter;
 use crate::deliver::payload::Facts;
@@ -48,7 +49,7 @@ pub(super) fn data<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: Option<&'a [u8]>,
         bounce: None,
         calendar: &[],
         defects: mail.defects.iter().map(Defect::of).collect(),
-        raw: raw.filter(|_| options.include_raw).map(Base64),
+        raw: raw.filter(|_| options.include_raw).map(|raw| Base64(Plain::Bytes(raw))),
     }
 }
 
