@@ -22,6 +22,7 @@ mod html_text;
 mod mail;
 mod message_id;
 mod mime;
+mod parameters;
 mod quoting;
 mod recipients;
 mod structure;
