@@ -80,6 +80,9 @@ fn attachment(part: &Part<'_>, options: &Options, names: &mut Names, defects: &m
         defects.add(DefectKind::BrokenEncoding, format!("part {} cannot be decoded whole", part.number));
     }
     let mime = &part.mime;
+    if mime.filename.as_deref().is_some_and(|name| name.contains('\u{fffd}')) {
+        defects.add(DefectKind::InvalidText, format!("the file name of part {} cannot be decoded whole", part.number));
+    }
     let opened = options.open_forwarded && mime.is_message();
     Attachment {
         filename: mime.filename.clone(),
@@ -107,7 +110,8 @@ fn is_inline(part: &Part<'_>) -> bool {
 fn unpack(attachment: &Attachment, defects: &mut Defects) -> Option<Tnef> {
     let said = matches!(&*attachment.content_type, "application/ms-tnef" | "application/vnd.ms-tnef");
     let named = attachment.filename.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("winmail.dat"));
-    if !said && !(named && tnef::is_tnef(&attachment.content)) {
+    let found = said || (named && tnef::is_tnef(&attachment.content));
+    if !found {
         return None;
     }
     let unpacked = tnef::read(&attachment.content);

@@ -166,12 +166,8 @@ fn text(part: &Part<'_>, defects: &mut Defects) -> String {
         defects.add(DefectKind::BrokenEncoding, format!("part {} cannot be decoded whole", part.number));
     }
     let decoded = charset::decode(bytes, part.mime.charset.as_deref());
-    match decoded.defect {
-        Some(kind @ (DefectKind::UnknownCharset | DefectKind::GuessedCharset)) => {
-            defects.add(kind, format!("part {}", part.number));
-        }
-        Some(kind) => defects.add(kind, format!("part {} has bytes that are not of its charset", part.number)),
-        None => {}
+    if let Some(kind) = decoded.defect {
+        defects.add(kind, format!("part {} {}", part.number, charset::explain(kind)));
     }
     decoded.text
 }

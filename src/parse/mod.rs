@@ -93,7 +93,7 @@ fn read(raw: &[u8], options: &Options) -> Mail {
     mail.attachments = collected.attachments;
     if mail.text.is_none() {
         mail.text_source = collected.text.as_ref().map(|_| TextSource::Plain);
-        mail.text = collected.text;
+        mail.text = collected.text.map(|text| text.replace("\r\n", "\n"));
     }
     mail.security = security::find(&root, mail.text.as_deref());
     mail.defects = defects.into_vec();
