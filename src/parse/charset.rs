@@ -30,6 +30,15 @@ pub(super) struct Decoded {
     pub(super) defect: Option<DefectKind>,
 }
 
+/// What a defect of a charset means, said of a part or a field.
+pub(super) fn explain(kind: DefectKind) -> &'static str {
+    match kind {
+        DefectKind::UnknownCharset => "has a charset that nobody knows",
+        DefectKind::GuessedCharset => "has another charset than it says, or says none",
+        _ => "has bytes that are not of its charset",
+    }
+}
+
 /// Decodes `bytes`; without a `label` they are UTF-8, of which ASCII is a part, or else Windows-1252.
 pub(super) fn decode(bytes: Cow<'_, [u8]>, label: Option<&str>) -> Decoded {
     let Some(charset) = label.map_or(Some(Charset::Undeclared), label::charset) else {
@@ -86,7 +95,27 @@ fn encoding_in(bytes: &[u8], declared: &'static Encoding) -> &'static Encoding {
 
 /// A byte order mark at the head is obeyed, and dropped.
 fn by(encoding: &'static Encoding, bytes: &[u8]) -> Decoded {
-    checked(encoding.decode(bytes).0.into_owned())
+    let bytes = if encoding == ISO_2022_JP { without_idle_escapes(bytes) } else { Cow::Borrowed(bytes) };
+    checked(encoding.decode(&bytes).0.into_owned())
+}
+
+/// Drops escapes that the next one makes void, as joined encoded words have them: to a browser they are a fault.
+fn without_idle_escapes(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if memmem::find(bytes, b"\x1b(B\x1b").is_none() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&b, after)) = rest.split_first() {
+        rest = match rest {
+            [0x1b, b'(', b'B', 0x1b, ..] => rest.get(3..).unwrap_or_default(),
+            _ => {
+                kept.push(b);
+                after
+            }
+        };
+    }
+    Cow::Owned(kept)
 }
 
 /// Makes text of bytes that should be UTF-8.
@@ -152,6 +181,7 @@ mod tests {
         check(b"n\xe9", Some("unknown-8bit"), "né", Some(DefectKind::GuessedCharset));
         check(b"\x1b$B%O%m!<\x1b(B!", None, "ハロー!", Some(DefectKind::GuessedCharset));
         check(b"\x1b$B%O%m!<\x1b(B!", Some("us-ascii"), "ハロー!", Some(DefectKind::GuessedCharset));
+        check(b"\x1b$B%O\x1b(B\x1b$B%m\x1b(B", Some("iso-2022-jp"), "ハロ", None);
         check(b"a\x1b[0m", None, "a\x1b[0m", None);
     }
 

@@ -9,7 +9,68 @@ const NAME_MAX: usize = 200;
 const ENDING_MAX: usize = 20;
 
 /// Names that Windows keeps for devices, with any ending.
-const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+const DEVICES: [&str; 7] = ["con", "prn", "aux", "nul", "conin$", "conout$", "clock$"];
+
+/// Bytes of which nothing is known.
+pub(super) const UNKNOWN: &str = "application/octet-stream";
+
+/// Armoured PGP, whatever type it was sent as; for the name alone.
+pub(super) const PGP_MESSAGE: &str = "application/x-pgp-message";
+
+/// What parts without a name are called.
+const NAMES: [(&str, &str); 13] = [
+    ("message/rfc822", "message.eml"),
+    ("message/global", "message.eml"),
+    ("text/calendar", "invite.ics"),
+    ("application/ms-tnef", "winmail.dat"),
+    ("application/vnd.ms-tnef", "winmail.dat"),
+    ("application/pkcs7-mime", "smime.p7m"),
+    ("application/x-pkcs7-mime", "smime.p7m"),
+    ("application/pkcs7-signature", "smime.p7s"),
+    ("application/x-pkcs7-signature", "smime.p7s"),
+    ("application/pgp-encrypted", "version.txt"),
+    ("application/pgp-signature", "signature.asc"),
+    ("application/pgp-keys", "key.asc"),
+    (PGP_MESSAGE, "encrypted.asc"),
+];
+
+/// Types and their endings; the first of several counts.
+const TYPES: [(&str, &str); 34] = [
+    ("text/plain", "txt"),
+    ("text/rfc822-headers", "txt"),
+    ("message/delivery-status", "txt"),
+    ("message/disposition-notification", "txt"),
+    ("message/feedback-report", "txt"),
+    ("text/html", "html"),
+    ("text/html", "htm"),
+    ("text/csv", "csv"),
+    ("text/vcard", "vcf"),
+    ("text/x-vcard", "vcf"),
+    ("text/calendar", "ics"),
+    ("image/png", "png"),
+    ("image/jpeg", "jpg"),
+    ("image/jpg", "jpg"),
+    ("image/jpeg", "jpeg"),
+    ("image/gif", "gif"),
+    ("image/webp", "webp"),
+    ("image/tiff", "tif"),
+    ("image/bmp", "bmp"),
+    ("image/svg+xml", "svg"),
+    ("application/pdf", "pdf"),
+    ("application/json", "json"),
+    ("application/xml", "xml"),
+    ("application/zip", "zip"),
+    ("application/rtf", "rtf"),
+    ("application/msword", "doc"),
+    ("application/vnd.ms-excel", "xls"),
+    ("application/vnd.ms-powerpoint", "ppt"),
+    ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"),
+    ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
+    ("application/vnd.openxmlformats-officedocument.presentationml.presentation", "pptx"),
+    ("audio/mpeg", "mp3"),
+    ("video/mp4", "mp4"),
+    ("message/rfc822", "eml"),
+];
 
 /// The names given out within one mail.
 #[derive(Debug, Default)]
@@ -29,7 +90,7 @@ impl Names {
         let (stem, ending) = cut_ending(&name);
         // The part's number is unlike that of every other part, so this ends at once where counting would not.
         let counted = (2..100).map(|n| format!("{stem} ({n}){ending}"));
-        let last = format!("{stem} (part {part}){ending}");
+        let last = shorten(&format!("part-{part} {stem}{ending}"));
         let free = counted.chain([last.clone()]).find(|name| self.taken.insert(name.to_lowercase()));
         free.unwrap_or(last)
     }
@@ -48,7 +109,18 @@ fn clean(name: &str) -> String {
 
 /// Marks that turn the reading direction or hide: `exe.gpj` would look like `jpg.exe`.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffd}')
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffd}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 fn is_device(name: &str) -> bool {
@@ -69,7 +141,7 @@ fn shorten(name: &str) -> String {
     while !stem.is_char_boundary(room) {
         room -= 1;
     }
-    format!("{}{ending}", stem.get(..room).unwrap_or_default())
+    format!("{}{ending}", stem.get(..room).unwrap_or_default().trim_end_matches(['.', ' ']))
 }
 
 /// The name, and its ending with the dot; an overlong ending is none.
@@ -80,26 +152,17 @@ fn cut_ending(name: &str) -> (&str, &str) {
     }
 }
 
+/// What a file is by its ending.
+pub(super) fn type_of(name: &str) -> &'static str {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+    TYPES.iter().find(|(_, known)| *known == ending).map_or(UNKNOWN, |(content_type, _)| content_type)
+}
+
 fn default(content_type: &str, part: &str) -> String {
-    let ending = match content_type {
-        "message/rfc822" | "message/global" => return "message.eml".to_owned(),
-        "text/calendar" => return "invite.ics".to_owned(),
-        "message/delivery-status" | "message/disposition-notification" | "message/feedback-report" => "txt",
-        "text/plain" | "text/rfc822-headers" => "txt",
-        "text/html" => "html",
-        "text/csv" => "csv",
-        "text/vcard" | "text/x-vcard" => "vcf",
-        "image/png" => "png",
-        "image/jpeg" | "image/jpg" => "jpg",
-        "image/gif" => "gif",
-        "image/svg+xml" => "svg",
-        "application/pdf" => "pdf",
-        "application/json" => "json",
-        "application/zip" => "zip",
-        "application/pgp-signature" => "asc",
-        "application/pkcs7-signature" | "application/x-pkcs7-signature" => "p7s",
-        _ => "bin",
-    };
+    if let Some((_, name)) = NAMES.iter().find(|(known, _)| *known == content_type) {
+        return (*name).to_owned();
+    }
+    let ending = TYPES.iter().find(|(known, _)| *known == content_type).map_or("bin", |(_, ending)| ending);
     format!("part-{part}.{ending}")
 }
 
@@ -125,6 +188,12 @@ mod tests {
             ("nul", "_nul"),
             ("Com1.txt", "_Com1.txt"),
             ("COM¹", "_COM¹"),
+            ("conout$", "_conout$"),
+            ("a\u{2066}b\u{61c}.pdf", "a_b_.pdf"),
+            ("...", "part-2.bin"),
+            (" . x . ", "x"),
+            ("a/../..", "part-2.bin"),
+            ("\u{202e}", "_"),
             ("community.txt", "community.txt"),
             ("x\u{202e}gpj.exe", "x_gpj.exe"),
             ("日本語.pdf", "日本語.pdf"),
@@ -159,6 +228,11 @@ mod tests {
             ("message/rfc822", "message (2).eml"),
             ("text/calendar", "invite.ics"),
             ("image/png", "part-1.2.png"),
+            ("application/pkcs7-mime", "smime.p7m"),
+            ("application/pkcs7-signature", "smime.p7s"),
+            ("application/pgp-signature", "signature.asc"),
+            ("application/ms-tnef", "winmail.dat"),
+            ("image/jpeg", "part-1.2.jpg"),
             ("application/octet-stream", "part-1.2.bin"),
         ] {
             assert_eq!(names.safe(None, content_type, "1.2"), expected);

@@ -8,6 +8,7 @@ use crate::parse::Header;
 use crate::parse::Mail;
 use crate::parse::Options;
 use crate::parse::address;
+use crate::parse::charset;
 use crate::parse::date;
 use crate::parse::defects::Defects;
 use crate::parse::encoded_word;
@@ -54,10 +55,8 @@ fn header(field: Field<'_>, defects: &mut Defects) -> Header {
     // A name is printable ASCII by the rule that found it.
     let name = String::from_utf8_lossy(field.name).into_owned();
     let (value, defect) = encoded_word::text(field.value);
-    match defect {
-        Some(kind @ (DefectKind::UnknownCharset | DefectKind::GuessedCharset)) => defects.add(kind, "a header field"),
-        Some(kind) => defects.add(kind, "a header field has bytes that are not of its charset"),
-        None => {}
+    if let Some(kind) = defect {
+        defects.add(kind, format!("a header field {}", charset::explain(kind)));
     }
     Header { name, value }
 }

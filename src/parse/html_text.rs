@@ -2,6 +2,10 @@
 //!
 //! No renderer: tags are dropped in one pass, blocks become lines, cells are kept apart, entities are decoded and
 //! white space is squeezed. What is not shown (style, script, head, comments) is left out.
+//!
+//! The crate for this, `html2text`, builds the page as a tree and lays it out. Its time grows with the square of the
+//! depth: 50 KB of nested `div` take it a second, 39 KB of nested quotes 17 seconds and 18 MB of text, and deeper ones
+//! end the process. A limit on depth would need a parser before the parser; here the time is linear, and nothing nests.
 
 use mail_parser::decoders::html::html_to_text;
 use memchr::memchr;
@@ -237,7 +241,9 @@ mod tests {
 
     #[test]
     fn hostile_html_takes_little_time() {
-        for hostile in ["<", "&", "<a \"", "<!--", "</", "<script>", "&#", "<a '>"] {
+        for hostile in
+            ["<", "&", "<a \"", "<!--", "</", "<script>", "&#", "<a '>", "<div>", "<table><tr><td>x", "<blockquote>"]
+        {
             from_html(&hostile.repeat(300_000));
         }
     }

@@ -39,6 +39,8 @@ pub struct Mail {
     pub text_source: Option<TextSource>,
     /// The HTML body as sent.
     pub html: Option<String>,
+    /// Whether it is signed or encrypted, as far as its outside tells; nothing is verified.
+    pub security: Option<Security>,
     /// Attachments and inline parts, in order.
     pub attachments: Vec<Attachment>,
     /// What is wrong with the mail.
@@ -102,8 +104,44 @@ pub struct Attachment {
     pub content_id: Option<String>,
     /// Its place in the MIME tree, as IMAP numbers parts: `1.2`.
     pub part: String,
+    /// What it says, where it is a mail and was opened.
+    pub mail: Option<Box<Forwarded>>,
     /// The decoded bytes.
     pub content: Content,
+}
+
+/// A mail that is attached to another, as far as it was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Decoded and unfolded.
+    pub subject: Option<String>,
+    /// From.
+    pub from: Vec<Address>,
+    /// To.
+    pub to: Vec<Address>,
+    /// The Date field as RFC 3339 with its own offset.
+    pub date: Option<String>,
+    /// The Message-ID without angle brackets.
+    pub message_id: Option<String>,
+    /// What a human would read.
+    pub text: Option<String>,
+    /// The HTML body as sent.
+    pub html: Option<String>,
+    /// The safe names of its attachments.
+    pub attachments: Vec<String>,
+}
+
+/// How a mail is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// S/MIME, encrypted.
+    SmimeEncrypted,
+    /// S/MIME, signed.
+    SmimeSigned,
+    /// PGP, encrypted.
+    PgpEncrypted,
+    /// PGP, signed.
+    PgpSigned,
 }
 
 /// Something that is wrong with a mail.

@@ -1,16 +1,8 @@
 //! What a part says about itself: its MIME fields (RFC 2045, 2183, 2231).
 
-use mail_parser::ContentType;
-use mail_parser::HeaderValue;
-use mail_parser::parsers::MessageStream;
-
 use crate::parse::encoded_word;
 use crate::parse::fields::Field;
-use crate::parse::quoting;
-
-/// Parameters beyond this are not read. The longest honest ones are file names, 255 characters in percent-encoded
-/// UTF-8; the time that a hostile field takes grows faster than its length.
-const FIELD_MAX: usize = 8 * 1024;
+use crate::parse::parameters::Parameters;
 
 /// How a part's bytes are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +36,9 @@ pub(super) struct Mime {
     /// The charset parameter.
     pub(super) charset: Option<String>,
     /// The boundary parameter, of multiparts.
-    pub(super) boundary: Option<String>,
+    pub(super) boundary: Option<Vec<u8>>,
+    /// Content-Type with all its parameters; empty where it does not stand.
+    pub(super) parameters: Parameters,
     /// The name that the sender gave, decoded.
     pub(super) filename: Option<String>,
     /// Content-Disposition.
@@ -62,6 +56,7 @@ impl Mime {
             content_type: content_type.to_owned(),
             charset: None,
             boundary: None,
+            parameters: Parameters::default(),
             filename: None,
             disposition: Disposition::Unsaid,
             content_id: None,
@@ -75,9 +70,9 @@ impl Mime {
         let (mut content_type, mut disposition, mut encoding) = (None, None, None);
         for field in fields {
             if field.is("Content-Type") {
-                content_type = content_type.or_else(|| parameters(field.value));
+                content_type = content_type.or_else(|| Some(Parameters::read(field.value)));
             } else if field.is("Content-Disposition") {
-                disposition = disposition.or_else(|| parameters(field.value));
+                disposition = disposition.or_else(|| Some(Parameters::read(field.value)));
             } else if field.is("Content-Transfer-Encoding") {
                 encoding = encoding.or_else(|| Some(encoding_of(field.value)));
             } else if field.is("Content-ID") {
@@ -87,13 +82,14 @@ impl Mime {
         }
         mime.encoding = encoding.unwrap_or(Encoding::Identity);
         mime.disposition = disposition.as_ref().map_or(Disposition::Unsaid, disposition_of);
-        if let Some(given) = &content_type {
-            mime.content_type = type_of(given).unwrap_or_else(|| default.to_owned());
-            mime.charset = parameter(given, "charset");
-            mime.boundary = given.attribute("boundary").filter(|text| !text.is_empty()).map(str::to_owned);
+        mime.filename = disposition.and_then(|given| given.get("filename").or_else(|| given.get("name")));
+        if let Some(given) = content_type {
+            mime.content_type = type_of(&given.head).unwrap_or_else(|| default.to_owned());
+            mime.charset = given.get("charset").and_then(|text| word(&text));
+            mime.boundary = given.bytes("boundary");
+            mime.filename = mime.filename.or_else(|| given.get("name")).or_else(|| given.get("filename"));
+            mime.parameters = given;
         }
-        let named = disposition.as_ref().and_then(|given| parameter(given, "filename"));
-        mime.filename = named.or_else(|| content_type.as_ref().and_then(|given| parameter(given, "name")));
         mime
     }
 
@@ -108,31 +104,24 @@ impl Mime {
     }
 }
 
-fn parameters(value: &[u8]) -> Option<ContentType<'static>> {
-    let field = quoting::quoted(value.get(..FIELD_MAX).unwrap_or(value).trim_ascii_end());
-    match MessageStream::new(&field).parse_content_type().into_owned() {
-        HeaderValue::ContentType(given) => Some(given),
-        _ => None,
-    }
-}
-
 /// The type, if it is one: `text` alone is plain text, anything else alone is unknown bytes.
-fn type_of(given: &ContentType<'_>) -> Option<String> {
+fn type_of(head: &str) -> Option<String> {
     let legal = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'/' && b != b';');
-    let main = given.c_type.trim().to_ascii_lowercase();
-    if !legal(&main) {
+    let (main, sub) = head.split_once('/').map_or((head, None), |(main, sub)| (main, Some(sub)));
+    let main = main.trim().trim_start_matches(['"', '\'']);
+    if !legal(main) {
         return None;
     }
-    match given.c_subtype.as_deref().map(|text| text.trim().to_ascii_lowercase()) {
-        Some(sub) if legal(&sub) => Some(format!("{main}/{sub}")),
+    match sub.map(|sub| sub.split_whitespace().next().unwrap_or_default().trim_end_matches(['"', '\''])) {
+        Some(sub) if legal(sub) => Some(format!("{main}/{sub}")),
         _ if main == "text" => None,
         _ if main == "multipart" => Some("multipart/mixed".to_owned()),
         _ => Some("application/octet-stream".to_owned()),
     }
 }
 
-fn disposition_of(given: &ContentType<'_>) -> Disposition {
-    if given.c_type.trim().eq_ignore_ascii_case("inline") { Disposition::Inline } else { Disposition::Attachment }
+fn disposition_of(given: &Parameters) -> Disposition {
+    if given.head == "inline" { Disposition::Inline } else { Disposition::Attachment }
 }
 
 fn encoding_of(value: &[u8]) -> Encoding {
@@ -145,9 +134,9 @@ fn encoding_of(value: &[u8]) -> Encoding {
     }
 }
 
-fn parameter(given: &ContentType<'_>, name: &str) -> Option<String> {
-    let text = encoded_word::text(given.attribute(name)?.as_bytes()).0;
-    Some(text).filter(|text| !text.is_empty())
+/// The first word, without a comment behind it.
+fn word(text: &str) -> Option<String> {
+    text.split(|c: char| c.is_whitespace() || c == '(').next().filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Whatever the bytes are, the time is linear in their number and so is the memory: the tree of parts is walked here,
 //! with a limit on its depth and on the number of parts, and a part that is a whole mail stays one attachment.
-//! `mail-parser` reads what stands inside: addresses, dates, content types and charsets. Its own walk over a whole
+//! `mail-parser` reads what stands inside: addresses and dates. Its own walk over a whole
 //! message is not used, because it nests as deep as the sender likes and reads the rest of the mail anew for each
 //! boundary that never comes. Should it panic, the mail keeps its header and says so.
 //!
@@ -18,15 +18,21 @@ mod defects;
 mod encoded_word;
 mod fields;
 mod filename;
+mod flowed;
+mod forwarded;
 mod header;
 mod html_text;
 mod mail;
 mod message_id;
 mod mime;
+mod parameters;
 mod quoting;
 mod recipients;
+mod security;
 mod structure;
+mod tnef;
 mod transfer;
+mod uuencode;
 
 #[cfg(test)]
 mod tests;
@@ -43,9 +49,11 @@ pub use mail::Address;
 pub use mail::Attachment;
 pub use mail::Defect;
 pub use mail::DefectKind;
+pub use mail::Forwarded;
 pub use mail::Header;
 pub use mail::Mail;
 pub use mail::Recipient;
+pub use mail::Security;
 pub use mail::TextSource;
 
 /// What a mailbox's owner may choose about parsing.
@@ -88,8 +96,14 @@ fn read(raw: &Bytes, options: &Options) -> Mail {
     }
     let root = structure::walk(message, &mut defects);
     let chosen = body::choose(&root);
-    body::fill(&mut mail, &chosen, &mut defects);
-    mail.attachments = attachment::collect(raw, &root, &chosen, &mut defects);
+    let in_text = body::fill(&mut mail, &chosen, &mut defects);
+    let collected = attachment::collect(raw, &root, &chosen, in_text, options, &mut defects);
+    mail.attachments = collected.attachments;
+    if mail.text.is_none() {
+        mail.text_source = collected.text.as_ref().map(|_| TextSource::Plain);
+        mail.text = collected.text.map(|text| text.replace("\r\n", "\n"));
+    }
+    mail.security = security::find(&root, mail.text.as_deref());
     mail.defects = defects.into_vec();
     mail
 }

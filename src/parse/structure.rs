@@ -91,7 +91,7 @@ impl Walk<'_> {
             return Vec::new();
         }
         let limit = PARTS_MAX.saturating_sub(self.parts);
-        let mut found = split(body, mime.boundary.as_deref().map(str::as_bytes), limit);
+        let mut found = split(body, mime.boundary.as_deref(), limit);
         if let Some(boundary) = found.is_empty().then(|| guess(body)).flatten() {
             let detail = format!("{} has another boundary than it says", place(number));
             self.defects.add(DefectKind::MissingBoundary, detail);

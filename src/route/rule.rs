@@ -119,6 +119,7 @@ mod tests {
             inline,
             content_id: None,
             part: "1".into(),
+            mail: None,
             content: crate::parse::Content::ready(&b""[..]),
         }
     }

@@ -6,6 +6,7 @@
 mod attachment;
 mod changed;
 mod dead_letter;
+mod forwarded;
 mod letter;
 mod oversize;
 mod shape;

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::Serializer;
 
+use super::forwarded::Forwarded;
 use crate::deliver::Attachments;
 use crate::deliver::payload::Options;
 use crate::parse;
@@ -41,6 +42,9 @@ pub(super) struct Attachment<'a> {
     /// The decoded bytes in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<Base64<'a>>,
+    /// What an attached mail says, where the mailbox asks for it to be opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail: Option<Forwarded<'a>>,
     /// Why the bytes are not here.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted: Option<&'a str>,
@@ -62,6 +66,7 @@ impl Attachment<'_> {
             inline: given.inline,
             content_id: given.content_id.as_deref(),
             part: &given.part,
+            mail: given.mail.as_deref().map(Forwarded::of),
             content,
             omitted,
         }

@@ -66,13 +66,13 @@ fn thread(mail: &Mail) -> Option<&str> {
     ids.map(String::as_str).or(mail.message_id.as_deref())
 }
 
-fn addresses(list: &[parse::Address]) -> Vec<Address<'_>> {
+pub(super) fn addresses(list: &[parse::Address]) -> Vec<Address<'_>> {
     list.iter().map(Address::of).collect()
 }
 
 /// A name and an address.
 #[derive(Serialize, JsonSchema)]
-struct Address<'a> {
+pub(super) struct Address<'a> {
     /// The display name.
     name: Option<&'a str>,
     /// `local@domain` in its own case, or whatever stood there.

@@ -42,6 +42,7 @@ pub(super) fn data<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: Option<&'a [u8]>,
         html: mail.html.as_deref(),
         reply_text: None,
         headers: mail.headers.iter().map(Header::of).collect(),
+        security: mail.security.map(Security::of),
         attachments: mail.attachments.iter().map(|part| Attachment::of(part, options)).collect(),
         auth: None,
         spam: None,
@@ -98,6 +99,8 @@ pub(super) struct Data<'a> {
     reply_text: Option<&'a str>,
     /// Every header field in the order received, values decoded and unfolded.
     headers: Vec<Header<'a>>,
+    /// Whether it is signed or encrypted, as far as its outside tells; nothing is verified.
+    security: Option<Security>,
     /// Attachments and inline parts, in order.
     attachments: Vec<Attachment<'a>>,
     /// `spf`, `dkim`, `dmarc` and `arc` as the trusted Authentication-Results said.
@@ -132,6 +135,31 @@ impl TextSource {
         match given {
             parse::TextSource::Plain => TextSource::Plain,
             parse::TextSource::Html => TextSource::Html,
+        }
+    }
+}
+
+/// How the mail is protected.
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Security {
+    /// S/MIME, encrypted.
+    SmimeEncrypted,
+    /// S/MIME, signed.
+    SmimeSigned,
+    /// PGP, encrypted.
+    PgpEncrypted,
+    /// PGP, signed.
+    PgpSigned,
+}
+
+impl Security {
+    fn of(given: parse::Security) -> Security {
+        match given {
+            parse::Security::SmimeEncrypted => Security::SmimeEncrypted,
+            parse::Security::SmimeSigned => Security::SmimeSigned,
+            parse::Security::PgpEncrypted => Security::PgpEncrypted,
+            parse::Security::PgpSigned => Security::PgpSigned,
         }
     }
 }
