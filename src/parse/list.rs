@@ -36,7 +36,6 @@ fn bracketed(value: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::parse::Options;
     use crate::parse::parse;
 

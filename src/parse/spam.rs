@@ -121,7 +121,6 @@ fn confidence(value: &str) -> Said {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::parse::Options;
     use crate::parse::parse;
 

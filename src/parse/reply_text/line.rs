@@ -6,14 +6,10 @@ use super::phrases::LANGUAGES;
 use super::phrases::Language;
 
 /// The longest line that introduces a quote, in bytes, with what it is wrapped into.
-const ATTRIBUTION_MAX: usize = 500;
+pub(super) const ATTRIBUTION_MAX: usize = 500;
 
 /// The longest line of a telephone's signature, in bytes.
 const SENT_FROM_MAX: usize = 160;
-
-/// Lines of a header block that are looked at, blank ones included, and their bytes.
-const BLOCK_LINES: usize = 12;
-const BLOCK_BYTES: usize = 4096;
 
 /// The longest label of a header block, in bytes.
 const LABEL_MAX: usize = 40;
@@ -117,35 +113,8 @@ impl<'t> Line<'t> {
         short && LANGUAGES.iter().any(signs) && (alone || names_device(text))
     }
 
-    /// Whether a block of From, date and subject begins here, as mail programs put it above what they quote.
-    pub(super) fn begins_header_block(&self, text: &str) -> bool {
-        let Some((label, value)) = self.labelled() else { return false };
-        let mut languages: Vec<&Language> = LANGUAGES.iter().filter(|of| any(label, of.from)).collect();
-        if languages.is_empty() {
-            return false;
-        }
-        let addressed = value.contains('@');
-        let (mut date, mut to, mut subject) = (false, false, false);
-        let (mut at, mut left) = (self.next, BLOCK_LINES);
-        while let Some(line) = Line::at(text, at).filter(|_| left > 0 && at - self.next < BLOCK_BYTES) {
-            if let Some((label, _)) = line.labelled() {
-                languages
-                    .retain(|of| any(label, of.date) || any(label, of.to) || any(label, of.subject) || !known(label));
-                date |= languages.iter().any(|of| any(label, of.date));
-                to |= languages.iter().any(|of| any(label, of.to));
-                subject |= languages.iter().any(|of| any(label, of.subject));
-            }
-            // Without a subject, an address tells a mail from a journey.
-            if date && (subject || (to && addressed)) {
-                return true;
-            }
-            (at, left) = (line.next, left - 1);
-        }
-        false
-    }
-
     /// The label and the value of `Label: value`, in emphasis or not.
-    fn labelled(&self) -> Option<(&'t str, &'t str)> {
+    pub(super) fn labelled(&self) -> Option<(&'t str, &'t str)> {
         let head = self.text.get(..self.text.floor_char_boundary(LABEL_MAX))?;
         let at = head.find([':', '：'])?;
         let (label, rest) = self.text.split_at_checked(at)?;
@@ -158,12 +127,8 @@ impl<'t> Line<'t> {
     }
 }
 
-/// Whether a label is one of any language's.
-fn known(label: &str) -> bool {
-    LANGUAGES.iter().any(|of| any(label, of.date) || any(label, of.to) || any(label, of.subject))
-}
-
-fn any(label: &str, labels: &[&str]) -> bool {
+/// Whether `label` is one of `labels`.
+pub(super) fn any(label: &str, labels: &[&str]) -> bool {
     labels.iter().any(|known| same(label, known))
 }
 
@@ -191,63 +156,6 @@ fn names_device(text: &str) -> bool {
     devices.iter().any(|device| lower.contains(device))
 }
 
-/// A line that tells who wrote what follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Attribution {
-    /// How many lines it is wrapped into.
-    pub(super) lines: usize,
-    /// Whether it names a moment or an address, and not only a person.
-    pub(super) certain: bool,
-}
-
-/// Whether the lines that begin at `starts`, the last one first, and end at `end` are an attribution.
-pub(super) fn attribution(text: &str, starts: &[usize], end: usize) -> Option<Attribution> {
-    let candidates = starts.iter().enumerate().filter_map(|(above, start)| {
-        let given = text.get(*start..end).filter(|given| given.len() <= ATTRIBUTION_MAX)?;
-        Some((above + 1, given.trim()))
-    });
-    let candidates: Vec<(usize, &str)> = candidates.collect();
-    let (_, last) = candidates.first()?;
-    let (_, longest) = candidates.last()?;
-    let lower = longest.to_lowercase();
-    let said: Vec<&Language> = LANGUAGES.iter().filter(|of| of.verbs.iter().any(|verb| lower.contains(verb))).collect();
-    let opened = |given: &str| said.iter().any(|of| of.opens.iter().any(|open| begins(given, open)));
-    let dated = |given: &str| given.starts_with(|c: char| c.is_ascii_digit());
-    let addressed = |given: &str| given.contains('@') && given.trim_end_matches([':', '：', ' ']).ends_with(['>', ')']);
-    // Some languages, in some programs, say no verb: date, name and address alone.
-    let bare = |given: &str| is_certain(given) && addressed(given) && (dated(given) || weekday(given));
-    let found = candidates.iter().find(|(_, given)| (opened(given) && has_digit(given)) || bare(given));
-    if let Some((lines, given)) = found {
-        return Some(Attribution { lines: *lines, certain: is_certain(given) });
-    }
-    let dated_above = candidates.iter().find(|(_, given)| !said.is_empty() && dated(given) && is_certain(given));
-    if let Some((lines, _)) = dated_above {
-        return Some(Attribution { lines: *lines, certain: true });
-    }
-    // "Ann Lee wrote:" alone.
-    let last_lower = last.to_lowercase();
-    let ends = last_lower.trim_end_matches([':', '：', ' ', '\u{a0}', '\u{202f}', ')']);
-    let verb = LANGUAGES.iter().flat_map(|of| of.verbs).any(|verb| ends.ends_with(verb));
-    let short = last.split_whitespace().count() <= 12;
-    (verb && short).then(|| Attribution { lines: 1, certain: is_certain(last) && has_digit(last) })
-}
-
-fn weekday(given: &str) -> bool {
-    LANGUAGES.iter().flat_map(|of| of.opens).any(|open| open.ends_with(',') && begins(given, open))
-}
-
-fn has_digit(text: &str) -> bool {
-    text.bytes().any(|b| b.is_ascii_digit())
-}
-
-/// Whether `text` holds an address, a time of day or a year.
-fn is_certain(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let time = |at: &[u8]| matches!(at, [a, b':' | b'.' | b'h', c, d] if [a, c, d].iter().all(|b| b.is_ascii_digit()));
-    let year = |at: &[u8]| at.iter().all(u8::is_ascii_digit);
-    text.contains('@') || bytes.windows(4).any(|at| time(at) || year(at))
-}
-
 /// Whether a subject says that the mail is forwarded.
 pub(super) fn is_forward(subject: &str) -> bool {
     let Some(at) = subject.find([':', '：']) else { return false };
@@ -256,12 +164,12 @@ pub(super) fn is_forward(subject: &str) -> bool {
 }
 
 /// Whether `text` begins with `phrase`, which is in lower case.
-fn begins(text: &str, phrase: &str) -> bool {
+pub(super) fn begins(text: &str, phrase: &str) -> bool {
     let mut letters = text.chars().flat_map(char::to_lowercase);
     phrase.chars().all(|c| letters.next() == Some(c))
 }
 
 /// Whether `text` is `phrase`, which is in lower case.
-fn same(text: &str, phrase: &str) -> bool {
+pub(super) fn same(text: &str, phrase: &str) -> bool {
     text.chars().flat_map(char::to_lowercase).eq(phrase.chars())
 }

@@ -5,18 +5,25 @@
 //! Quotes between answers stay, because the answers cannot be read without them; forwarded mail stays, because it is
 //! what the sender wants to be read; and where nothing would be left, everything stays. When unsure, keep.
 //!
-//! One pass over the lines; how far it looks ahead or back is bounded.
+//! One pass over the lines; how far it looks back is bounded.
 
+mod attribution;
+mod block;
 mod line;
 mod phrases;
 
 use std::ops::Range;
 
+use block::Block;
 use line::Line;
 
 /// A signature with more lines than this, or with more behind a delimiter without its blank, is none.
 const SIGNATURE_MAX: usize = 20;
 const SIGNATURE_MAX_UNSURE: usize = 10;
+
+/// Lines that could introduce history, beyond these, are not looked at closely: no honest text has as many, and each
+/// costs more than others.
+const MARKS_MAX: usize = 10_000;
 
 /// Lines that one attribution may be wrapped into.
 const WRAPPED_MAX: usize = 4;
@@ -30,6 +37,7 @@ pub(super) fn find(text: &str, subject: Option<&str>) -> Range<usize> {
     let mut reader = Reader::default();
     let mut at = 0;
     while let Some(line) = Line::at(text, at) {
+        reader.block(line);
         if reader.take(text, line) == Step::Stop {
             break;
         }
@@ -38,6 +46,7 @@ pub(super) fn find(text: &str, subject: Option<&str>) -> Range<usize> {
     if reader.forwards {
         return whole;
     }
+    reader.seen.leave_signature(text);
     reader.seen.stretch(text).unwrap_or(whole)
 }
 
@@ -53,8 +62,11 @@ enum Step {
 struct Seen {
     /// Where the first line begins that the sender wrote.
     first: Option<usize>,
-    /// Where the last one ends.
-    last: usize,
+    /// Where the last one begins and ends, and where the one before it ends.
+    last: (usize, usize),
+    second_last: usize,
+    /// Whether the last one stands below a blank line.
+    alone: bool,
     /// Whether a quote stands above the first.
     quote_above: bool,
     /// Whether a quote stands below the last.
@@ -66,15 +78,32 @@ struct Seen {
 }
 
 impl Seen {
-    fn write(&mut self, line: Line<'_>) {
+    fn write(&mut self, line: Line<'_>, alone: bool) {
         if self.first.is_none() {
             self.first = Some(line.start);
         }
         self.quote_inside |= self.quote_below;
-        (self.last, self.quote_below, self.signature) = (line.end(), false, None);
+        (self.second_last, self.last, self.alone) = (self.last.1, (line.start, line.end()), alone);
+        (self.quote_below, self.signature) = (false, None);
     }
 
-    fn quote(&mut self) {
+    /// Takes the signature of a telephone off the end, once it is known to be the end.
+    fn leave_signature(&mut self, text: &str) {
+        let (start, _) = self.last;
+        if self.first.is_none()
+            || self.quote_below
+            || !Line::at(text, start).is_some_and(|l| l.is_sent_from(self.alone))
+        {
+            return;
+        }
+        if self.first == Some(start) {
+            self.first = None;
+        }
+        self.last = (self.second_last, self.second_last);
+    }
+
+    fn quote(&mut self, text: &str) {
+        self.leave_signature(text);
         self.signature = None;
         if self.first.is_none() {
             self.quote_above = true;
@@ -88,8 +117,8 @@ impl Seen {
         let first = self.first?;
         // With quotes in between, the first answer needs the quote above it.
         let start = if self.quote_above && !self.quote_inside { first } else { 0 };
-        let nothing_below = text.get(self.last..).is_some_and(|rest| rest.trim().is_empty());
-        Some(start..if nothing_below { text.len() } else { self.last })
+        let nothing_below = text.get(self.last.1..).is_some_and(|rest| rest.trim().is_empty());
+        Some(start..if nothing_below { text.len() } else { self.last.1 })
     }
 }
 
@@ -98,11 +127,25 @@ struct Reader {
     seen: Seen,
     /// The lines just above, without a blank or quoted one between, each with what was seen before it.
     above: Vec<(usize, Seen)>,
+    /// The block of From, Sent, To and Subject that may have begun, and what was seen before it.
+    block: Option<(Block, Seen)>,
+    /// Lines that were looked at closely.
+    marks: usize,
     /// Whether a forwarded mail follows.
     forwards: bool,
 }
 
 impl Reader {
+    /// Follows a block of From, Sent, To and Subject; a new From begins a new one.
+    fn block(&mut self, line: Line<'_>) {
+        if let Some(block) = Block::begin(line).filter(|_| self.marks < MARKS_MAX) {
+            self.marks += 1;
+            self.block = Some((block, self.seen));
+        } else if let Some((block, _)) = &mut self.block {
+            block.take(line);
+        }
+    }
+
     fn take(&mut self, text: &str, line: Line<'_>) -> Step {
         if line.is_blank() {
             self.above.clear();
@@ -110,14 +153,18 @@ impl Reader {
         }
         if line.is_quoted() {
             self.above.clear();
-            self.seen.quote();
+            self.seen.quote(text);
             return Step::Go;
         }
         if line.is_forward_mark() {
             self.forwards = true;
             return Step::Stop;
         }
-        if line.is_original_mark() || line.begins_header_block(text) {
+        if line.is_original_mark() {
+            return self.history();
+        }
+        if let Some((_, before)) = self.block.take_if(|(block, _)| block.is_whole()) {
+            self.seen = before;
             return self.history();
         }
         let before = self.seen;
@@ -126,6 +173,7 @@ impl Reader {
         }
         self.above.push((line.start, before));
         if line.ends_like_attribution()
+            && self.marks < MARKS_MAX
             && let Some(step) = self.attribution(text, line)
         {
             return step;
@@ -136,13 +184,14 @@ impl Reader {
 
     /// A line that is no quote and introduces none.
     fn own(&mut self, line: Line<'_>) {
+        let alone = self.above.len() == 1;
         match self.seen.signature {
             Some((lines, max)) if lines < max => self.seen.signature = Some((lines + 1, max)),
-            Some(_) => self.seen.write(line),
+            Some(_) => self.seen.write(line, alone),
             None if line.is_delimiter() => self.seen.signature = Some((0, SIGNATURE_MAX)),
             None if line.is_short_delimiter() => self.seen.signature = Some((0, SIGNATURE_MAX_UNSURE)),
-            None if line.is_rule() || line.is_sent_from(self.above.len() == 1) => {}
-            None => self.seen.write(line),
+            None if line.is_rule() => {}
+            None => self.seen.write(line, alone),
         }
     }
 
@@ -157,13 +206,14 @@ impl Reader {
 
     /// Takes the line, with those above that belong to it, for `On … wrote:`, if it is that.
     fn attribution(&mut self, text: &str, line: Line<'_>) -> Option<Step> {
+        self.marks += 1;
         let starts: Vec<usize> = self.above.iter().rev().map(|(start, _)| *start).collect();
-        let found = line::attribution(text, &starts, line.end())?;
+        let found = attribution::find(text, &starts, line.end())?;
         let (_, before) = *self.above.get(self.above.len().checked_sub(found.lines)?)?;
         let below = line.below(text);
         if below.is_none_or(|below| below.is_quoted()) {
             self.seen = before;
-            self.seen.quote();
+            self.seen.quote(text);
             self.above.clear();
             return Some(Step::Go);
         }

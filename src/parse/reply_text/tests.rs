@@ -122,7 +122,7 @@ fn hostile_texts_take_little_time() {
     for line in
         ["From: a\n", "On 1 wrote:\n", "> \n", "-- \n", "a:\n\n", "-----\n", ":", "On ", "\n \n", "a wrote:\n\n\n>\n"]
     {
-        let text = line.repeat(200_000);
+        let text = line.repeat(20_000);
         assert!(find(&text, None).end <= text.len());
     }
 }
