@@ -27,7 +27,6 @@ use super::settle::halted;
 use super::settle::settle;
 use super::webhook::Post;
 use crate::crash;
-use crate::parse;
 use crate::spool::Claim;
 use crate::spool::Form;
 use crate::spool::Kind;
@@ -134,7 +133,10 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
     let (means, message, form) = (Arc::clone(means), claim.message.clone(), claim.form);
     let rendering = move || {
         let (mail, include_raw) = match form {
-            Form::Parsed => (kept.unwrap_or_else(|| Arc::new(parse::parse(&raw, &parse::Options::default()))), false),
+            Form::Parsed => {
+                let parse = || Arc::new(means.reading.parse(message.mailbox.as_ref(), &raw));
+                (kept.unwrap_or_else(parse), false)
+            }
             Form::Unparsed => (Arc::new(unparsed()), true),
         };
         let options =
@@ -217,6 +219,7 @@ mod tests {
             webhook: Webhook::new(endpoint.clone(), &clock).unwrap(),
             endpoint: endpoint.clone(),
             labels: Arc::default(),
+            reading: Arc::default(),
             spool: Arc::clone(&spool),
             recent: Arc::default(),
             clock: clock.clone(),

@@ -15,7 +15,6 @@ use super::means::sign;
 use super::means::unparsed;
 use super::payload::json;
 use super::webhook::Post;
-use crate::parse;
 use crate::parse::Mail;
 use crate::spool::DeadLetter;
 use crate::spool::Facts;
@@ -49,7 +48,7 @@ async fn dead_letter(means: &Arc<Means>, event: &Spooled, settled: DeadLetter) -
         let parsed = match &raw {
             None => Mail::default(),
             Some(_) if settled.unparsed => unparsed(),
-            Some(raw) => parse::parse(raw, &parse::Options::default()),
+            Some(raw) => means.reading.parse(mail.mailbox.as_ref(), raw),
         };
         let facts = facts(&mail, &means.labels)?;
         json::render_dead_letter(&facts, &parsed, raw.as_deref(), told_at, &settled).ok()

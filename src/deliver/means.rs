@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::Endpoint;
 use super::payload::Facts;
+use super::reading::Reading;
 use super::recent::Recent;
 use super::webhook::Post;
 use super::webhook::Unsigned;
@@ -28,6 +29,7 @@ pub(super) struct Means {
     pub(super) endpoint: Endpoint,
     pub(super) webhook: Webhook,
     pub(super) labels: Arc<BTreeMap<MailboxName, BTreeMap<String, String>>>,
+    pub(super) reading: Arc<Reading>,
     pub(super) spool: Arc<dyn Spool>,
     pub(super) recent: Arc<Recent>,
     pub(super) clock: Clock,

@@ -74,12 +74,18 @@ pub struct Options {
     /// The names under which servers that the owner trusts write Authentication-Results (RFC 8601 section 2.5). Without
     /// any, `auth` stays unknown: anybody can write such a field, and only the owner knows whose word is true.
     pub trusted_authserv_ids: Vec<String>,
+    /// Whether mails that are attached are opened, one level deep.
+    pub open_forwarded: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
         let names = ["X-Original-To", "Delivered-To", "Envelope-To", "X-Envelope-To", "X-Forwarded-To"];
-        Options { recipient_headers: names.map(str::to_owned).into(), trusted_authserv_ids: Vec::new() }
+        Options {
+            recipient_headers: names.map(str::to_owned).into(),
+            trusted_authserv_ids: Vec::new(),
+            open_forwarded: false,
+        }
     }
 }
 

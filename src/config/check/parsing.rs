@@ -1,0 +1,47 @@
+//! How the mail of a mailbox is read.
+
+use crate::config::file::Parsing;
+use crate::config::list::List;
+use crate::config::list::items;
+use crate::config::problem::Path;
+use crate::config::problem::Report;
+use crate::parse::Options;
+
+pub(super) fn check(written: Option<&Parsing>, path: &Path, report: &mut Report) -> Options {
+    let mut options = Options::default();
+    let Some(written) = written else { return options };
+    if written.recipient_headers.is_some() {
+        options.recipient_headers = names(&written.recipient_headers, &path.key("recipient_headers"), report);
+    }
+    let ids = &written.trusted_authserv_ids;
+    options.trusted_authserv_ids = authserv_ids(ids, &path.key("trusted_authserv_ids"), report);
+    options.open_forwarded = written.open_forwarded.unwrap_or(options.open_forwarded);
+    options
+}
+
+/// Names of header fields (RFC 5322 section 2.2).
+fn names(list: &Option<List<String>>, path: &Path, report: &mut Report) -> Vec<String> {
+    let mut names = Vec::new();
+    for (at, name) in items(list) {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
+            report.add(&path.index(at), "is no name of a header field; write one such as X-Original-To");
+        }
+        names.push(name.clone());
+    }
+    names
+}
+
+/// Names of servers, as they stand at the head of Authentication-Results (RFC 8601 section 2.2).
+fn authserv_ids(list: &Option<List<String>>, path: &Path, report: &mut Report) -> Vec<String> {
+    let mut ids = Vec::new();
+    for (at, id) in items(list) {
+        if id.is_empty() || id.contains(|c: char| c.is_whitespace() || matches!(c, ';' | ':' | '"' | '*')) {
+            report.add(
+                &path.index(at),
+                "is no name that a server writes at the head of Authentication-Results; write it as it stands there, such as mx.example.com",
+            );
+        }
+        ids.push(id.clone());
+    }
+    ids
+}
