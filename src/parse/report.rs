@@ -74,3 +74,23 @@ pub(super) fn address(value: &str) -> Option<String> {
     let bare = bare.trim().trim_matches('"').replace("+2B", "+").replace("+3D", "=");
     Some(bare).filter(|address| !address.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_reports_write_them() {
+        for (value, expected) in [
+            ("rfc822; a@b", Some("a@b")),
+            ("RFC822;<a@b>", Some("a@b")),
+            ("a@b", Some("a@b")),
+            ("rfc822; a+2Bx+3Dy@b", Some("a+x=y@b")),
+            ("rfc822; a+42@b", Some("a+42@b")),
+            ("rfc822;", None),
+            ("<>", None),
+        ] {
+            assert_eq!(address(value).as_deref(), expected, "{value:?}");
+        }
+    }
+}

@@ -20,6 +20,9 @@ const DAEMONS: [&str; 7] = [
     "mail.delivery.system",
 ];
 
+/// Whose words are no one server's.
+const ANYBODY: &str = "a bounce";
+
 /// Each server, and what it writes (in lower case).
 const WORDS: &[(&str, &[&str])] = &[
     ("qmail", &["this is the qmail-send program", "hi. this is the"]),
@@ -37,7 +40,6 @@ const WORDS: &[(&str, &[&str])] = &[
             "this is the postfix program at host",
             "this is the mail system at host",
             "i'm sorry to have to inform you that",
-            "transcript of session follows",
         ],
     ),
     (
@@ -75,7 +77,7 @@ const WORDS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Yahoo", &["sorry, we were unable to deliver your message", "unable to deliver message to the following address"]),
-    ("Lotus Domino", &["------- failure reasons  --------", "the following recipients did not receive your message"]),
+    ("Lotus Domino", &["failure reasons -----", "the following recipients did not receive your message"]),
     (
         "AOL",
         &["your mail to the following recipients could not be delivered", "was not delivered to the following aol"],
@@ -84,7 +86,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("DragonFly", &["this is the dragonfly mail agent"]),
     ("Courier", &["this is a delivery status notification from", "undeliverable mail follows"]),
     (
-        "a mail server",
+        ANYBODY,
         &[
             "could not be delivered",
             "cannot be delivered",
@@ -116,6 +118,8 @@ const WORDS: &[(&str, &[&str])] = &[
             "no valid recipients were found",
             "user unknown",
             "unknown user",
+            "no such user here",
+            "error: invalid user address",
             "konnte nicht zugestellt werden",
             "konnten nicht zugestellt werden",
             "n'a pas pu être remis",
@@ -206,41 +210,74 @@ fn is_daemon(address: &str) -> bool {
 }
 
 /// The evidence that the mail is a bounce.
-pub(super) fn evidence(mail: &Mail, root: &Part<'_>) -> Option<&'static str> {
-    for (name, reason) in [
-        ("X-Failed-Recipients", "X-Failed-Recipients"),
-        ("X-MS-Exchange-Message-Is-Ndr", "X-MS-Exchange-Message-Is-Ndr"),
-    ] {
-        if mail.header(name).is_some() {
-            return Some(reason);
-        }
+pub(super) fn evidence(mail: &Mail, root: &Part<'_>) -> Option<String> {
+    let sure = ["X-Failed-Recipients", "X-MS-Exchange-Message-Is-Ndr"];
+    if let Some(name) = sure.into_iter().find(|name| mail.header(name).is_some()) {
+        return Some(name.to_owned());
     }
     if !is_from_server(mail) {
         return None;
     }
     if report::is_multipart_report(root) || mail.header("X-MS-Embedded-Report").is_some() {
-        return Some("a report from a mail server");
+        return Some("a report from a mail server".to_owned());
     }
-    if words(mail) {
-        return Some("the words of a bounce from a mail server");
+    if let Some(name) = words(mail) {
+        return Some(format!("the words of {name} in mail from a server"));
     }
     let mailer = |from: &str| from.split('@').next().unwrap_or_default().eq_ignore_ascii_case("mailer-daemon");
     if is_null_sender(mail) && mail.from.iter().any(|from| mailer(&from.address)) {
-        return Some("Return-Path: <> and From: MAILER-DAEMON");
+        return Some("Return-Path: <> and From: MAILER-DAEMON".to_owned());
     }
-    subject(mail).then_some("the subject of a bounce from a mail server")
+    subject(mail).then(|| "the subject of a bounce in mail from a server".to_owned())
 }
 
-/// Whether the text begins with the words of a server.
-fn words(mail: &Mail) -> bool {
+/// Whose words the text begins with.
+fn words(mail: &Mail) -> Option<&'static str> {
     let text = mail.text.as_deref().unwrap_or_default();
     let head = text.get(..text.floor_char_boundary(TEXT_MAX)).unwrap_or_default();
     // Lines are wrapped anywhere.
     let head = head.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    WORDS.iter().flat_map(|(_, words)| *words).any(|words| head.contains(words))
+    WORDS.iter().find(|(_, words)| words.iter().any(|words| head.contains(words))).map(|(name, _)| *name)
 }
 
 fn subject(mail: &Mail) -> bool {
     let subject = mail.subject.as_deref().unwrap_or_default().trim_start().to_lowercase();
     SUBJECTS.iter().any(|begin| subject.starts_with(begin))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parse::Kind;
+    use crate::parse::Options;
+    use crate::parse::parse;
+
+    const QMAIL: &str = "Hi. This is the qmail-send program at mx.example.org.";
+
+    fn check(header: &str, text: &str, expected: Option<&str>) {
+        let mail = parse(format!("{header}\n\n{text}\n").as_bytes(), &Options::default());
+        let reason = mail.kind_reason.filter(|_| mail.kind == Some(Kind::Bounce));
+        assert_eq!(reason.as_deref(), expected, "{header:?} {text:?}");
+    }
+
+    #[test]
+    fn words_of_people_are_no_bounce() {
+        check("From: Ann <ann@example.org>\nSubject: failure notice", QMAIL, None);
+        check("From: Postmaster <postmaster@example.org>\nSubject: The door", "It opens.", None);
+        check("Return-Path: <>\nFrom: Bob <bob@example.org>\nSubject: Re: x", "I am away.", None);
+        check("From: Ann <ann@example.org>\nSubject: Undeliverable: x", "My mail could not be delivered.", None);
+    }
+
+    #[test]
+    fn words_of_servers_are() {
+        let of_qmail = "the words of qmail in mail from a server";
+        check("From: MAILER-DAEMON@mx.example.org\nSubject: x", QMAIL, Some(of_qmail));
+        check("Return-Path: <>\nFrom: x@example.org", QMAIL, Some(of_qmail));
+        check("From: MAILER-DAEMON <>\nSubject: x", QMAIL, Some(of_qmail));
+        let wrapped = "A message could not\n  be DELIVERED.";
+        check("From: postmaster@example.org", wrapped, Some("the words of a bounce in mail from a server"));
+        check("From: a@b\nX-Failed-Recipients: c@d", "x", Some("X-Failed-Recipients"));
+        check("Return-Path: <>\nFrom: mailer-daemon@b", "x", Some("Return-Path: <> and From: MAILER-DAEMON"));
+        let by_subject = "the subject of a bounce in mail from a server";
+        check("From: postmaster@b\nSubject: Undeliverable: x", "x", Some(by_subject));
+    }
 }

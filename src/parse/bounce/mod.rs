@@ -46,7 +46,7 @@ pub(super) fn standard(mail: &Mail, root: &Part<'_>) -> Option<Found> {
     let arrived = |action: &Option<String>| matches!(action.as_deref(), Some("delivered" | "relayed" | "expanded"));
     let all_well = !bounce.recipients.is_empty() && bounce.recipients.iter().all(|one| arrived(&one.action));
     let kind = if all_well { Kind::Receipt } else { Kind::Bounce };
-    Some(found(kind, reason, bounce, mail, root))
+    Some(found(kind, reason.to_owned(), bounce, mail, root))
 }
 
 /// A report in a server's own words.
@@ -56,8 +56,8 @@ pub(super) fn prose(mail: &Mail, root: &Part<'_>) -> Option<Found> {
     Some(found(Kind::Bounce, reason, bounce, mail, root))
 }
 
-fn found(kind: Kind, reason: &str, mut bounce: Bounce, mail: &Mail, root: &Part<'_>) -> Found {
+fn found(kind: Kind, reason: String, mut bounce: Bounce, mail: &Mail, root: &Part<'_>) -> Found {
     let returned = report::returned(root).and_then(|returned| report::id_of(&returned));
     bounce.original_message_id = returned.or_else(|| prose::original_message_id(mail));
-    Found { kind, reason: reason.to_owned(), bounce }
+    Found { kind, reason, bounce }
 }

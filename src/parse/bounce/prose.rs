@@ -73,17 +73,17 @@ pub(super) fn recipients(mail: &Mail) -> Vec<BouncedRecipient> {
     });
     let mut seen = HashSet::new();
     found.retain(|(address, _)| seen.insert(address.to_ascii_lowercase()));
-    let spare = answer(&lines);
-    found.into_iter().take(RECIPIENTS_MAX).map(|(address, reason)| told(address, reason, &spare, delayed)).collect()
+    let answer = answer(&lines);
+    // The one answer in the text is about the one recipient.
+    let answer = if found.len() == 1 { &*answer } else { "" };
+    found.into_iter().take(RECIPIENTS_MAX).map(|(address, reason)| told(address, reason, answer, delayed)).collect()
 }
 
-fn told(address: String, reason: String, spare: &str, delayed: bool) -> BouncedRecipient {
-    let reason = if reason.is_empty() { spare.to_owned() } else { reason };
-    let status = status::code(&reason);
-    let action = match (delayed, status.as_deref().and_then(status::implied)) {
-        (true, _) | (false, Some("delayed")) => "delayed",
-        (false, _) => "failed",
-    };
+/// A bounce in prose means failure, unless it says that the server goes on trying; a passing fault may be final too.
+fn told(address: String, reason: String, answer: &str, delayed: bool) -> BouncedRecipient {
+    let reason = if reason.is_empty() { answer.to_owned() } else { reason };
+    let status = status::code(&reason).or_else(|| status::code(answer));
+    let action = if delayed { "delayed" } else { "failed" };
     let diagnostic = Some(reason).filter(|reason| !reason.is_empty());
     BouncedRecipient { address, original_address: None, action: Some(action.to_owned()), status, diagnostic }
 }
@@ -114,8 +114,9 @@ fn blocks(lines: &[&str]) -> Vec<(String, String)> {
     let mut open = false;
     for line in lines.iter().map(|line| line.trim()) {
         if line.is_empty() {
-            open = false;
-        } else if let Some((address, rest)) = head(line) {
+            // "Remote host said:", and a blank line before it says so.
+            open &= found.last().is_some_and(|(_, reason)| reason.ends_with(':'));
+        } else if let Some((address, rest)) = head(line).filter(|(address, _)| !(open && is_last(&found, address))) {
             found.push((address, cut(rest)));
             open = true;
         } else if let Some((_, reason)) = found.last_mut().filter(|(_, reason)| open && reason.len() < REASON_MAX) {
@@ -139,6 +140,11 @@ fn blocks(lines: &[&str]) -> Vec<(String, String)> {
     found
 }
 
+/// Whether the reason of the last recipient, which names it once more, goes on.
+fn is_last(found: &[(String, String)], address: &str) -> bool {
+    found.last().is_some_and(|(last, reason)| !reason.is_empty() && last.eq_ignore_ascii_case(address))
+}
+
 /// The address that `line` begins with, or that an SMTP answer at its head names, and what follows.
 fn head(line: &str) -> Option<(String, &str)> {
     let answer = line.get(..4).is_some_and(|head| is_code(head) && head.ends_with(' '));
@@ -155,8 +161,9 @@ fn head(line: &str) -> Option<(String, &str)> {
     let word = line.split([' ', '\t']).next().unwrap_or_default();
     let rest = line.get(word.len()..).unwrap_or_default().trim_start();
     let bare = word.trim_end_matches([':', ',', ';']);
-    // "a@b wrote" is prose; "a@b: 550 no", "a@b (expanded from c)" and "a@b" alone are not.
-    let stands_alone = rest.is_empty() || bare.len() < word.len() || rest.starts_with('(') || is_code(rest);
+    // "a@b wrote" is prose; "a@b: 550 no", "a@b (expanded from c)", "a@b on Monday" and "a@b" alone are not.
+    let stands_alone = rest.is_empty() || bare.len() < word.len() || rest.starts_with(['(', '<']) || is_code(rest);
+    let stands_alone = stands_alone || rest.starts_with("on ");
     address(bare).filter(|_| stands_alone).map(|address| (address, rest))
 }
 
@@ -180,9 +187,8 @@ fn address(text: &str) -> Option<String> {
 fn anywhere(lines: &[&str]) -> Option<String> {
     let other = |line: &str| {
         let line = line.to_lowercase();
-        ["contact", "assistance", "postmaster", "help", "from:", "sent by", "from "]
-            .iter()
-            .any(|word| line.contains(word))
+        let words = ["contact", "assistance", "postmaster", "help", "from:", "sent by", "from "];
+        !line.contains("deliver") && words.iter().any(|word| line.contains(word))
     };
     let mut words = lines.iter().filter(|line| !other(line)).flat_map(|line| line.split_whitespace());
     words.find_map(|word| {
@@ -195,7 +201,7 @@ fn anywhere(lines: &[&str]) -> Option<String> {
 fn answer(lines: &[&str]) -> String {
     let of = |line: &&str| {
         let line = line.trim().trim_start_matches(['<', '>', ' ']);
-        is_code(line) || (line.len() < 300 && status::code(line).is_some())
+        is_code(line) || (line.len() < 300 && status::code(line).is_some_and(|code| !code.starts_with('2')))
     };
     lines.iter().copied().find(of).map(|line| cut(line.trim())).unwrap_or_default()
 }
@@ -204,4 +210,76 @@ fn answer(lines: &[&str]) -> String {
 fn cut(line: &str) -> String {
     let line = line.get(..line.floor_char_boundary(REASON_MAX)).unwrap_or_default();
     line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::Header;
+
+    /// Address, action, status and reason of each recipient.
+    fn outline(mail: &Mail) -> Vec<String> {
+        let or = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let told = |one: BouncedRecipient| {
+            format!("{} {} {} {}", one.address, or(one.action), or(one.status), or(one.diagnostic))
+        };
+        recipients(mail).into_iter().map(told).collect()
+    }
+
+    fn check(text: &str, expected: &[&str]) {
+        let mail = Mail { text: Some(text.to_owned()), ..Mail::default() };
+        assert_eq!(outline(&mail), expected, "{text:?}");
+    }
+
+    #[test]
+    fn where_nobody_is_named_nobody_is_found() {
+        check("", &[]);
+        check("Your mail could not be delivered.\nPlease contact postmaster@example.org for help.", &[]);
+        check("It failed.\n\n--- Below this line is a copy of the message.\n\nTo: bob@example.net", &[]);
+        check("@\n<>\n<@>:\na@\n@b.example\n", &[]);
+    }
+
+    #[test]
+    fn addresses_with_the_reasons_beside_or_below_them() {
+        for (text, expected) in [
+            (
+                "<a@b.example>:\n550 5.1.1 no\n  such user\n\nmore",
+                &["a@b.example failed 5.1.1 550 5.1.1 no such user"][..],
+            ),
+            (
+                "a@b.example: 550 no\nc@d.example: 5.2.2 full",
+                &["a@b.example failed - 550 no", "c@d.example failed 5.2.2 5.2.2 full"],
+            ),
+            (
+                "  a@b.example\n  c@d.example\n    unknown",
+                &["a@b.example failed - unknown", "c@d.example failed - unknown"],
+            ),
+            (
+                "550 5.1.1 <a@b.example>... User unknown",
+                &["a@b.example failed 5.1.1 550 5.1.1 <a@b.example>... User unknown"],
+            ),
+            ("There was an error with <a@b.example>.\n\n552 5.2.2 full", &["a@b.example failed 5.2.2 552 5.2.2 full"]),
+            ("a@b.example:\nlater\n\nYour message is delayed.", &["a@b.example delayed - later"]),
+            ("A@b.example:\nx\n\na@B.example:\ny", &["A@b.example failed - x"]),
+            ("<a@b.example>: said: 550\n <a@b.example> no", &["a@b.example failed - said: 550 <a@b.example> no"]),
+        ] {
+            check(text, expected);
+        }
+    }
+
+    #[test]
+    fn a_field_names_the_recipients_and_the_text_the_reasons() {
+        let field = Header { name: "X-Failed-Recipients".to_owned(), value: "a@b.example, c@d.example".to_owned() };
+        let text = "sent by\n\n  x@y.example\n\nfailed:\n\n  c@d.example\n    550 5.1.1 no".to_owned();
+        let mail = Mail { headers: vec![field], text: Some(text), ..Mail::default() };
+        assert_eq!(outline(&mail), ["a@b.example failed - -", "c@d.example failed 5.1.1 550 5.1.1 no"]);
+    }
+
+    #[test]
+    fn hostile_prose_takes_little_time() {
+        for line in ["<a@b.example>:\n", "<\n", "550 <", "a@b.example\nx\n", "@", "\n"] {
+            let mail = Mail { text: Some(line.repeat(100_000)), ..Mail::default() };
+            assert!(recipients(&mail).len() <= RECIPIENTS_MAX);
+        }
+    }
 }

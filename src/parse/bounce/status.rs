@@ -97,7 +97,7 @@ fn word(value: &str) -> Option<String> {
 }
 
 /// What a status without an action means.
-pub(super) fn implied(status: &str) -> Option<&'static str> {
+fn implied(status: &str) -> Option<&'static str> {
     match status.as_bytes().first()? {
         b'5' => Some("failed"),
         b'4' => Some("delayed"),
