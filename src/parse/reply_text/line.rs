@@ -11,6 +11,46 @@ pub(super) const ATTRIBUTION_MAX: usize = 500;
 /// The longest line of a telephone's signature, in bytes.
 const SENT_FROM_MAX: usize = 160;
 
+/// The words of such a line.
+const SENT_FROM_WORDS: usize = 9;
+
+/// Words by which telephones and mail programs call themselves (in lower case).
+const DEVICES: [&str; 33] = [
+    "iphone",
+    "ipad",
+    "android",
+    "samsung",
+    "galaxy",
+    "pixel",
+    "oneplus",
+    "nokia",
+    "motorola",
+    "huawei",
+    "xiaomi",
+    "blackberry",
+    "outlook",
+    "windows",
+    "yahoo",
+    "proton",
+    "gmx",
+    "web.de",
+    "mail",
+    "phone",
+    "mobil",
+    "handy",
+    "tablet",
+    "telefon",
+    "téléphone",
+    "móvil",
+    "celular",
+    "cellulare",
+    "telefoon",
+    "мобильн",
+    "телефон",
+    "スマ",
+    "手机",
+];
+
 /// The longest label of a header block, in bytes.
 const LABEL_MAX: usize = 40;
 
@@ -99,18 +139,15 @@ impl<'t> Line<'t> {
         self.text.ends_with([':', '：']) && self.text.len() < LABEL_MAX * 2 && is_mark(self.text)
     }
 
-    /// Whether a telephone or a mail program signs here. `alone` tells that a blank line stands above.
-    pub(super) fn is_sent_from(&self, alone: bool) -> bool {
-        if self.text.len() > SENT_FROM_MAX {
+    /// Whether a telephone or a mail program signs here.
+    pub(super) fn is_sent_from(&self) -> bool {
+        if self.text.len() > SENT_FROM_MAX || self.text.split_whitespace().count() > SENT_FROM_WORDS {
             return false;
         }
         // Some put the line in emphasis, or draw a dash before it.
-        let text = self.text.trim_matches(['*', '_', '-', ' ', '.', '。']);
-        let signs = |of: &Language| {
-            of.sent_from.iter().any(|p| begins(text, p)) || of.sent_from_ends.iter().any(|p| text.ends_with(p))
-        };
-        let short = text.split_whitespace().count() <= 9;
-        short && LANGUAGES.iter().any(signs) && (alone || names_device(text))
+        let text = self.text.trim_matches(['*', '_', '-', ' ', '.', '。']).to_lowercase();
+        let signs = |of: &Language| of.sent_from.iter().any(|phrase| frames(&text, phrase));
+        DEVICES.iter().any(|device| text.contains(device)) && LANGUAGES.iter().any(signs)
     }
 
     /// The label and the value of `Label: value`, in emphasis or not.
@@ -132,28 +169,12 @@ pub(super) fn any(label: &str, labels: &[&str]) -> bool {
     labels.iter().any(|known| same(label, known))
 }
 
-/// Words by which telephones and mail programs call themselves.
-fn names_device(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    let devices = [
-        "iphone",
-        "ipad",
-        "android",
-        "samsung",
-        "galaxy",
-        "outlook",
-        "blackberry",
-        "windows",
-        "yahoo",
-        "proton",
-        "huawei",
-        "xiaomi",
-        "smartphone",
-        "mobil",
-        "gmx",
-        "web.de",
-    ];
-    devices.iter().any(|device| lower.contains(device))
+/// Whether `text` begins with `phrase`; of one with a gap (`…`), whether it begins and ends with what stands around it.
+fn frames(text: &str, phrase: &str) -> bool {
+    match phrase.split_once('…') {
+        Some((head, tail)) => text.starts_with(head) && text.ends_with(tail),
+        None => text.starts_with(phrase),
+    }
 }
 
 /// Whether a subject says that the mail is forwarded.

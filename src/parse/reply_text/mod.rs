@@ -65,8 +65,6 @@ struct Seen {
     /// Where the last one begins and ends, and where the one before it ends.
     last: (usize, usize),
     second_last: usize,
-    /// Whether the last one stands below a blank line.
-    alone: bool,
     /// Whether a quote stands above the first.
     quote_above: bool,
     /// Whether a quote stands below the last.
@@ -78,22 +76,20 @@ struct Seen {
 }
 
 impl Seen {
-    fn write(&mut self, line: Line<'_>, alone: bool) {
+    fn write(&mut self, line: Line<'_>) {
         if self.first.is_none() {
             self.first = Some(line.start);
         }
         self.quote_inside |= self.quote_below;
-        (self.second_last, self.last, self.alone) = (self.last.1, (line.start, line.end()), alone);
+        (self.second_last, self.last) = (self.last.1, (line.start, line.end()));
         (self.quote_below, self.signature) = (false, None);
     }
 
     /// Takes the signature of a telephone off the end, once it is known to be the end.
     fn leave_signature(&mut self, text: &str) {
         let (start, _) = self.last;
-        if self.first.is_none()
-            || self.quote_below
-            || !Line::at(text, start).is_some_and(|l| l.is_sent_from(self.alone))
-        {
+        let signs = Line::at(text, start).is_some_and(|line| line.is_sent_from());
+        if self.first.is_none() || self.quote_below || !signs {
             return;
         }
         if self.first == Some(start) {
@@ -184,14 +180,13 @@ impl Reader {
 
     /// A line that is no quote and introduces none.
     fn own(&mut self, line: Line<'_>) {
-        let alone = self.above.len() == 1;
         match self.seen.signature {
             Some((lines, max)) if lines < max => self.seen.signature = Some((lines + 1, max)),
-            Some(_) => self.seen.write(line, alone),
+            Some(_) => self.seen.write(line),
             None if line.is_delimiter() => self.seen.signature = Some((0, SIGNATURE_MAX)),
             None if line.is_short_delimiter() => self.seen.signature = Some((0, SIGNATURE_MAX_UNSURE)),
             None if line.is_rule() => {}
-            None => self.seen.write(line, alone),
+            None => self.seen.write(line),
         }
     }
 
@@ -210,8 +205,8 @@ impl Reader {
         let starts: Vec<usize> = self.above.iter().rev().map(|(start, _)| *start).collect();
         let found = attribution::find(text, &starts, line.end())?;
         let (_, before) = *self.above.get(self.above.len().checked_sub(found.lines)?)?;
-        let below = line.below(text);
-        if below.is_none_or(|below| below.is_quoted()) {
+        // At the end of a text, what looks like it may introduce an attachment.
+        if line.below(text).map_or(found.certain, |below| below.is_quoted()) {
             self.seen = before;
             self.seen.quote(text);
             self.above.clear();

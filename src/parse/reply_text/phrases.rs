@@ -23,10 +23,8 @@ pub(super) struct Language {
     pub(super) to: &'static [&'static str],
     /// The label of its subject.
     pub(super) subject: &'static [&'static str],
-    /// How the signature of a telephone, or of a mail program, begins.
+    /// How the signature of a telephone, or of a mail program, begins; or begins and ends, with `…` between.
     pub(super) sent_from: &'static [&'static str],
-    /// How it ends, where the device comes first.
-    pub(super) sent_from_ends: &'static [&'static str],
 }
 
 /// English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Russian, Japanese, Chinese, Vietnamese.
@@ -52,7 +50,6 @@ pub(super) const LANGUAGES: [Language; 12] = [
             "sent via my ",
             "get outlook for ",
         ],
-        sent_from_ends: &[],
     },
     Language {
         opens: &["am ", "den "],
@@ -65,16 +62,15 @@ pub(super) const LANGUAGES: [Language; 12] = [
         to: &["an"],
         subject: &["betreff"],
         sent_from: &[
-            "von meinem ",
+            "von meinem … gesendet",
             "gesendet von meinem ",
             "gesendet von mail für ",
             "gesendet von outlook",
             "gesendet mit der ",
-            "diese nachricht wurde von meinem ",
+            "diese nachricht wurde von meinem … gesendet",
+            "diese nachricht wurde von meinem android",
             "holen sie sich outlook für ",
-            "outlook für ",
         ],
-        sent_from_ends: &[],
     },
     Language {
         opens: &["le "],
@@ -98,7 +94,6 @@ pub(super) const LANGUAGES: [Language; 12] = [
             "obtenir outlook pour ",
             "télécharger outlook pour ",
         ],
-        sent_from_ends: &[],
     },
     Language {
         opens: &["el "],
@@ -111,7 +106,6 @@ pub(super) const LANGUAGES: [Language; 12] = [
         to: &["para"],
         subject: &["asunto"],
         sent_from: &["enviado desde ", "obtener outlook para ", "descargar outlook para "],
-        sent_from_ends: &[],
     },
     Language {
         opens: &["em ", "no dia ", "a "],
@@ -136,7 +130,6 @@ pub(super) const LANGUAGES: [Language; 12] = [
             "obter o outlook para ",
             "obtenha o outlook para ",
         ],
-        sent_from_ends: &[],
     },
     Language {
         opens: &["il ", "in data "],
@@ -149,7 +142,6 @@ pub(super) const LANGUAGES: [Language; 12] = [
         to: &["a"],
         subject: &["oggetto"],
         sent_from: &["inviato da ", "inviato dal mio ", "inviato con ", "scarica outlook per ", "ottieni outlook per "],
-        sent_from_ends: &[],
     },
     Language {
         opens: &["op "],
@@ -167,10 +159,8 @@ pub(super) const LANGUAGES: [Language; 12] = [
             "verzonden vanuit ",
             "verstuurd vanuit ",
             "verzonden met ",
-            "outlook voor ",
             "download outlook voor ",
         ],
-        sent_from_ends: &[],
     },
     Language {
         opens: &[
@@ -206,7 +196,6 @@ pub(super) const LANGUAGES: [Language; 12] = [
         to: &["do"],
         subject: &["temat"],
         sent_from: &["wysłane z ", "wysłano z ", "pobierz program outlook dla ", "uzyskaj outlook dla "],
-        sent_from_ends: &[],
     },
     Language {
         opens: &["пн,", "вт,", "ср,", "чт,", "пт,", "сб,", "вс,"],
@@ -225,7 +214,6 @@ pub(super) const LANGUAGES: [Language; 12] = [
         to: &["кому"],
         subject: &["тема"],
         sent_from: &["отправлено с ", "отправлено из ", "получить outlook для ", "скачать outlook для "],
-        sent_from_ends: &[],
     },
     Language {
         opens: &[],
@@ -237,8 +225,7 @@ pub(super) const LANGUAGES: [Language; 12] = [
         date: &["送信日時", "日時", "送信", "日付"],
         to: &["宛先"],
         subject: &["件名"],
-        sent_from: &["私のiphoneから", "outlook for "],
-        sent_from_ends: &["から送信", "から送信されました", "を入手", "から送信しました"],
+        sent_from: &["…から送信", "…から送信されました", "…から送信しました", "…を入手"],
     },
     Language {
         opens: &["在 ", "在2", "于 ", "於 "],
@@ -262,8 +249,8 @@ pub(super) const LANGUAGES: [Language; 12] = [
         subject: &["主题", "主題", "主旨"],
         sent_from: &[
             "发自我的",
-            "从我的",
-            "從我的",
+            "从我的…发送",
+            "從我的…傳送",
             "傳送自我的",
             "发送自",
             "下载适用于",
@@ -271,7 +258,6 @@ pub(super) const LANGUAGES: [Language; 12] = [
             "取得 outlook",
             "發自我的",
         ],
-        sent_from_ends: &["发送", "傳送"],
     },
     Language {
         opens: &["vào ", "ngày ", "lúc "],
@@ -290,6 +276,5 @@ pub(super) const LANGUAGES: [Language; 12] = [
         to: &["đến", "tới", "người nhận"],
         subject: &["chủ đề", "tiêu đề"],
         sent_from: &["được gửi từ ", "đã gửi từ ", "gửi từ ", "tải outlook cho ", "tải xuống outlook cho "],
-        sent_from_ends: &[],
     },
 ];

@@ -21,6 +21,9 @@ fn a_text_without_history_stays_whole() {
         "Is 3 > 2?\n-1 is less\n--verbose is the option\n",
         "Sent from my house yesterday came a parcel that I have never ordered and do not want.\n",
         "a\n-----\nb\n",
+        "Hello,\n\nOutlook for Mac crashes.\n",
+        "Hallo,\n\nvon meinem Handy aus geht es nicht.\n",
+        "See what is attached. Ann wrote:\n",
     ] {
         check(text, text);
     }
@@ -74,6 +77,31 @@ fn signatures_end_at_their_length() {
     check(&long, &long);
     let long = format!("Yes.\n--\n{}", "line\n".repeat(SIGNATURE_MAX_UNSURE + 1));
     check(&long, &long);
+}
+
+#[test]
+fn telephones_and_mail_programs_sign_in_their_languages() {
+    for sent in [
+        "Sent from my iPhone",
+        "Sent from my Samsung Galaxy smartphone.",
+        "Get Outlook for Android<https://example.com/o>",
+        "Von meinem iPhone gesendet",
+        "Gesendet von Mail für Windows",
+        "Diese Nachricht wurde von meinem Android-Gerät mit GMX Mail gesendet.",
+        "Envoyé de mon iPhone",
+        "Enviado desde mi iPhone",
+        "Enviado do meu iPhone",
+        "Inviato da iPhone",
+        "Verstuurd vanaf mijn iPhone",
+        "Wysłane z iPhone'a",
+        "Отправлено с iPhone",
+        "iPhoneから送信",
+        "发自我的 iPhone",
+        "从我的 iPhone 发送",
+        "Đã gửi từ iPhone của tôi",
+    ] {
+        check(&format!("Yes.\n\n{sent}\n"), "Yes.");
+    }
 }
 
 #[test]
