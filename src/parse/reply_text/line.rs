@@ -12,7 +12,7 @@ pub(super) const ATTRIBUTION_MAX: usize = 500;
 const SENT_FROM_MAX: usize = 160;
 
 /// The words of such a line.
-const SENT_FROM_WORDS: usize = 9;
+const SENT_FROM_WORDS: usize = 12;
 
 /// Words by which telephones and mail programs call themselves (in lower case).
 const DEVICES: [&str; 33] = [

@@ -1,3 +1,5 @@
+//! What is left of texts of many mail programs and languages, and that what people write stays.
+
 use super::*;
 
 /// What is left of `text`.
