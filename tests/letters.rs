@@ -40,6 +40,7 @@ fn options(file: &Path) -> parse::Options {
         match &*key {
             "recipient_headers" => options.recipient_headers = serde_json::from_value(value).unwrap(),
             "open_forwarded" => options.open_forwarded = serde_json::from_value(value).unwrap(),
+            "trusted_authserv_ids" => options.trusted_authserv_ids = serde_json::from_value(value).unwrap(),
             _ => panic!("{}: unknown option {key}", file.display()),
         }
     }

@@ -233,7 +233,7 @@ fn a_file_says_what_it_says() {
     pipelining: 8
     start_from: now
     retention: {{ on_server: delete_when_spooled, delete_after: 3d, keep_latest: 2 }}
-    parse: {{ recipient_headers: [X-For], open_forwarded: true }}
+    parse: {{ recipient_headers: [X-For], open_forwarded: true, trusted_authserv_ids: [mx.example.com] }}
     labels: {{ team: blue }}
     deliver_to: [e]
 admin: {{ listen: off }}
@@ -249,6 +249,7 @@ admin: {{ listen: off }}
     assert_eq!(config.deliver.labels[&mailbox.name]["team"], "blue");
     let reading = &config.deliver.reading.0[&mailbox.name];
     assert_eq!((&*reading.recipient_headers, reading.open_forwarded), (&["X-For".to_owned()][..], true));
+    assert_eq!(reading.trusted_authserv_ids, ["mx.example.com"]);
     assert_eq!(config.deliver.routes.deliver_to[&mailbox.name][0].as_str(), "e");
     assert_eq!(config.admin.listen, None);
 }

@@ -1,10 +1,29 @@
 //! The parsed letter, in our own words and owning all that it holds.
 
+mod findings;
+
+use std::ops::Range;
+
 use crate::parse::Content;
+
+pub use findings::Attendee;
+pub use findings::Auth;
+pub use findings::Bounce;
+pub use findings::BouncedRecipient;
+pub use findings::Complaint;
+pub use findings::Event;
+pub use findings::Kind;
+pub use findings::List;
+pub use findings::Spam;
+pub use findings::SpamFilter;
 
 /// A parsed mail. Every string is valid UTF-8 without NUL.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mail {
+    /// What it is; `None` where nobody looked.
+    pub kind: Option<Kind>,
+    /// The evidence for `kind`; never taken from the mail's own text.
+    pub kind_reason: Option<String>,
     /// Every header field in the order received, repeats included.
     pub headers: Vec<Header>,
     /// The Message-ID without angle brackets.
@@ -37,14 +56,45 @@ pub struct Mail {
     pub text: Option<String>,
     /// Where `text` comes from.
     pub text_source: Option<TextSource>,
+    /// Which bytes of `text` are neither quoted history nor signature.
+    pub reply: Option<Range<usize>>,
     /// The HTML body as sent.
     pub html: Option<String>,
     /// Whether it is signed or encrypted, as far as its outside tells; nothing is verified.
     pub security: Option<Security>,
     /// Attachments and inline parts, in order.
     pub attachments: Vec<Attachment>,
+    /// What the trusted server found about where it comes from.
+    pub auth: Option<Auth>,
+    /// What a spam filter on the way said.
+    pub spam: Option<Spam>,
+    /// The mailing list that sent it.
+    pub list: Option<List>,
+    /// What a delivery report says.
+    pub bounce: Option<Bounce>,
+    /// What a feedback report says.
+    pub complaint: Option<Complaint>,
+    /// The events of its `text/calendar` parts, which are attachments too.
+    pub calendar: Vec<Event>,
     /// What is wrong with the mail.
     pub defects: Vec<Defect>,
+}
+
+impl Mail {
+    /// `text` without quoted history and signature.
+    pub fn reply_text(&self) -> Option<&str> {
+        self.text.as_deref()?.get(self.reply.clone()?)
+    }
+
+    /// The value of the topmost header field called `name`.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers_named(name).next()
+    }
+
+    /// The values of all header fields called `name`, the topmost first.
+    pub fn headers_named<'m>(&'m self, name: &str) -> impl Iterator<Item = &'m str> {
+        self.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| &*header.value)
+    }
 }
 
 /// One header field.

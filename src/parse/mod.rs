@@ -10,8 +10,13 @@
 
 mod address;
 mod attachment;
+mod auth_results;
+mod auto_reply;
 mod body;
+mod bounce;
+mod calendar;
 mod charset;
+mod complaint;
 mod content;
 mod date;
 mod defects;
@@ -22,13 +27,19 @@ mod flowed;
 mod forwarded;
 mod header;
 mod html_text;
+mod kind;
+mod list;
 mod mail;
 mod message_id;
 mod mime;
 mod parameters;
 mod quoting;
+mod receipt;
 mod recipients;
+mod reply_text;
+mod report;
 mod security;
+mod spam;
 mod structure;
 mod tnef;
 mod transfer;
@@ -47,13 +58,23 @@ use fields::Fields;
 pub use content::Content;
 pub use mail::Address;
 pub use mail::Attachment;
+pub use mail::Attendee;
+pub use mail::Auth;
+pub use mail::Bounce;
+pub use mail::BouncedRecipient;
+pub use mail::Complaint;
 pub use mail::Defect;
 pub use mail::DefectKind;
+pub use mail::Event;
 pub use mail::Forwarded;
 pub use mail::Header;
+pub use mail::Kind;
+pub use mail::List;
 pub use mail::Mail;
 pub use mail::Recipient;
 pub use mail::Security;
+pub use mail::Spam;
+pub use mail::SpamFilter;
 pub use mail::TextSource;
 
 /// What a mailbox's owner may choose about parsing.
@@ -61,6 +82,9 @@ pub use mail::TextSource;
 pub struct Options {
     /// The header fields that tell who a mail was really for, the most trusted first.
     pub recipient_headers: Vec<String>,
+    /// The names under which servers that the owner trusts write Authentication-Results (RFC 8601 section 2.5). Without
+    /// any, `auth` stays unknown: anybody can write such a field, and only the owner knows whose word is true.
+    pub trusted_authserv_ids: Vec<String>,
     /// Whether mails that are attached are opened, one level deep.
     pub open_forwarded: bool,
 }
@@ -68,7 +92,11 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         let names = ["X-Original-To", "Delivered-To", "Envelope-To", "X-Envelope-To", "X-Forwarded-To"];
-        Options { recipient_headers: names.map(str::to_owned).into(), open_forwarded: false }
+        Options {
+            recipient_headers: names.map(str::to_owned).into(),
+            trusted_authserv_ids: Vec::new(),
+            open_forwarded: false,
+        }
     }
 }
 
@@ -88,7 +116,9 @@ fn read(raw: &Bytes, options: &Options) -> Mail {
     let message = trim_start(raw);
     if message.is_empty() {
         defects.add(DefectKind::Empty, "the message has no bytes");
-        return Mail { defects: defects.into_vec(), ..Mail::default() };
+        let mut mail = Mail { defects: defects.into_vec(), ..Mail::default() };
+        kind::message(&mut mail);
+        return mail;
     }
     let mut mail = header::read(message, options, &mut defects);
     if mail.headers.is_empty() {
@@ -104,6 +134,11 @@ fn read(raw: &Bytes, options: &Options) -> Mail {
         mail.text = collected.text.map(|text| text.replace("\r\n", "\n"));
     }
     mail.security = security::find(&root, mail.text.as_deref());
+    mail.auth = auth_results::find(&mail.headers, &options.trusted_authserv_ids);
+    mail.spam = spam::find(&mail);
+    mail.list = list::find(&mail);
+    mail.reply = mail.text.as_deref().map(|text| reply_text::find(text, mail.subject.as_deref()));
+    kind::fill(&mut mail, &root);
     mail.defects = defects.into_vec();
     mail
 }
@@ -117,7 +152,13 @@ fn header_only(raw: &[u8]) -> Mail {
         .collect();
     let mut defects = Defects::default();
     defects.add(DefectKind::ParserFailed, "the parser failed; only the header is given, and the raw bytes");
-    Mail { headers, defects: defects.into_vec(), ..Mail::default() }
+    Mail {
+        kind: Some(Kind::Message),
+        kind_reason: Some("the parser failed".to_owned()),
+        headers,
+        defects: defects.into_vec(),
+        ..Mail::default()
+    }
 }
 
 /// Cuts a byte order mark and blank lines, behind which some servers hide the header.

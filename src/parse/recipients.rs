@@ -30,10 +30,10 @@ fn add(found: &mut Vec<Recipient>, seen: &mut HashSet<String>, source: &str, add
     }
 }
 
-/// The text after the first `+` of the local part.
+/// The text after the first `+` of the local part, if there is any.
 fn tag(address: &str) -> Option<String> {
     let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
-    local.split_once('+').map(|(_, tag)| tag.to_owned())
+    local.split_once('+').map(|(_, tag)| tag.to_owned()).filter(|tag| !tag.is_empty())
 }
 
 #[cfg(test)]
@@ -61,6 +61,7 @@ mod tests {
             &[("l@y", None, "To"), ("m@y", None, "To"), ("n+1+2@y", Some("1+2"), "Cc")],
         );
         check("Envelope-To: <a@x>, b@x\nTo: c@x\n", &[("a@x", None, "Envelope-To"), ("b@x", None, "Envelope-To")]);
+        check("Delivered-To: a+@x\nDelivered-To:\n", &[("a+@x", None, "Delivered-To")]);
         check("Delivered-To: Mailing-List\n", &[("Mailing-List", None, "Delivered-To")]);
         check("Subject: x\n", &[]);
     }

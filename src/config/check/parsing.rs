@@ -13,6 +13,8 @@ pub(super) fn check(written: Option<&Parsing>, path: &Path, report: &mut Report)
     if written.recipient_headers.is_some() {
         options.recipient_headers = names(&written.recipient_headers, &path.key("recipient_headers"), report);
     }
+    let ids = &written.trusted_authserv_ids;
+    options.trusted_authserv_ids = authserv_ids(ids, &path.key("trusted_authserv_ids"), report);
     options.open_forwarded = written.open_forwarded.unwrap_or(options.open_forwarded);
     options
 }
@@ -27,4 +29,19 @@ fn names(list: &Option<List<String>>, path: &Path, report: &mut Report) -> Vec<S
         names.push(name.clone());
     }
     names
+}
+
+/// Names of servers, as they stand at the head of Authentication-Results (RFC 8601 section 2.2).
+fn authserv_ids(list: &Option<List<String>>, path: &Path, report: &mut Report) -> Vec<String> {
+    let mut ids = Vec::new();
+    for (at, id) in items(list) {
+        if id.is_empty() || id.contains(|c: char| c.is_whitespace() || matches!(c, ';' | ':' | '"' | '*')) {
+            report.add(
+                &path.index(at),
+                "is no name that a server writes at the head of Authentication-Results; write it as it stands there, such as mx.example.com",
+            );
+        }
+        ids.push(id.clone());
+    }
+    ids
 }

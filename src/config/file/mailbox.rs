@@ -105,6 +105,9 @@ pub(in crate::config) struct Parsing {
     /// The header fields that tell who a mail was really for, the most trusted first. Default: X-Original-To,
     /// Delivered-To, Envelope-To, X-Envelope-To, X-Forwarded-To.
     pub(in crate::config) recipient_headers: Option<List<String>>,
+    /// The names under which the mailbox's own servers write Authentication-Results: the word after the colon in the
+    /// topmost such field of a mail that came in. Without any, `auth` is null. Default: none.
+    pub(in crate::config) trusted_authserv_ids: Option<List<String>>,
     /// Whether mails that are attached are opened, one level deep (`attachments[].mail`). Default: false.
     pub(in crate::config) open_forwarded: Option<bool>,
 }

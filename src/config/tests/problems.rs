@@ -55,6 +55,15 @@ fn a_recipient_header_is_a_name() {
 }
 
 #[test]
+fn a_trusted_server_is_a_name() {
+    check_mailbox(
+        "parse: { trusted_authserv_ids: [mx.example.com, \"mx.example.com; spf=pass\"] }\n",
+        "F:9: mailboxes[0].parse.trusted_authserv_ids[1]: is no name that a server writes at the head of \
+         Authentication-Results; write it as it stands there, such as mx.example.com",
+    );
+}
+
+#[test]
 fn what_yaml_allows_and_we_do_not() {
     let tag = "has a YAML tag (a word that starts with !); take it out, or put the value in quotes";
     check_mailbox("ca_file: !file x\n", &format!("F:9: mailboxes[0].ca_file: {tag}"));

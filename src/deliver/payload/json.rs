@@ -6,6 +6,7 @@
 mod attachment;
 mod changed;
 mod dead_letter;
+mod findings;
 mod forwarded;
 mod letter;
 mod oversize;

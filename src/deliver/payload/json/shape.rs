@@ -10,12 +10,19 @@ use super::attachment::Attachment;
 use super::attachment::Base64;
 use super::attachment::Plain;
 use super::attachment::hex;
+use super::findings::Auth;
+use super::findings::Bounce;
+use super::findings::Complaint;
+use super::findings::Event;
+use super::findings::List;
+use super::findings::Spam;
 use super::letter::Letter;
 use crate::deliver::payload::Facts;
 use crate::deliver::payload::Options;
 use crate::deliver::payload::Source;
 use crate::ident::UniqueId;
 use crate::parse;
+use crate::parse::Kind;
 use crate::parse::Mail;
 
 pub(super) fn envelope<'a>(source: &Source<'a>) -> Envelope<'a> {
@@ -34,21 +41,22 @@ pub(super) fn data<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: Option<&'a [u8]>,
         spooled_at: format!("{:.3}", facts.spooled_at),
         size: facts.size,
         sha256: hex(&facts.sha256),
-        kind: None,
-        kind_reason: None,
+        kind: mail.kind.map(Kind::as_str),
+        kind_reason: mail.kind_reason.as_deref(),
         letter: Letter::of(mail),
         text: mail.text.as_deref(),
         text_source: mail.text_source.map(TextSource::of),
         html: mail.html.as_deref(),
-        reply_text: None,
+        reply_text: mail.reply_text(),
         headers: mail.headers.iter().map(Header::of).collect(),
         security: mail.security.map(Security::of),
         attachments: mail.attachments.iter().map(|part| Attachment::of(part, options)).collect(),
-        auth: None,
-        spam: None,
-        list: None,
-        bounce: None,
-        calendar: &[],
+        auth: mail.auth.as_ref().map(Auth::of),
+        spam: mail.spam.as_ref().map(Spam::of),
+        list: mail.list.as_ref().map(List::of),
+        bounce: mail.bounce.as_ref().map(Bounce::of),
+        complaint: mail.complaint.as_ref().map(Complaint::of),
+        calendar: mail.calendar.iter().map(Event::of).collect(),
         defects: mail.defects.iter().map(Defect::of).collect(),
         raw: raw.filter(|_| options.include_raw).map(|raw| Base64(Plain::Bytes(raw))),
     }
@@ -83,9 +91,12 @@ pub(super) struct Data<'a> {
     size: u64,
     /// SHA-256 of the raw bytes, in hex.
     sha256: String,
-    /// `message`, `bounce`, `complaint`, `receipt`, `auto_reply` or `calendar`: the first that fits. Null where it was not looked for.
+    /// What the mail is: `bounce` (not delivered, or not yet), `complaint` (called spam), `receipt` (delivered, read or
+    /// deleted), `auto_reply` (written by a program), `calendar` (an invitation or the answer to one), else `message`.
+    /// The first that fits, by headers and structure. Null where our copy of the mail was erased.
+    #[schemars(extend("enum" = kinds()))]
     kind: Option<&'a str>,
-    /// The evidence for `kind`.
+    /// The evidence for `kind`, in words that may change: for people and logs, not for programs.
     kind_reason: Option<&'a str>,
     #[serde(flatten)]
     letter: Letter<'a>,
@@ -95,7 +106,8 @@ pub(super) struct Data<'a> {
     text_source: Option<TextSource>,
     /// The HTML body as sent; never sanitised here.
     html: Option<&'a str>,
-    /// `text` without quoted history and signature.
+    /// `text` without quoted history and signature; all of it where nothing else would be left, or where it is not
+    /// clear what is quoted. Null only where `text` is.
     reply_text: Option<&'a str>,
     /// Every header field in the order received, values decoded and unfolded.
     headers: Vec<Header<'a>>,
@@ -103,21 +115,29 @@ pub(super) struct Data<'a> {
     security: Option<Security>,
     /// Attachments and inline parts, in order.
     attachments: Vec<Attachment<'a>>,
-    /// `spf`, `dkim`, `dmarc` and `arc` as the trusted Authentication-Results said.
-    auth: Option<BTreeMap<String, String>>,
-    /// What a spam filter on the way said.
-    spam: Option<BTreeMap<String, serde_json::Value>>,
-    /// `id`, `unsubscribe` and `post` of a mailing list.
-    list: Option<BTreeMap<String, String>>,
-    /// What a delivery report says (RFC 3464).
-    bounce: Option<BTreeMap<String, serde_json::Value>>,
-    /// The event of each `text/calendar` part, which is an attachment too.
-    calendar: &'a [BTreeMap<String, serde_json::Value>],
+    /// What the Authentication-Results field of a trusted server said (RFC 8601). Null where there is none, and where the
+    /// mailbox names no server in `trusted_authserv_ids`.
+    auth: Option<Auth<'a>>,
+    /// What the last spam filter on the way said; null where none did.
+    spam: Option<Spam>,
+    /// The mailing list that sent it; null where none did.
+    list: Option<List<'a>>,
+    /// What a delivery report says (RFC 3464), or what could be read of one in prose.
+    bounce: Option<Bounce<'a>>,
+    /// What a feedback report says (RFC 5965).
+    complaint: Option<Complaint<'a>>,
+    /// The events of the `text/calendar` parts, which are attachments too.
+    calendar: Vec<Event<'a>>,
     /// What is wrong with the mail.
     defects: Vec<Defect<'a>>,
     /// The whole message in base64, where the endpoint asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<Base64<'a>>,
+}
+
+/// The values of `kind`, and null.
+fn kinds() -> Vec<Option<&'static str>> {
+    Kind::ALL.map(|kind| Some(kind.as_str())).into_iter().chain([None]).collect()
 }
 
 /// Where the text comes from.
