@@ -121,6 +121,26 @@ fn a_token_opens_the_maildrop_by_every_mechanism() {
 }
 
 #[test]
+fn a_mailbox_is_read_as_it_asks_for_by_the_sorting_and_by_a_later_attempt() {
+    let dovecot = Dovecot::start(&["alice"]);
+    let receiver = Receiver::start();
+    let inner = "From: b@example.com\r\nSubject: inner\r\n\r\ntext\r\n";
+    let header = "Subject: outer\r\nX-For: alice+desk@example.com\r\nDelivered-To: alice@example.com\r\n";
+    let typed = "MIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n";
+    dovecot.put("alice", format!("{header}{typed}\r\n{inner}").as_bytes());
+    let mailbox =
+        Mailbox::implicit(&dovecot, "alice").line("parse: { recipient_headers: [X-For], open_forwarded: true }");
+    let pophook = Pophook::new([mailbox], [Endpoint::desk(&receiver).line("backoff: [100ms]")]);
+    receiver.script([Answer::Status(500), Answer::Status(200)]);
+    pophook.once().expect(2);
+    pophook.once_until("the mail is taken", || receiver.count() == 2).expect(0);
+    for hit in receiver.hits() {
+        assert_eq!(hit.data("recipients")[0]["tag"], "desk");
+        assert_eq!(hit.data("attachments")[0]["mail"]["subject"], "inner");
+    }
+}
+
+#[test]
 fn keep_leaves_the_maildrop_alone_and_delivers_each_mail_once() {
     let dovecot = Dovecot::start(&["alice"]);
     let receiver = Receiver::start();

@@ -105,7 +105,7 @@ fn other(label: &str) -> Option<Charset> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode;
+    use crate::parse::charset::decode;
 
     fn check(labels: &[&str], bytes: &[u8], expected: &str) {
         for label in labels {
