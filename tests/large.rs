@@ -1,0 +1,115 @@
+//! Large mails: they arrive byte for byte, and in little memory.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+mod support;
+
+use serde_json::Value;
+use support::mails;
+use support::oracle::usage;
+use support::pop3_server::Message;
+use support::pop3_server::Pop3Server;
+use support::pophook::Endpoint;
+use support::pophook::Mailbox;
+use support::pophook::Pophook;
+use support::receiver::Answer;
+use support::receiver::Receiver;
+use support::sha256;
+use support::unbase64;
+use support::wait_for;
+
+const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const ED25519: &str = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+
+/// The most memory of the whole process while one mail of 50 MB goes through it, in KiB. Half of it is the mail.
+const ONE_MAX: u64 = 150 << 10;
+/// The same for sixteen mails at once, with the budgets that they are given here, and what the allocator keeps.
+const SIXTEEN_MAX: u64 = 250 << 10;
+
+fn pophook(server: &Pop3Server, receiver: &Receiver, keys: &[&str], line: &str) -> Pophook {
+    let mailbox = Mailbox::scripted(server).line("max_message_size: 60MiB");
+    Pophook::new([mailbox], [Endpoint::desk(receiver).signed(keys).line(line)])
+}
+
+#[test]
+fn a_mail_of_50_mb_arrives_byte_for_byte_in_little_memory() {
+    let content = mails::noise(1, 36 << 20);
+    let raw = mails::attached("large", &content);
+    assert!((50_000_000..52_000_000).contains(&raw.len()), "{}", raw.len());
+    let (server, receiver) = (Pop3Server::start(vec![Message::new("1", &raw)]), Receiver::start());
+    let pophook = pophook(&server, &receiver, &[KEY], "timeout: 60s");
+    let daemon = pophook.start(&["run"]);
+    wait_for("the mail is taken", || receiver.count() == 1 && !pophook.in_state("delivered").is_empty());
+    let (peak, _) = usage(daemon.pid());
+    let hit = receiver.hits().remove(0);
+    assert!(hit.signed, "the reference does not believe the signature");
+    assert_eq!(hit.header("content-length").unwrap(), hit.body.len().to_string());
+    let attachment = &hit.data("attachments")[0];
+    assert_eq!(attachment["size"], content.len());
+    assert_eq!(attachment["sha256"], sha256(&content));
+    assert_eq!(sha256(&unbase64(attachment["content"].as_str().unwrap())), sha256(&content));
+    assert_eq!((hit.data("size"), hit.data("sha256")), (raw.len().into(), sha256(&raw).into()));
+    assert!(peak <= ONE_MAX, "{peak} KiB at the peak");
+}
+
+#[test]
+fn sixteen_large_mails_at_once_keep_within_the_budgets() {
+    let mails: Vec<Vec<u8>> =
+        (0..16).map(|n| mails::attached(&format!("large {n}"), &mails::noise(n, 7 << 20))).collect();
+    let messages = mails.iter().enumerate().map(|(n, raw)| Message::new(&n.to_string(), raw)).collect();
+    let (server, receiver) = (Pop3Server::start(messages), Receiver::start());
+    receiver.set(Answer::Hold);
+    let pophook = pophook(&server, &receiver, &[KEY], "max_concurrency: 16");
+    let daemon = pophook.start(&["run"]);
+    wait_for("the first mail arrives", || receiver.count() > 0);
+    receiver.release();
+    wait_for("all mails are taken", || pophook.in_state("delivered").len() == 16);
+    let (peak, _) = usage(daemon.pid());
+    assert!(peak <= SIXTEEN_MAX, "{peak} KiB at the peak");
+}
+
+/// Whatever keeps the body from being streamed, or changes how it is, the receiver gets the same.
+#[test]
+fn a_large_mail_arrives_alike_however_it_is_signed_and_sent() {
+    let raw = mails::attached("large", &mails::noise(2, 3 << 20));
+    let check = |keys: &[&str], line: &str, plain: fn(&[u8]) -> Vec<u8>| -> Value {
+        let (server, receiver) = (Pop3Server::start(vec![Message::new("1", &raw)]), Receiver::start());
+        let pophook = pophook(&server, &receiver, keys, line);
+        pophook.once().expect(0);
+        let hit = receiver.hits().remove(0);
+        let mut json: Value = serde_json::from_slice(&plain(&hit.body)).unwrap();
+        json["timestamp"].take();
+        json["data"]["spooled_at"].take();
+        json
+    };
+    let expected = check(&[KEY], "timeout: 60s", <[u8]>::to_vec);
+    assert_eq!(check(&[ED25519, KEY], "timeout: 60s", <[u8]>::to_vec), expected);
+    let unzip = |body: &[u8]| {
+        let mut plain = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(body), &mut plain).unwrap();
+        plain
+    };
+    assert_eq!(check(&[KEY], "compress: gzip", unzip), expected);
+}
+
+/// The notice of a dead letter carries the mail whole, too.
+#[test]
+fn the_notice_of_a_large_dead_letter_carries_the_whole_mail() {
+    let raw = mails::attached("large", &mails::noise(3, 3 << 20));
+    let (server, desk, alarms) =
+        (Pop3Server::start(vec![Message::new("1", &raw)]), Receiver::start(), Receiver::start());
+    desk.set(Answer::Status(422));
+    let pophook = Pophook::new(
+        [Mailbox::scripted(&server)],
+        [
+            Endpoint::desk(&desk).line("on_dead_letter: [alarms]").line("backoff: [10ms]"),
+            Endpoint::new("alarms", &alarms.url()).signed(&[KEY]),
+        ],
+    );
+    let daemon = pophook.start(&["run"]);
+    wait_for("the notice arrives", || alarms.count() == 1);
+    drop(daemon);
+    let hit = alarms.hits().remove(0);
+    assert!(hit.signed);
+    assert_eq!(sha256(&hit.raw()), sha256(&raw));
+}
