@@ -37,7 +37,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Of the rooms, the types that make up their configuration.
     (
         "config",
-        &["ident", "secret", "pop3", "spool", "route", "oauth", "collect", "deliver", "retention", "notice", "admin"],
+        &[
+            "ident",
+            "secret",
+            "pop3",
+            "spool",
+            "parse",
+            "route",
+            "oauth",
+            "collect",
+            "deliver",
+            "retention",
+            "notice",
+            "admin",
+        ],
     ),
     ("cli", EVERYTHING),
     ("app", EVERYTHING),

@@ -9,8 +9,6 @@ use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::process::Pid;
-use rustix::process::Signal;
 use support::mails;
 use support::oracle::KEY;
 use support::oracle::Memory;
@@ -171,10 +169,7 @@ fn check_slow_disk(command: &'static str, nth: usize) {
     let slow = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fsync,fdatasync:delay_enter=250000"];
     let daemon = stage.pophook.start_behind(&slow, &["run"]);
     wait_for(command, || stage.server.times(command) >= nth);
-    // The process that strace started stands in the lock file.
-    let lock = format!("{}.lock", stage.pophook.spool().display());
-    let pid: i32 = std::fs::read_to_string(lock).unwrap().trim().parse().unwrap();
-    rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+    stage.pophook.terminate();
     daemon.wait().expect(0);
     stage.holds();
     stage.until_empty();

@@ -12,6 +12,7 @@ mod known;
 mod mailbox;
 mod notices;
 mod oauth2;
+mod parsing;
 mod reload;
 mod route;
 mod server;
@@ -88,7 +89,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
             mailboxes: collected.mailboxes,
         },
         oauth: oauth::Config { grants: collected.grants },
-        deliver: deliver::Config { endpoints, routes, labels: collected.labels, in_flight },
+        deliver: deliver::Config { endpoints, routes, labels: collected.labels, reading: collected.reading, in_flight },
         notice,
         admin: admin::Config { listen },
         grace: or(&file.grace, GRACE),

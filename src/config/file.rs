@@ -22,6 +22,7 @@ use serde::de::DeserializeSeed as _;
 pub(super) use endpoint::BasicAuth;
 pub(super) use endpoint::Endpoint;
 pub(super) use mailbox::Mailbox;
+pub(super) use mailbox::Parsing;
 pub(super) use mailbox::Retention;
 pub(super) use notices::Notices;
 pub(super) use notices::Smtp;

@@ -22,7 +22,7 @@ use crate::config::shape;
 const LISTS: [&str; 3] = ["mailboxes", "endpoints", "routes"];
 const DEFAULTS: &str = "defaults";
 /// Sections of an entry that are filled up key by key; every other value is taken whole.
-const SECTIONS: [&str; 6] = ["retention", "labels", "headers", "statuses", "on_dead_letter", OAUTH2];
+const SECTIONS: [&str; 7] = ["retention", "parse", "labels", "headers", "statuses", "on_dead_letter", OAUTH2];
 /// One that names its authorization server by one of these keys is taken whole, too: secrets are for one server.
 const OAUTH2: &str = "oauth2";
 const SERVER: [&str; 2] = ["provider", "token_url"];

@@ -233,6 +233,7 @@ fn a_file_says_what_it_says() {
     pipelining: 8
     start_from: now
     retention: {{ on_server: delete_when_spooled, delete_after: 3d, keep_latest: 2 }}
+    parse: {{ recipient_headers: [X-For], open_forwarded: true }}
     labels: {{ team: blue }}
     deliver_to: [e]
 admin: {{ listen: off }}
@@ -246,6 +247,8 @@ admin: {{ listen: off }}
     assert_eq!(mailbox.server.pipelining, Pipelining::Window(8.try_into().unwrap()));
     assert_eq!(mailbox.retention.delete_after, Duration::from_secs(3 * 86400));
     assert_eq!(config.deliver.labels[&mailbox.name]["team"], "blue");
+    let reading = &config.deliver.reading.0[&mailbox.name];
+    assert_eq!((&*reading.recipient_headers, reading.open_forwarded), (&["X-For".to_owned()][..], true));
     assert_eq!(config.deliver.routes.deliver_to[&mailbox.name][0].as_str(), "e");
     assert_eq!(config.admin.listen, None);
 }

@@ -35,7 +35,6 @@ use super::settle::settle;
 use super::webhook::Post;
 use crate::crash;
 use crate::ident::MailboxName;
-use crate::parse;
 use crate::parse::Mail;
 use crate::spool::Claim;
 use crate::spool::Form;
@@ -142,7 +141,8 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
     let rendering = move || {
         let (mail, include_raw) = match form {
             Form::Parsed => {
-                (kept.unwrap_or_else(|| Arc::new(parse::parse_shared(&raw, &parse::Options::default()))), false)
+                let parse = || Arc::new(means.reading.parse(message.mailbox.as_ref(), &raw));
+                (kept.unwrap_or_else(parse), false)
             }
             Form::Unparsed => (Arc::new(unparsed()), true),
         };
@@ -256,6 +256,7 @@ mod tests {
             webhook: Webhook::new(endpoint.clone(), &clock).unwrap(),
             endpoint: endpoint.clone(),
             labels: Arc::default(),
+            reading: Arc::default(),
             spool: Arc::clone(&spool),
             recent: Arc::default(),
             clock: clock.clone(),

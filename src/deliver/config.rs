@@ -16,6 +16,7 @@ pub use http::Proxy;
 pub use http::Timeouts;
 
 use super::Keyring;
+use super::Reading;
 use super::Standing;
 use super::Statuses;
 use crate::ident::EndpointName;
@@ -32,6 +33,8 @@ pub struct Config {
     pub routes: Routes,
     /// Per mailbox, the labels that its payloads carry.
     pub labels: BTreeMap<MailboxName, BTreeMap<String, String>>,
+    /// Per mailbox, how its mail is read.
+    pub reading: Reading,
     /// The most that is under way to all endpoints together.
     pub in_flight: InFlight,
 }

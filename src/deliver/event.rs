@@ -19,7 +19,6 @@ use super::means::unparsed;
 use super::payload::Head;
 use super::payload::json;
 use super::webhook::Post;
-use crate::parse;
 use crate::parse::Mail;
 use crate::spool::DeadLetter;
 use crate::spool::Facts;
@@ -54,7 +53,7 @@ async fn dead_letter(means: &Arc<Means>, event: &Spooled, at: Timestamp, settled
         let parsed = match &raw {
             None => Mail::default(),
             Some(_) if settled.unparsed => unparsed(),
-            Some(raw) => parse::parse_shared(raw, &parse::Options::default()),
+            Some(raw) => means.reading.parse(mail.mailbox.as_ref(), raw),
         };
         let (size, labels) = (mail.size, Arc::clone(&means.labels));
         let write = move |out: &mut dyn io::Write| {

@@ -9,6 +9,7 @@ use super::Endpoint;
 use super::body::Rendering;
 use super::payload::Facts;
 use super::payload::Head;
+use super::reading::Reading;
 use super::recent::Recent;
 use super::webhook::Draft;
 use super::webhook::Post;
@@ -33,6 +34,7 @@ pub(super) struct Means {
     pub(super) endpoint: Endpoint,
     pub(super) webhook: Webhook,
     pub(super) labels: Arc<BTreeMap<MailboxName, BTreeMap<String, String>>>,
+    pub(super) reading: Arc<Reading>,
     pub(super) spool: Arc<dyn Spool>,
     pub(super) recent: Arc<Recent>,
     pub(super) clock: Clock,

@@ -3,7 +3,7 @@
 //! `sorting` parses each spooled message and commits where it goes. `queue` is one endpoint's loop: it claims what is
 //! due, as far as slots are free, and lets `attempt` post it by its `means` (`payload` renders, `body` says from where, `signature`
 //! signs, `webhook` sends, `upload` watches the body go out, `answer` reads what comes back). `event` renders what is told of dead letters and
-//! accounts. `client` makes the connections: `resolve` looks names up, and `egress` says which addresses are allowed.
+//! accounts; `reading` parses by what each mailbox asks for. `client` makes the connections: `resolve` looks names up, and `egress` says which addresses are allowed.
 //! `outcome`, `statuses`, `backoff` and `settle` decide what an answer means, `failure` why none came, `keyring` which
 //! keys are valid, and `told` and `remark` what of an answer is news for the log; they are pure. `keywatch` holds an
 //! endpoint while none of its keys is valid. `probe` is for operators.
@@ -39,6 +39,7 @@ mod outcome;
 mod probe;
 mod queue;
 mod rate;
+mod reading;
 mod recent;
 mod remark;
 mod resolve;
@@ -86,6 +87,7 @@ pub use probe::TEST_EVENT;
 pub use probe::Tested;
 pub use probe::reach;
 pub use probe::test;
+pub use reading::Reading;
 pub use run::Control;
 pub use run::Deliverer;
 pub use run::Mode;

@@ -177,7 +177,7 @@ impl Control {
 }
 
 fn prepare(config: Config, shared: &Shared) -> Result<Prepared, ClientError> {
-    let labels = Arc::new(config.labels);
+    let (labels, reading) = (Arc::new(config.labels), Arc::new(config.reading));
     let asks = |endpoint: &&super::Endpoint| endpoint.events.contains(&Event::MailOversize);
     let oversize_to = config.endpoints.iter().filter(asks).map(|endpoint| endpoint.name.clone()).collect();
     let means = |endpoint: super::Endpoint| {
@@ -185,11 +185,12 @@ fn prepare(config: Config, shared: &Shared) -> Result<Prepared, ClientError> {
             webhook: Webhook::new(endpoint.clone(), &shared.clock)?,
             endpoint,
             labels: Arc::clone(&labels),
+            reading: Arc::clone(&reading),
             spool: Arc::clone(&shared.spool),
             recent: Arc::clone(&shared.recent),
             clock: shared.clock.clone(),
         }))
     };
-    let rules = Rules { routes: config.routes, oversize_to };
+    let rules = Rules { routes: config.routes, oversize_to, reading: Arc::clone(&reading) };
     Ok(Prepared { means: config.endpoints.into_iter().map(means).collect::<Result<_, _>>()?, rules })
 }

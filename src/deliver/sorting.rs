@@ -16,12 +16,12 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Mode;
+use super::reading::Reading;
 use super::recent::Recent;
 use crate::clock::Clock;
 use crate::crash;
 use crate::ident::EndpointName;
 use crate::metrics::DeliverMetrics;
-use crate::parse;
 use crate::parse::Mail;
 use crate::route;
 use crate::route::Routes;
@@ -60,6 +60,7 @@ pub(super) struct Rules {
     pub(super) routes: Routes,
     /// The endpoints that ask to be told of messages that are too large.
     pub(super) oversize_to: Vec<EndpointName>,
+    pub(super) reading: Arc<Reading>,
 }
 
 impl Sorter {
@@ -103,7 +104,7 @@ impl Sorter {
     async fn sort(&self, batch: Vec<Unsorted>, stop: &CancellationToken) -> Result<(), SpoolError> {
         let mut sorted = Vec::with_capacity(batch.len());
         let rules = self.rules.read().await;
-        for parsed in parse_all(batch, stop.clone()).await {
+        for parsed in parse_all(batch, Arc::clone(&rules.reading), stop.clone()).await {
             match parsed {
                 Parsed::Mail(message, mail) => {
                     let verdict = match message.kind {
@@ -183,16 +184,15 @@ enum Parsed {
 
 /// Parses a batch, in order. A parse that crashes or overruns is given up with
 /// its thread; the messages after it are put back.
-async fn parse_all(batch: Vec<Unsorted>, stop: CancellationToken) -> Vec<Parsed> {
+async fn parse_all(batch: Vec<Unsorted>, reading: Arc<Reading>, stop: CancellationToken) -> Vec<Parsed> {
     let messages: Vec<Spooled> = batch.iter().map(|one| one.message.clone()).collect();
     let (done, mut mails) = mpsc::channel(batch.len().max(1));
     let (ended, in_order) = oneshot::channel();
     let parsing = move || {
-        for Unsorted { raw, .. } in batch {
+        for Unsorted { raw, message, .. } in batch {
             crash::point!("in parse");
-            if stop.is_cancelled()
-                || done.blocking_send(Arc::new(parse::parse_shared(&raw, &parse::Options::default()))).is_err()
-            {
+            let parse = || Arc::new(reading.parse(message.mailbox.as_ref(), &raw));
+            if stop.is_cancelled() || done.blocking_send(parse()).is_err() {
                 break;
             }
         }

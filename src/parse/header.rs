@@ -55,7 +55,7 @@ fn header(field: Field<'_>, defects: &mut Defects) -> Header {
     let name = String::from_utf8_lossy(field.name).into_owned();
     let (value, defect) = encoded_word::text(field.value);
     match defect {
-        Some(DefectKind::UnknownCharset) => defects.add(DefectKind::UnknownCharset, "a header field"),
+        Some(kind @ (DefectKind::UnknownCharset | DefectKind::GuessedCharset)) => defects.add(kind, "a header field"),
         Some(kind) => defects.add(kind, "a header field has bytes that are not of its charset"),
         None => {}
     }

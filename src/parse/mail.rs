@@ -124,10 +124,14 @@ pub enum DefectKind {
     Empty,
     /// A charset that nobody knows.
     UnknownCharset,
+    /// No charset was declared, or a wrong one; the text was read in the likeliest.
+    GuessedCharset,
     /// Bytes that are not of the charset, or NUL.
     InvalidText,
     /// Base64 or quoted-printable that does not decode.
     BrokenEncoding,
+    /// A winmail.dat that cannot be read whole.
+    BrokenTnef,
     /// A multipart without its boundary or its end.
     MissingBoundary,
     /// Parts nested deeper, or more of them, than we read.
@@ -142,12 +146,14 @@ pub enum DefectKind {
 
 impl DefectKind {
     /// All kinds, for the metrics.
-    pub const ALL: [DefectKind; 10] = [
+    pub const ALL: [DefectKind; 12] = [
         DefectKind::NoHeader,
         DefectKind::Empty,
         DefectKind::UnknownCharset,
+        DefectKind::GuessedCharset,
         DefectKind::InvalidText,
         DefectKind::BrokenEncoding,
+        DefectKind::BrokenTnef,
         DefectKind::MissingBoundary,
         DefectKind::NestingLimit,
         DefectKind::HeaderLimit,
@@ -161,8 +167,10 @@ impl DefectKind {
             DefectKind::NoHeader => "no_header",
             DefectKind::Empty => "empty",
             DefectKind::UnknownCharset => "unknown_charset",
+            DefectKind::GuessedCharset => "guessed_charset",
             DefectKind::InvalidText => "invalid_text",
             DefectKind::BrokenEncoding => "broken_encoding",
+            DefectKind::BrokenTnef => "broken_tnef",
             DefectKind::MissingBoundary => "missing_boundary",
             DefectKind::NestingLimit => "nesting_limit",
             DefectKind::HeaderLimit => "header_limit",

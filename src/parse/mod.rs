@@ -53,12 +53,14 @@ pub use mail::TextSource;
 pub struct Options {
     /// The header fields that tell who a mail was really for, the most trusted first.
     pub recipient_headers: Vec<String>,
+    /// Whether mails that are attached are opened, one level deep.
+    pub open_forwarded: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
         let names = ["X-Original-To", "Delivered-To", "Envelope-To", "X-Envelope-To", "X-Forwarded-To"];
-        Options { recipient_headers: names.map(str::to_owned).into() }
+        Options { recipient_headers: names.map(str::to_owned).into(), open_forwarded: false }
     }
 }
 

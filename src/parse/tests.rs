@@ -51,6 +51,7 @@ fn bytes_that_are_hardly_a_mail() {
     check("\u{feff}Subject: x\n\nbody\n", "\"body\\n\" []");
     check("From me Thu Jan  1 00:00:00 1970\nSubject: x\n\nbody", "\"body\" []");
     check(b"Subject: \xff\0\n\nbody", "\"body\" [\"invalid_text\"]");
+    check(b"Subject: \xff\n\nbody", "\"body\" [\"guessed_charset\"]");
     check([0; 3], "\"\u{fffd}\u{fffd}\u{fffd}\" [\"no_header\", \"invalid_text\"]");
 }
 

@@ -34,7 +34,7 @@ mod wire;
 #[cfg(test)]
 mod scripted;
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(debug_assertions, fuzzing))]
 #[doc(hidden)]
 pub mod properties;
 

@@ -1,7 +1,7 @@
 //! What must hold for every byte that a server can send: the bodies of the fuzz targets, which are tests, too.
 //!
-//! `fuzz/` calls each of these with inputs that it makes up; `cargo test` calls them with the seeds that lie there and
-//! with mutations of them. Each panics where a promise of this room is broken. Not a part of the program.
+//! `fuzz/` calls each of these with inputs that it makes up; `tests/properties.rs` calls them with the seeds that lie
+//! there and with mutations of them. Each panics where a promise of this room is broken. Not a part of the program.
 
 use std::collections::HashSet;
 
@@ -157,88 +157,4 @@ fn stuffed(end: LineEnd, message: &[u8]) -> Vec<u8> {
         LineEnd::Lf => b".\n",
     });
     sent
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::Path;
-
-    use super::*;
-
-    /// What makes an input more interesting.
-    const WORDS: [&[u8]; 16] = [
-        b"\r\n",
-        b"\n",
-        b"\r",
-        b".",
-        b"\r\n.\r\n",
-        b"\n.\n",
-        b"..",
-        b"\0",
-        b" ",
-        b"\t",
-        b"+OK",
-        b"-ERR [SYS/TEMP] ",
-        b"hunter2",
-        b"4294967296",
-        b"\xe2\x80\xa8",
-        b"1 ",
-    ];
-
-    /// Holds a property for each seed and for thousands of mutations, the same ones each time.
-    fn check(name: &str, property: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
-        let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        paths.sort();
-        let seeds: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
-        assert!(seeds.len() > 3);
-        seeds.iter().for_each(|seed| property(seed));
-        let mut chance = fastrand::Rng::with_seed(1939);
-        for _ in 0..4000 {
-            let mut input = chance.choice(&seeds).unwrap().clone();
-            for _ in 0..chance.usize(1..6) {
-                mutate(&mut input, &seeds, &mut chance);
-            }
-            // Tells which input it was, should the property not hold.
-            let shown = input.escape_ascii().to_string();
-            let held = std::panic::catch_unwind(|| property(&input));
-            assert!(held.is_ok(), "{name} does not hold for {shown}");
-        }
-    }
-
-    fn mutate(input: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut fastrand::Rng) {
-        let at = chance.usize(..=input.len());
-        match chance.u8(..5) {
-            0 => input.truncate(at),
-            1 => drop(input.drain(at..(at + chance.usize(..4)).min(input.len()))),
-            2 => drop(input.splice(at..at, chance.choice(WORDS).unwrap().iter().copied())),
-            3 => input.insert(at, chance.u8(..)),
-            _ => {
-                let other = chance.choice(seeds).unwrap();
-                let from = chance.usize(..=other.len());
-                input.extend_from_slice(&other[from..(from + 200).min(other.len())]);
-            }
-        }
-    }
-
-    #[test]
-    fn bodies_come_out_the_same_however_they_are_split() {
-        check("wire", wire);
-    }
-
-    #[test]
-    fn what_is_shown_of_a_reply_is_harmless() {
-        check("reply", reply);
-    }
-
-    #[test]
-    fn a_listing_names_each_message_once() {
-        check("listing", listing);
-    }
-
-    #[test]
-    fn capabilities_are_read_as_they_are_shown() {
-        check("capability", capability);
-    }
 }

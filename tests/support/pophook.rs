@@ -424,6 +424,13 @@ impl Pophook {
         self.start_so(before, &[], arguments)
     }
 
+    /// Asks a daemon to drain that something else started: its process stands in the lock file.
+    pub fn terminate(&self) {
+        let lock = format!("{}.lock", self.spool().display());
+        let pid: i32 = fs::read_to_string(lock).unwrap().trim().parse().unwrap();
+        rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+    }
+
     /// Starts `pophook ARGUMENTS -c FILE` with these variables of the environment, without waiting for its end.
     pub fn start_with(&self, env: &[(&str, &str)], arguments: &[&str]) -> Running {
         self.start_so(&[], env, arguments)

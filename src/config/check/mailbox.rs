@@ -12,6 +12,7 @@ use crate::config::check::known::Known;
 use crate::config::check::known::Taken;
 use crate::config::check::known::deliver_to;
 use crate::config::check::noted;
+use crate::config::check::parsing;
 use crate::config::check::required;
 use crate::config::check::server;
 use crate::config::file::Mailbox;
@@ -24,6 +25,7 @@ use crate::config::problem::Path;
 use crate::config::problem::Report;
 use crate::config::units::Size;
 use crate::config::units::Within;
+use crate::deliver::Reading;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::oauth::Grant;
@@ -48,6 +50,7 @@ pub(super) struct Collected {
     pub(super) grants: BTreeMap<MailboxName, Grant>,
     pub(super) deliver_to: BTreeMap<MailboxName, Vec<EndpointName>>,
     pub(super) labels: BTreeMap<MailboxName, BTreeMap<String, String>>,
+    pub(super) reading: Reading,
 }
 
 pub(super) fn check(
@@ -66,9 +69,11 @@ pub(super) fn check(
     for (at, mailbox) in items(list) {
         let path = path.index(at);
         let deliver_to = deliver_to(&mailbox.deliver_to, endpoints, &path.key("deliver_to"), report);
+        let options = parsing::check(mailbox.parse.as_ref(), &path.key("parse"), report);
         let Some((checked, grant)) = check_one(mailbox, &path, outside, report) else { continue };
         collected.deliver_to.insert(checked.name.clone(), deliver_to);
         collected.labels.insert(checked.name.clone(), mailbox.labels.clone().unwrap_or_default());
+        collected.reading.0.insert(checked.name.clone(), options);
         collected.grants.extend(grant.map(|grant| (checked.name.clone(), grant)));
         collected.mailboxes.push(checked);
     }

@@ -76,6 +76,8 @@ pub(in crate::config) struct Mailbox {
     pub(in crate::config) retention: Option<Retention>,
     /// What makes two messages one: equal `content`, or equal content under the same `unique_id`. Default: content.
     pub(in crate::config) dedupe: Option<Plain<Dedupe>>,
+    /// How its mail is read.
+    pub(in crate::config) parse: Option<Parsing>,
     /// Labels that every payload of this mailbox carries.
     pub(in crate::config) labels: Option<BTreeMap<String, String>>,
     /// The endpoints that get what no route matches. Default: none.
@@ -95,7 +97,19 @@ pub(in crate::config) struct Retention {
     pub(in crate::config) keep_latest: Option<Plain<Within<0, 1_000_000>>>,
 }
 
-mapping!(Mailbox, Retention);
+/// How mail is read.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Parsing {
+    /// The header fields that tell who a mail was really for, the most trusted first. Default: X-Original-To,
+    /// Delivered-To, Envelope-To, X-Envelope-To, X-Forwarded-To.
+    pub(in crate::config) recipient_headers: Option<List<String>>,
+    /// Whether mails that are attached are opened, one level deep (`attachments[].mail`). Default: false.
+    pub(in crate::config) open_forwarded: Option<bool>,
+}
+
+mapping!(Mailbox, Retention, Parsing);
 
 impl FromText for StartFrom {
     const WHAT: &'static str = "all, now, or a date such as 2026-01-31";

@@ -47,6 +47,14 @@ fn a_key_that_stands_twice_is_found() {
 }
 
 #[test]
+fn a_recipient_header_is_a_name() {
+    check_mailbox(
+        "parse: { recipient_headers: [X-For, \"To: a\"] }\n",
+        "F:9: mailboxes[0].parse.recipient_headers[1]: is no name of a header field; write one such as X-Original-To",
+    );
+}
+
+#[test]
 fn what_yaml_allows_and_we_do_not() {
     let tag = "has a YAML tag (a word that starts with !); take it out, or put the value in quotes";
     check_mailbox("ca_file: !file x\n", &format!("F:9: mailboxes[0].ca_file: {tag}"));

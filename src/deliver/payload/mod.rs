@@ -4,6 +4,8 @@
 //! connection that closed), each time the same bytes. Pure.
 
 pub mod json;
+#[cfg(any(debug_assertions, fuzzing))]
+pub mod properties;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -20,6 +20,7 @@ mod open;
 mod oversize;
 mod queue;
 mod raw;
+mod read_only;
 mod reader;
 mod record;
 mod release;
@@ -93,7 +94,7 @@ impl Sqlite {
             .optional()
             .map_err(|e| SpoolError::open(&path, e))?
             .unwrap_or(0);
-        let writer = Writer::start(connection, clock.clone(), metrics.commit_seconds.clone())
+        let writer = Writer::start(connection, path.clone(), clock.clone(), metrics.commit_seconds.clone())
             .map_err(|e| SpoolError::open(&path, e))?;
         let reserve = Reserve::of(&path);
         // Held back from the first day; on a disk that is full already, it is taken later.

@@ -3,8 +3,12 @@
 //! Jobs that wait while a commit is under way share the next one: a sync costs milliseconds, whoever shares it pays
 //! nothing. Jobs that nobody is held up by wait a little for others to share with. If one of them fails, the group is rolled back and each runs again in a transaction of its own, so that it
 //! takes only its own changes back. Nobody is answered before the commit returned success.
+//!
+//! A disk that fails ends the process, with one exception: a file system that has turned read-only refused the write
+//! before a byte of it was taken, so nothing is in doubt, and it is asked again as a full one is.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -14,6 +18,8 @@ use prometheus::Histogram;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::read_only::is_read_only;
+use super::read_only::is_write;
 use crate::clock::Clock;
 use crate::crash;
 use crate::spool::Reply;
@@ -79,11 +85,12 @@ impl Writer {
     /// Starts the thread on `connection`.
     pub(super) fn start(
         connection: Connection,
+        spool: PathBuf,
         clock: Clock,
         commit_seconds: Histogram,
     ) -> Result<Writer, std::io::Error> {
         let (jobs, waiting) = mpsc::channel();
-        let group = Group { connection, clock, commit_seconds };
+        let group = Group { connection, spool, clock, commit_seconds };
         thread::Builder::new().name("spool-writer".to_owned()).spawn(move || group.run(waiting))?;
         Ok(Writer { jobs })
     }
@@ -105,6 +112,8 @@ impl Writer {
 
 struct Group {
     connection: Connection,
+    /// Its file.
+    spool: PathBuf,
     clock: Clock,
     commit_seconds: Histogram,
 }
@@ -160,14 +169,22 @@ impl Group {
 
     /// One transaction around the jobs. After an error nothing of it is left.
     fn commit(&self, jobs: &mut [Box<dyn Job>]) -> Result<(), SpoolError> {
-        self.execute("BEGIN IMMEDIATE")?;
+        self.execute("BEGIN IMMEDIATE").map_err(|error| self.judge(error))?;
         let ran = jobs.iter_mut().try_for_each(|job| job.run(&self.connection));
         let committed = ran.and_then(|()| self.sync());
         // A full disk makes SQLite roll back by itself.
         if committed.is_err() && !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK").map_err(|error| SpoolError::Broken(Arc::new(error)))?;
         }
-        committed
+        committed.map_err(|error| self.judge(error))
+    }
+
+    /// Tells a file system that has turned read-only from a disk that failed.
+    fn judge(&self, error: SpoolError) -> SpoolError {
+        match error {
+            SpoolError::Broken(cause) if is_write(&cause) && is_read_only(&self.spool) => SpoolError::NoSpace(cause),
+            other => other,
+        }
     }
 
     fn execute(&self, sql: &str) -> Result<(), SpoolError> {
