@@ -42,7 +42,12 @@ pub(super) fn data<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: Option<&'a [u8]>,
         html: mail.html.as_deref(),
         reply_text: None,
         headers: mail.headers.iter().map(Header::of).collect(),
-        attachments: mail.attachments.iter().map(|part| Attachment::of(part, options)).collect(),
+        attachments: mail
+            .attachments
+            .iter()
+            .zip(1..)
+            .map(|(part, number)| Attachment::of(part, number, options))
+            .collect(),
         auth: None,
         spam: None,
         list: None,
