@@ -84,8 +84,8 @@ impl Named for Event {
 
 impl Named for Attachments {
     const NAMES: &'static [(&'static str, Attachments)] =
-        &[("inline", Attachments::Inline), ("omit", Attachments::Omit)];
-    const LATER: &'static [&'static str] = &["multipart", "link"];
+        &[("inline", Attachments::Inline), ("multipart", Attachments::Multipart), ("omit", Attachments::Omit)];
+    const LATER: &'static [&'static str] = &["link"];
 }
 
 impl Named for Compress {
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn what_comes_later_is_not_a_slip() {
         check::<Format>("cloudevents", r#""cloudevents" is not supported yet; known here: json"#);
-        check::<Attachments>("link", r#""link" is not supported yet; known here: inline, omit"#);
+        check::<Attachments>("link", r#""link" is not supported yet; known here: inline, multipart, omit"#);
     }
 
     #[test]

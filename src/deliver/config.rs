@@ -164,6 +164,8 @@ pub enum Event {
 pub enum Attachments {
     /// In the JSON, as base64.
     Inline,
+    /// Beside the JSON, as files of a form.
+    Multipart,
     /// Named and measured, without their bytes.
     Omit,
 }

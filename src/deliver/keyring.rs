@@ -60,6 +60,11 @@ impl Keyring {
         self.0.iter().filter(|one| one.is_valid(at)).map(|one| &one.key).collect()
     }
 
+    /// Whether one of them, now or later, signs only what it is given at once.
+    pub(super) fn need_whole_bodies(&self) -> bool {
+        self.0.iter().any(|one| one.key.needs_whole_body())
+    }
+
     /// How the keys stand at `at`.
     pub(super) fn standing(&self, at: Timestamp) -> Standing {
         let ahead = |instant: Option<Timestamp>| instant.filter(|instant| *instant > at);

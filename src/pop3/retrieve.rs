@@ -11,8 +11,9 @@ use super::pipeline::Pipeline;
 use super::pipeline::Wanted;
 use crate::crash;
 
-/// The most that is set aside for a message before its first byte, whatever LIST said: 16 MiB.
-const EXPECTED_MAX: u64 = 16 * 1024 * 1024;
+/// The most that is set aside for a message before its first byte, whatever LIST said: 64 MiB. What no byte comes to is
+/// never touched, and takes no memory.
+const EXPECTED_MAX: u64 = 64 * 1024 * 1024;
 /// What a message may exceed LIST's size by without a second allocation: servers count LF lines or add a blank one.
 const EXPECTED_SLACK: u64 = 4 * 1024;
 
@@ -90,6 +91,6 @@ mod tests {
         assert_eq!(expected(None, 100), 0);
         assert_eq!(expected(Some(10), 100), 100);
         assert_eq!(expected(Some(1000), 1 << 40), 1000 + 4096);
-        assert_eq!(expected(Some(u64::MAX), u64::MAX), 16 << 20);
+        assert_eq!(expected(Some(u64::MAX), u64::MAX), 64 << 20);
     }
 }

@@ -69,3 +69,29 @@ pub fn shapes() -> Vec<(&'static str, Vec<u8>)> {
         ("not a mail", b"\xff\xd8\xff\xe0 not a mail at all\r\n".to_vec()),
     ]
 }
+
+/// Bytes that no compression makes smaller, the same for the same `seed`.
+pub fn noise(seed: u64, size: usize) -> Vec<u8> {
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let mut bytes = vec![0; size];
+    chance.fill(&mut bytes);
+    bytes
+}
+
+/// A mail with `content` as its one attachment, in base64.
+pub fn attached(subject: &str, content: &[u8]) -> Vec<u8> {
+    let mut mail = plain(subject);
+    let end = mail.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let body = mail.split_off(end);
+    mail.extend_from_slice(b"\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n");
+    mail.extend_from_slice(&body[2..]);
+    mail.extend_from_slice(
+        b"--b\r\nContent-Type: application/octet-stream; name=large.bin\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+    );
+    for line in content.chunks(57) {
+        mail.extend_from_slice(data_encoding::BASE64.encode(line).as_bytes());
+        mail.extend_from_slice(b"\r\n");
+    }
+    mail.extend_from_slice(b"--b--\r\n");
+    mail
+}

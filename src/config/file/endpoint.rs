@@ -61,7 +61,7 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) statuses: Option<BTreeMap<String, Plain<Meaning>>>,
     /// The vendor whose receivers the endpoint is like: answers mean what they mean there. Default: default.
     pub(in crate::config) status_preset: Option<Plain<Preset>>,
-    /// How attachments travel: in the body, or only named and measured. Default: inline.
+    /// How attachments travel: in the body, beside it as files of a form, or only named and measured. Default: inline.
     pub(in crate::config) attachments: Option<Plain<Attachments>>,
     /// Whether the payload carries the whole message too. Default: false.
     pub(in crate::config) include_raw: Option<bool>,

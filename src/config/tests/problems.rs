@@ -127,8 +127,7 @@ fn what_comes_later_is_not_supported_yet() {
     for format in ["cloudevents", "raw", "postmark", "cloudmailin", "sendgrid", "mailgun", "template"] {
         endpoint("format", format, "json");
     }
-    endpoint("attachments", "multipart", "inline, omit");
-    endpoint("attachments", "link", "inline, omit");
+    endpoint("attachments", "link", "inline, multipart, omit");
 }
 
 #[test]

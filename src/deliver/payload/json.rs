@@ -9,6 +9,7 @@ mod dead_letter;
 mod findings;
 mod forwarded;
 mod letter;
+mod multipart;
 mod oversize;
 mod shape;
 
@@ -21,7 +22,9 @@ use serde::Serialize;
 
 use self::shape::envelope;
 use super::Facts;
+use super::Head;
 use super::Source;
+use crate::deliver::Attachments;
 use crate::parse::Mail;
 use crate::spool;
 use crate::spool::Change;
@@ -55,12 +58,24 @@ pub struct TooLarge {
     pub limit: u64,
 }
 
-/// Writes the body that carries a mail.
+/// What goes before the body that carries a mail.
+pub fn head(source: &Source<'_>) -> Head {
+    match source.options.attachments {
+        Attachments::Inline | Attachments::Omit => Head::json(),
+        Attachments::Multipart => multipart::head(source),
+    }
+}
+
+/// Writes the body that carries a mail: JSON, or a form with the JSON and the attachments.
 ///
 /// # Errors
 /// Those of `out`. Half a body must not be posted.
 pub fn write(source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    Ok(serde_json::to_writer(out, &Payload::Received(&envelope(source)))?)
+    let json = |out: &mut dyn io::Write| Ok(serde_json::to_writer(out, &Payload::Received(&envelope(source)))?);
+    match source.options.attachments {
+        Attachments::Inline | Attachments::Omit => json(out),
+        Attachments::Multipart => multipart::write(source, json, out),
+    }
 }
 
 /// Writes the body that tells of a mail that is too large; of `mail`, only what its header gives is told.
@@ -107,7 +122,6 @@ pub fn schema() -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deliver::Attachments;
     use crate::deliver::payload::Options;
     use crate::ident::MailboxName;
     use crate::ident::MessageId;
@@ -186,6 +200,55 @@ mod tests {
         assert_eq!((&part["omitted"], part.get("content")), (&"by configuration".into(), None));
         let raw = base64_simd::STANDARD.decode_to_vec(body["data"]["raw"].as_str().unwrap()).unwrap();
         assert_eq!(raw, RAW);
+    }
+
+    #[test]
+    fn attachments_travel_beside_the_json_as_files_of_a_form() {
+        let id = MessageId::parse("msg_p54ru6mx5sc2wc6slugowgnw2j").unwrap();
+        let raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\n\
+            Content-Type: application/pdf; name=\"a\\\"b.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+            AAD/DQotLQ==\r\n--b\r\nContent-Type: text/csv; name=b.csv\r\n\r\n1;2\r\n--b--\r\n";
+        let mail = parse::parse(raw, &parse::Options::default());
+        let (mailbox, labels) = (MailboxName::parse("support").unwrap(), BTreeMap::new());
+        let facts = Facts {
+            id: &id,
+            mailbox: &mailbox,
+            labels: &labels,
+            unique_id: None,
+            spooled_at: Timestamp::UNIX_EPOCH,
+            size: 3,
+            sha256: [0; 32],
+        };
+        let options = Options { attachments: Attachments::Multipart, include_raw: false };
+        let source = Source { facts, mail: &mail, raw: &[], options };
+        let head = head(&source);
+        let boundary = head.content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
+        let mut body = Vec::new();
+        write(&source, &mut body).unwrap();
+        let (first, files) = body.split_at(memchr::memmem::find(&body, b"\r\n--pophook").unwrap());
+        let json = first.strip_prefix(
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n").as_bytes(),
+        );
+        let json: serde_json::Value = serde_json::from_slice(json.unwrap()).unwrap();
+        let part = &json["data"]["attachments"][1];
+        assert_eq!((&part["multipart"], &part["size"], part.get("content")), (&"attachment-2".into(), &3.into(), None));
+        let name = &mail.attachments[0].safe_filename;
+        let expected = [
+            format!(
+                "\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"attachment-1\"; filename=\"{name}\"\r\n\
+                 Content-Type: application/pdf\r\n\r\n"
+            )
+            .as_bytes(),
+            b"\0\0\xff\r\n--",
+            format!(
+                "\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"attachment-2\"; filename=\"b.csv\"\r\n\
+                 Content-Type: text/csv\r\n\r\n1;2\r\n--{boundary}--\r\n"
+            )
+            .as_bytes(),
+        ]
+        .concat();
+        assert_eq!(String::from_utf8_lossy(files), String::from_utf8_lossy(&expected));
+        assert!(!name.contains('"'), "{name}");
     }
 
     #[test]

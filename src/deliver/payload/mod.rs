@@ -3,6 +3,7 @@
 //! A body is written as often as it is needed (once to be measured and signed, once for the wire, again after a
 //! connection that closed), each time the same bytes. Pure.
 
+mod form;
 pub mod json;
 #[cfg(any(debug_assertions, fuzzing))]
 pub mod properties;
@@ -77,9 +78,9 @@ impl Head {
 }
 
 /// What goes before the body of a mail in `format`.
-pub fn head(format: Format, _source: &Source<'_>) -> Head {
+pub fn head(format: Format, source: &Source<'_>) -> Head {
     match format {
-        Format::Json => Head::json(),
+        Format::Json => json::head(source),
     }
 }
 

@@ -103,6 +103,11 @@ impl Key {
         }
     }
 
+    /// Whether it signs only what it is given at once.
+    pub(in crate::deliver) fn needs_whole_body(&self) -> bool {
+        self.by_pieces().is_none()
+    }
+
     /// What the signature of content that comes piece by piece is made with; `None` where all of it is needed at once.
     pub(super) fn by_pieces(&self) -> Option<Hmac<Sha256>> {
         match self {

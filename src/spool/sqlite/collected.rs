@@ -13,6 +13,7 @@ use super::columns::time_or_none;
 use super::condition;
 use super::fresh::Fresh;
 use super::oversize;
+use super::raw;
 use crate::ident::Content;
 use crate::ident::MailboxName;
 use crate::ident::UniqueId;
@@ -197,7 +198,7 @@ fn insert(
             now.as_millisecond()
         ])?;
     let seq = connection.last_insert_rowid();
-    connection.prepare_cached("INSERT INTO raw (seq, bytes) VALUES (?1, ?2)")?.execute(params![seq, &*message.raw])?;
+    raw::write(connection, seq, &message.raw)?;
     Ok(seq)
 }
 

@@ -10,6 +10,7 @@ use sha2::Digest as _;
 use sha2::Sha256;
 
 use super::columns::integer;
+use super::raw;
 use super::sorting::enqueue;
 use crate::ident::EndpointName;
 use crate::ident::MessageId;
@@ -68,7 +69,7 @@ pub(super) fn insert(
         return Ok(());
     }
     let seq = connection.last_insert_rowid();
-    connection.prepare_cached("INSERT INTO raw (seq, bytes) VALUES (?1, ?2)")?.execute(params![seq, event.bytes])?;
+    raw::write(connection, seq, event.bytes)?;
     to.iter().try_for_each(|endpoint| enqueue(connection, MessageKey(seq), endpoint, now))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! One thread writes and commits in groups, readers stand beside it. One process owns the file, so claims live in
 //! memory. The verbs stand in `verbs`, `collecting` and `delivering`; their
-//! SQL in `collected`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`
+//! SQL in `collected`, `raw`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`
 //! and `reports`.
 
 mod change;
@@ -19,6 +19,7 @@ mod heads;
 mod open;
 mod oversize;
 mod queue;
+mod raw;
 mod read_only;
 mod reader;
 mod record;

@@ -8,6 +8,7 @@ use rusqlite::OptionalExtension as _;
 use rusqlite::params;
 
 use super::columns::integer;
+use super::raw;
 use crate::ident::MailboxName;
 use crate::spool::Event;
 use crate::spool::Kind;
@@ -70,6 +71,6 @@ fn accept(
             integer(limit)
         ])?;
     let seq = connection.last_insert_rowid();
-    connection.prepare_cached("INSERT INTO raw (seq, bytes) VALUES (?1, ?2)")?.execute(params![seq, &*event.header])?;
+    raw::write(connection, seq, &event.header)?;
     Ok(seq)
 }

@@ -9,11 +9,11 @@ use std::thread;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use rusqlite::OptionalExtension as _;
 use tokio::sync::oneshot;
 
 use super::collected;
 use super::enrol;
+use super::raw;
 use super::reports;
 use super::token;
 use crate::ident::MailboxName;
@@ -100,13 +100,7 @@ impl Reading for Readers {
     }
 
     fn raw(&self, message: MessageKey) -> Reply<Option<Vec<u8>>> {
-        self.read(move |c| {
-            let raw = c
-                .prepare_cached("SELECT bytes FROM raw WHERE seq = ?1")?
-                .query_row([message.0], |row| row.get(0))
-                .optional()?;
-            Ok(raw)
-        })
+        self.read(move |c| raw::read(c, message.0))
     }
 
     fn list(&self, filter: Filter) -> Reply<Vec<Row>> {

@@ -7,6 +7,7 @@ use rusqlite::params;
 use super::columns::SPOOLED;
 use super::columns::spooled;
 use super::queue::Claimed;
+use super::raw;
 use super::record::settle;
 use crate::ident::EndpointName;
 use crate::spool::MessageKey;
@@ -56,7 +57,7 @@ fn unsorted(
     at_most: usize,
 ) -> Result<Vec<Unsorted>, SpoolError> {
     let mut query = connection.prepare_cached(&format!(
-        "SELECT {SPOOLED}, raw.bytes FROM message JOIN raw USING (seq)
+        "SELECT {SPOOLED} FROM message JOIN raw USING (seq)
          WHERE state = 'spooled' AND released_at IS NULL AND {which}
          -- Nothing of this state is settled: this is the index's own order, oldest first.
          ORDER BY settled_at, seq"
@@ -71,7 +72,10 @@ fn unsorted(
         }
         let raw = match claimed.fresh.take(seq) {
             Some(raw) => raw,
-            None => row.get::<_, Vec<u8>>(10)?.into(),
+            None => match raw::read(connection, seq)? {
+                Some(raw) => raw.into(),
+                None => continue,
+            },
         };
         bytes += raw.len();
         found.push(Unsorted { message: spooled(row)?, raw });

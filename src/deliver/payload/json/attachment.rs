@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::Serializer;
 
 use super::forwarded::Forwarded;
+use super::multipart;
 use crate::deliver::Attachments;
 use crate::deliver::payload::Options;
 use crate::parse;
@@ -17,7 +18,7 @@ use crate::parse;
 /// Bytes that are encoded at a time: a multiple of three, so that the pieces join without padding.
 const CHUNK: usize = 12 * 1024;
 
-/// A part that is not the body. It has one of `content` and `omitted`.
+/// A part that is not the body. It has one of `content`, `multipart` and `omitted`.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Attachment<'a> {
     /// As the sender wrote it, decoded.
@@ -45,16 +46,21 @@ pub(super) struct Attachment<'a> {
     /// What an attached mail says, where the mailbox asks for it to be opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<Forwarded<'a>>,
+    /// The name of the form's file that holds the decoded bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multipart: Option<String>,
     /// Why the bytes are not here.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted: Option<&'a str>,
 }
 
 impl Attachment<'_> {
-    pub(super) fn of<'a>(given: &'a parse::Attachment, options: &Options) -> Attachment<'a> {
-        let (content, omitted) = match options.attachments {
-            Attachments::Inline => (Some(Base64(Plain::Content(&given.content))), None),
-            Attachments::Omit => (None, Some("by configuration")),
+    /// The attachment that stands at place `number`, from 1.
+    pub(super) fn of<'a>(given: &'a parse::Attachment, number: usize, options: &Options) -> Attachment<'a> {
+        let (content, multipart, omitted) = match options.attachments {
+            Attachments::Inline => (Some(Base64(Plain::Content(&given.content))), None, None),
+            Attachments::Multipart => (None, Some(multipart::name(number)), None),
+            Attachments::Omit => (None, None, Some("by configuration")),
         };
         Attachment {
             filename: given.filename.as_deref(),
@@ -68,6 +74,7 @@ impl Attachment<'_> {
             part: &given.part,
             mail: given.mail.as_deref().map(Forwarded::of),
             content,
+            multipart,
             omitted,
         }
     }

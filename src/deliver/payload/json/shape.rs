@@ -50,7 +50,12 @@ pub(super) fn data<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: Option<&'a [u8]>,
         reply_text: mail.reply_text(),
         headers: mail.headers.iter().map(Header::of).collect(),
         security: mail.security.map(Security::of),
-        attachments: mail.attachments.iter().map(|part| Attachment::of(part, options)).collect(),
+        attachments: mail
+            .attachments
+            .iter()
+            .zip(1..)
+            .map(|(part, number)| Attachment::of(part, number, options))
+            .collect(),
         auth: mail.auth.as_ref().map(Auth::of),
         spam: mail.spam.as_ref().map(Spam::of),
         list: mail.list.as_ref().map(List::of),
