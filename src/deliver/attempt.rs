@@ -126,7 +126,7 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
         return event::render(means, &claim.message, at).await;
     }
     let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
-    let raw = match (&kept, means.endpoint.include_raw) {
+    let raw = match (&kept, means.endpoint.include_raw || means.endpoint.format.needs_raw()) {
         (Some(_), false) => Vec::new(),
         _ => means.spool.raw(claim.message.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?,
     };
@@ -140,18 +140,22 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
         let options =
             Options { attachments: means.endpoint.attachments, include_raw: include_raw || means.endpoint.include_raw };
         let facts = facts(&message, &means.labels).ok_or(Unready::Render)?;
-        let body = match message.kind {
+        let format = &means.endpoint.format;
+        let (head, body) = match message.kind {
             Kind::DeadLetter | Kind::Changed(_) => return Err(Unready::Render),
             Kind::Mail => {
                 let source = Source { facts, mail: &mail, raw: &raw, options };
                 let mut body = Vec::new();
-                payload::write(means.endpoint.format, &source, &mut body).map(|()| body).map_err(|_| Unready::Render)
+                payload::write(format, &source, &mut body).map_err(|_| Unready::Render)?;
+                (payload::head(format, &source), body)
             }
             Kind::Oversize { size, limit } => {
-                json::render_oversize(&facts, &mail, json::TooLarge { size, limit }).map_err(|_| Unready::Render)
+                let (head, frame) = payload::event_head(format, message.id.as_str());
+                let body = json::render_oversize(frame, &facts, &mail, json::TooLarge { size, limit });
+                (head, body.map_err(|_| Unready::Render)?)
             }
         };
-        sign(&means, &message.id, at, body?)
+        sign(&means, &message.id, at, head, body)
     };
     if small {
         // As on a thread of its own: what crashes there is deferred, and takes nothing else down.

@@ -13,6 +13,7 @@ use super::means::Unready;
 use super::means::facts;
 use super::means::sign;
 use super::means::unparsed;
+use super::payload;
 use super::payload::json;
 use super::webhook::Post;
 use crate::parse;
@@ -25,16 +26,17 @@ use crate::spool::Spooled;
 /// The signed body.
 pub(super) async fn render(means: &Arc<Means>, event: &Spooled, at: Timestamp) -> Result<Post, Unready> {
     let bytes = means.spool.raw(event.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?;
+    let (head, frame) = payload::event_head(&means.endpoint.format, event.id.as_str());
     let body = match event.kind {
         Kind::DeadLetter => dead_letter(means, event, read(&bytes)?).await?,
         Kind::Changed(change) => {
             let facts: Facts = read(&bytes)?;
             let labels = facts.mailbox.as_deref().and_then(|mailbox| means.labels.get(mailbox));
-            json::render_changed(change, event.spooled_at, &facts, labels).map_err(|_| Unready::Render)?
+            json::render_changed(frame, change, event.spooled_at, &facts, labels).map_err(|_| Unready::Render)?
         }
         Kind::Mail | Kind::Oversize { .. } => return Err(Unready::Render),
     };
-    sign(means, &event.id, at, body)
+    sign(means, &event.id, at, head, body)
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unready> {
@@ -44,7 +46,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unready> {
 async fn dead_letter(means: &Arc<Means>, event: &Spooled, settled: DeadLetter) -> Result<Vec<u8>, Unready> {
     let mail = means.spool.find(&settled.mail).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?;
     let raw = means.spool.raw(mail.key).await.map_err(Unready::Spool)?;
-    let (means, told_at) = (Arc::clone(means), event.spooled_at);
+    let (means, event, told_at) = (Arc::clone(means), event.id.clone(), event.spooled_at);
     let rendering = move || {
         let parsed = match &raw {
             None => Mail::default(),
@@ -52,7 +54,8 @@ async fn dead_letter(means: &Arc<Means>, event: &Spooled, settled: DeadLetter) -
             Some(raw) => parse::parse(raw, &parse::Options::default()),
         };
         let facts = facts(&mail, &means.labels)?;
-        json::render_dead_letter(&facts, &parsed, raw.as_deref(), told_at, &settled).ok()
+        let (_, frame) = payload::event_head(&means.endpoint.format, event.as_str());
+        json::render_dead_letter(frame, &facts, &parsed, raw.as_deref(), told_at, &settled).ok()
     };
     tokio::task::spawn_blocking(rendering).await.ok().flatten().ok_or(Unready::Render)
 }

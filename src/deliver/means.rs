@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::Endpoint;
 use super::payload::Facts;
+use super::payload::Head;
 use super::recent::Recent;
 use super::webhook::Post;
 use super::webhook::Unsigned;
@@ -45,9 +46,10 @@ pub(super) enum Unready {
     Spool(SpoolError),
 }
 
-/// Signs a body as sent at `at`.
-pub(super) fn sign(means: &Means, id: &MessageId, at: Timestamp, body: Vec<u8>) -> Result<Post, Unready> {
-    means.webhook.sign(id.as_str(), at, Bytes::from(body)).map_err(|why| match why {
+/// Signs a body as sent at `at`, behind `head`.
+pub(super) fn sign(means: &Means, id: &MessageId, at: Timestamp, head: Head, body: Vec<u8>) -> Result<Post, Unready> {
+    let signed = means.webhook.sign(id.as_str(), at, Bytes::from(body));
+    signed.map(|post| Post { head, ..post }).map_err(|why| match why {
         Unsigned::NoValidKey => Unready::NoValidKey,
         Unsigned::Failed(error) => {
             tracing::error!(endpoint = %means.endpoint.name, %error, "cannot sign a post");

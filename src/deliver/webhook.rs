@@ -15,7 +15,6 @@ use openssl::error::ErrorStack;
 use reqwest::Response;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_ENCODING;
-use reqwest::header::CONTENT_TYPE;
 use reqwest::header::HeaderMap;
 use reqwest::header::HeaderName;
 use reqwest::header::HeaderValue;
@@ -31,6 +30,7 @@ use super::client::ClientError;
 use super::client::Connections;
 use super::failure::Failure;
 use super::failure::Via;
+use super::payload::Head;
 use super::signature;
 use super::upload::Upload;
 use crate::clock::Clock;
@@ -64,6 +64,8 @@ pub(super) struct Post {
     pub(super) id: String,
     pub(super) at: Timestamp,
     pub(super) signature: Option<String>,
+    /// What the format puts before the body.
+    pub(super) head: Head,
     /// As it goes over the wire.
     pub(super) body: Bytes,
     pub(super) encoding: Option<&'static str>,
@@ -87,7 +89,7 @@ impl Webhook {
             },
         };
         let (body, encoding) = encode(self.endpoint.http.compress, body);
-        Ok(Post { id: id.to_owned(), at, signature, body, encoding })
+        Ok(Post { id: id.to_owned(), at, signature, head: Head::json(), body, encoding })
     }
 
     /// Asks for nothing, to see whether anybody is there; tells the status.
@@ -186,7 +188,11 @@ impl Webhook {
 
     fn headers(&self, post: &Post) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in [("content-type", &post.head.content_type)].into_iter().chain(post.head.fields()) {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+                headers.insert(name, value);
+            }
+        }
         if let Some(encoding) = post.encoding {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }

@@ -59,6 +59,11 @@ impl Default for Options {
     }
 }
 
+/// The text that a reader of an HTML body sees.
+pub fn html_to_text(html: &str) -> String {
+    html_text::from_html(html)
+}
+
 /// Reads `raw`, a message as the server sent it, dot-unstuffed.
 pub fn parse(raw: &[u8], options: &Options) -> Mail {
     // The parser's state is thrown away with the panic, so nothing half-made is seen.

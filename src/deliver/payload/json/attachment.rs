@@ -71,7 +71,9 @@ impl Attachment<'_> {
 /// Bytes that are written as base64, piece by piece, so that no second copy of them is made.
 #[derive(JsonSchema)]
 #[schemars(transparent, extend("contentEncoding" = "base64"))]
-pub(super) struct Base64<'a>(#[schemars(with = "String")] pub(super) &'a [u8]);
+pub(in crate::deliver::payload) struct Base64<'a>(
+    #[schemars(with = "String")] pub(in crate::deliver::payload) &'a [u8],
+);
 
 impl fmt::Display for Base64<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
