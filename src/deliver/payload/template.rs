@@ -118,7 +118,7 @@ impl Template {
             return Ok(());
         }
         serde_json::from_str::<IgnoredAny>(&body).map(drop).map_err(|error| {
-            let remedy = "what {{ … }} prints is JSON already, so write no quotes around it, and a comma between items";
+            let remedy = "what {{ … }} prints is JSON already, so write no quotes around it, and commas outside of it";
             TemplateError {
                 line: None,
                 text: format!("does not make JSON of a mail {sample}: {error} of the body; {remedy}"),
@@ -181,7 +181,7 @@ mod tests {
         check("{ \"a\": {{ data.subject|truncate(5) }} }", Some(1), "without a subject");
         check("{ \"a\": {{ data.spooled_at|date('%Y', 'Nowhere/None') }} }", Some(1), "no time zone");
         check("{ \"a\": {{ data.spooled_at|date('%!') }} }", Some(1), "date");
-        check("[1,]", None, "trailing comma");
+        check("[1,]", None, "does not make JSON of a mail of plain text");
     }
 
     #[test]
