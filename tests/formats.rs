@@ -42,7 +42,7 @@ const FULL: &str = "Return-Path: <ann@example.org>\r\n\
     To: support+42@example.com, \"Lee, Bob\" <bob@example.com>\r\nCc: carl@example.com\r\n\
     Reply-To: desk@example.org\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\n\
     Date: Thu, 29 Jan 2026 10:11:12 +0100\r\nMessage-ID: <1@example.org>\r\nIn-Reply-To: <0@example.org>\r\n\
-    Token: forged\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n\
+    Token: forged\r\nX-Mailgun-Dkim-Check-Result: Pass\r\nX-Mailgun-Sscore: -99\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n\
     --m\r\nContent-Type: multipart/related; boundary=r\r\n\r\n\
     --r\r\nContent-Type: multipart/alternative; boundary=a\r\n\r\n\
     --a\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello \u{1f4a9}\r\n\
@@ -213,18 +213,22 @@ fn postmark_s_fields() {
     let names: Vec<_> = headers.as_array().unwrap().iter().map(|field| field["Name"].as_str().unwrap()).collect();
     let expected = [
         "Return-Path",
+        "X-Spam-Status",
+        "X-Spam-Score",
         "X-Original-To",
         "Received-SPF",
-        "X-Spam-Status",
         "Received",
         "Received",
         "Message-ID",
         "In-Reply-To",
         "Token",
+        "X-Mailgun-Dkim-Check-Result",
+        "X-Mailgun-Sscore",
         "MIME-Version",
     ];
     assert_eq!(names, expected);
     assert_eq!(headers[0], json!({ "Name": "Return-Path", "Value": "ann@example.org" }));
+    assert_eq!((&headers[1]["Value"], &headers[2]["Value"]), (&json!("No"), &json!("-1.5")));
     let full = |email, name, hash| json!({ "Email": email, "Name": name, "MailboxHash": hash });
     let expected = json!({
         "FromName": "J\u{f6}rg \"X\"", "MessageStream": "inbound", "From": "ann@example.org",
@@ -365,6 +369,9 @@ fn mailgun_s_fields_and_its_signature() {
         ("Subject", "caf\u{e9}"),
         ("Message-ID", "<1@example.org>"),
         ("In-Reply-To", "<0@example.org>"),
+        ("X-Mailgun-Sflag", "No"),
+        ("X-Mailgun-Sscore", "-1.5"),
+        ("X-Mailgun-Spf", "Pass"),
     ]);
     assert_eq!(form.field("body-mime").bytes, FULL.as_bytes());
     assert_eq!(form.json("message-headers")[0], json!(["Return-Path", "<ann@example.org>"]));
@@ -373,7 +380,9 @@ fn mailgun_s_fields_and_its_signature() {
     assert_eq!(form.field("attachment-2"), &file("attachment-2", &quoted(&csv()), "text/csv", b"e;\xe9\r\n"));
     assert_eq!(form.text("token").len(), 50);
     assert_ne!(form.text("token"), "forged");
-    assert!(!form.names().contains(&"Token"), "a sender cannot write our own fields");
+    for forged in ["Token", "X-Mailgun-Dkim-Check-Result"] {
+        assert!(!form.names().contains(&forged), "a sender cannot write {forged}");
+    }
     assert_eq!(form.text("signature"), signature("key-1", form.text("timestamp"), form.text("token")));
 
     let (head, body) = post(&mailgun, BARE, INLINE);

@@ -1,5 +1,8 @@
 //! Formats on the wire: each arrives with its own content type, signed as it is, and events arrive where they can.
 
+use std::process::Command;
+
+use pophook::deliver::payload::Head;
 use serde_json::Value;
 use standardwebhooks::Webhook;
 
@@ -12,7 +15,6 @@ use crate::support::pophook::Mailbox;
 use crate::support::pophook::Pophook;
 use crate::support::receiver::Hit;
 use crate::support::receiver::Receiver;
-use pophook::deliver::payload::Head;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -88,4 +90,24 @@ fn an_event_is_a_cloudevent_where_mail_is() {
     assert_eq!((attribute("specversion"), attribute("type")), ("1.0".to_owned(), "mail.oversize".to_owned()));
     assert_eq!((attribute("id"), attribute("source")), (hit.id(), "/mailboxes/support".to_owned()));
     assert_eq!((&event["data"]["subject"], &event["data"]["limit"]), (&Value::from("big"), &Value::from(50 << 10)));
+}
+
+#[test]
+fn a_template_is_tried_on_a_mail_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let mail = write("a.eml", "Subject: say \"hi\"\r\n\r\n");
+    let parse = |template: &str| {
+        let arguments = ["parse", &mail, "--format", "template", "--template", template];
+        Command::new(env!("CARGO_BIN_EXE_pophook")).args(arguments).output().unwrap()
+    };
+    let good = parse(&write("good.jinja", "{\"text\": {{ data.subject }}}"));
+    assert_eq!(String::from_utf8(good.stdout).unwrap(), "{\"text\": \"say \\\"hi\\\"\"}\n");
+    let bad = parse(&write("bad.jinja", "{\n{{ data.subjct }}}"));
+    let said = String::from_utf8(bad.stderr).unwrap();
+    assert!(!bad.status.success() && said.contains("bad.jinja:2: fails with a mail"), "{said}");
 }

@@ -2,7 +2,7 @@
 //!
 //! `timestamp` is when the mail was safe with us and `token` is made of its id, so that a second attempt carries the same
 //! bytes. A header field is also a field of the form, unless its name is one of the form's own: a sender must not be
-//! able to write those.
+//! able to write those, nor what Mailgun would say of the mail (`X-Mailgun-…`).
 
 use std::io;
 
@@ -21,6 +21,7 @@ use super::vendor;
 use crate::deliver::payload::Head;
 use crate::deliver::payload::Source;
 use crate::ident::MessageId;
+use crate::parse::Mail;
 use crate::secret::Secret;
 
 /// How long a token is.
@@ -28,6 +29,9 @@ const TOKEN: usize = 50;
 /// The names, and the beginnings of names, that are the form's own.
 const OURS: [&str; 9] =
     ["recipient", "timestamp", "token", "signature", "message-", "content-id-map", "attachment", "body-", "stripped-"];
+
+/// What Mailgun says of a mail in fields of its own.
+const VERDICTS: [&str; 4] = ["X-Mailgun-Sflag", "X-Mailgun-Sscore", "X-Mailgun-Spf", "X-Mailgun-Dkim-Check-Result"];
 
 pub(super) fn head(source: &Source<'_>) -> Head {
     Head::of(Fields::of(source).content_type())
@@ -55,11 +59,10 @@ pub(super) fn write(key: &Secret, source: &Source<'_>, out: &mut dyn io::Write) 
     field("timestamp", timestamp.as_bytes())?;
     field("token", token.as_bytes())?;
     field("signature", signature(key, &timestamp, &token)?.as_bytes())?;
-    let pairs: Vec<[&str; 2]> = mail.headers.iter().map(|field| [field.name.as_str(), &field.value]).collect();
-    field("message-headers", &serde_json::to_vec(&pairs)?)?;
-    let free = mail.headers.iter().filter(|header| !is_ours(&header.name));
-    for header in free {
-        field(&header.name, header.value.as_bytes())?;
+    let headers = headers(mail);
+    field("message-headers", &serde_json::to_vec(&headers)?)?;
+    for (name, value) in headers.into_iter().filter(|(name, _)| !is_ours(name)) {
+        field(name, value.as_bytes())?;
     }
     field("attachment-count", parts.len().to_string().as_bytes())?;
     let Fields::Multipart(form) = fields else { return Ok(()) };
@@ -106,6 +109,24 @@ impl Fields {
             Fields::Query(query) => query.field(out, name, value),
         }
     }
+}
+
+/// The fields of the mail, and what Mailgun would have added to them.
+fn headers(mail: &Mail) -> Vec<(&str, &str)> {
+    let verdict = |name: &str| VERDICTS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
+    let written = mail.headers.iter().map(|field| (field.name.as_str(), field.value.as_str()));
+    let spam = vendor::spam(mail);
+    let flag = spam.as_ref().map(|spam| if spam.flag { "Yes" } else { "No" });
+    let spf = match vendor::spf(mail) {
+        "pass" => Some("Pass"),
+        "neutral" => Some("Neutral"),
+        "fail" => Some("Fail"),
+        "softfail" => Some("SoftFail"),
+        _ => None,
+    };
+    let said = VERDICTS.into_iter().zip([flag, spam.and_then(|spam| spam.score), spf, None]);
+    let said = said.filter_map(|(name, value)| Some((name, value?)));
+    written.filter(|(name, _)| !verdict(name)).chain(said).collect()
 }
 
 /// Whether a header field of this name would pass for a field that we answer for. Mailgun itself sends `From`, `Sender`

@@ -1,7 +1,7 @@
 //! `format: postmark`: the JSON of Postmark's inbound webhook.
 //!
 //! Fields that have a place of their own are taken out of `Headers`, as Postmark does; the envelope sender stands there
-//! first, as `Return-Path`. `MessageID` is a UUID made of our id.
+//! first, as `Return-Path`, and what a spam filter said follows in Postmark's words. `MessageID` is a UUID made of our id.
 
 use std::io;
 
@@ -146,9 +146,17 @@ impl File<'_> {
 }
 
 fn headers(mail: &Mail) -> Vec<Header<'_>> {
-    let sender = mail.return_path.is_some() || !mail.headers.is_empty();
-    let sender = sender.then(|| Header { name: "Return-Path", value: vendor::envelope_sender(mail) });
-    let told = |field: &&parse::Header| !ELSEWHERE.iter().any(|name| field.name.eq_ignore_ascii_case(name));
-    let others = mail.headers.iter().filter(told);
-    sender.into_iter().chain(others.map(|field| Header { name: &field.name, value: &field.value })).collect()
+    let known = mail.return_path.is_some() || !mail.headers.is_empty();
+    let sender = known.then(|| ("Return-Path", vendor::envelope_sender(mail)));
+    let spam = vendor::spam(mail);
+    let status = spam.as_ref().map(|spam| ("X-Spam-Status", if spam.flag { "Yes" } else { "No" }));
+    let score = spam.and_then(|spam| Some(("X-Spam-Score", spam.score?)));
+    let ours: Vec<(&str, &str)> = [sender, status, score].into_iter().flatten().collect();
+    let is = |field: &parse::Header, name: &str| field.name.eq_ignore_ascii_case(name);
+    let elsewhere = |field: &parse::Header| {
+        ELSEWHERE.iter().any(|name| is(field, name)) || ours.iter().any(|(name, _)| is(field, name))
+    };
+    let others = mail.headers.iter().filter(|field| !elsewhere(field));
+    let others: Vec<(&str, &str)> = others.map(|field| (field.name.as_str(), field.value.as_str())).collect();
+    ours.into_iter().chain(others).map(|(name, value)| Header { name, value }).collect()
 }
