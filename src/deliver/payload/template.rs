@@ -103,13 +103,12 @@ impl Template {
     /// # Errors
     /// Those of `out`; and of the template, if the mail has something that no sample has.
     pub fn write(&self, source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-        let body = self.rendered(source).map_err(io::Error::other)?;
-        out.write_all(body.as_bytes())
+        let template = self.environment.get_template(NAME).map_err(io::Error::other)?;
+        template.render_captured_to(context(source), out).map(drop).map_err(io::Error::other)
     }
 
     fn rendered(&self, source: &Source<'_>) -> Result<String, Error> {
-        let context = json::with_received(source, |payload| Value::from(Serde(&payload)));
-        self.environment.get_template(NAME)?.render(context)
+        self.environment.get_template(NAME)?.render(context(source))
     }
 
     fn tried(&self, language: Language, sample: &str, source: &Source<'_>) -> Result<(), TemplateError> {
@@ -125,6 +124,11 @@ impl Template {
             }
         })
     }
+}
+
+/// What a template sees.
+fn context(source: &Source<'_>) -> Value {
+    json::with_received(source, |payload| Value::from(Serde(&payload)))
 }
 
 fn of_syntax(error: &Error) -> TemplateError {
