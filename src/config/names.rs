@@ -10,11 +10,13 @@ use crate::config::nearest::did_you_mean;
 use crate::config::plain::FromText;
 use crate::deliver::AfterBlock;
 use crate::deliver::Attachments;
+use crate::deliver::CloudEvents;
+use crate::deliver::Cloudmailin;
 use crate::deliver::Compress;
 use crate::deliver::Event;
-use crate::deliver::Format;
 use crate::deliver::Meaning;
 use crate::deliver::Preset;
+use crate::deliver::Sendgrid;
 use crate::notice;
 use crate::oauth::Provider;
 use crate::pop3::Auth;
@@ -65,10 +67,44 @@ impl Named for Dedupe {
     const NAMES: &'static [(&'static str, Dedupe)] = &[("content", Dedupe::Content), ("unique_id", Dedupe::UniqueId)];
 }
 
-impl Named for Format {
-    const NAMES: &'static [(&'static str, Format)] = &[("json", Format::Json)];
-    const LATER: &'static [&'static str] =
-        &["cloudevents", "raw", "postmark", "cloudmailin", "sendgrid", "mailgun", "template"];
+/// A format without what it is told beside the mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Json,
+    CloudEvents,
+    Raw,
+    Postmark,
+    Cloudmailin,
+    Sendgrid,
+    Mailgun,
+    Template,
+}
+
+impl Named for Shape {
+    const NAMES: &'static [(&'static str, Shape)] = &[
+        ("json", Shape::Json),
+        ("cloudevents", Shape::CloudEvents),
+        ("raw", Shape::Raw),
+        ("postmark", Shape::Postmark),
+        ("cloudmailin", Shape::Cloudmailin),
+        ("sendgrid", Shape::Sendgrid),
+        ("mailgun", Shape::Mailgun),
+        ("template", Shape::Template),
+    ];
+}
+
+impl Named for CloudEvents {
+    const NAMES: &'static [(&'static str, CloudEvents)] =
+        &[("structured", CloudEvents::Structured), ("binary", CloudEvents::Binary)];
+}
+
+impl Named for Cloudmailin {
+    const NAMES: &'static [(&'static str, Cloudmailin)] =
+        &[("json", Cloudmailin::Json), ("multipart", Cloudmailin::Multipart)];
+}
+
+impl Named for Sendgrid {
+    const NAMES: &'static [(&'static str, Sendgrid)] = &[("parsed", Sendgrid::Parsed), ("raw", Sendgrid::Raw)];
 }
 
 impl Named for Event {
@@ -176,7 +212,6 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_not_a_slip() {
-        check::<Format>("cloudevents", r#""cloudevents" is not supported yet; known here: json"#);
         check::<Attachments>("link", r#""link" is not supported yet; known here: inline, multipart, omit"#);
     }
 

@@ -1,5 +1,6 @@
 //! Whole files: what they mean, and what is said about broken ones. The problems of single keys stand in `problems`.
 
+mod formats;
 mod lines;
 mod problems;
 mod several;
@@ -90,6 +91,9 @@ fn world() -> Map {
         ("/client.key", &KEY_FILES.key),
         ("/client-sec1.key", &KEY_FILES.sec1),
         ("/other.key", &KEY_FILES.other),
+        ("/good.jinja", b"{ \"a\": {{ data.subject }} }"),
+        ("/bad.jinja", b"{\n\"a\": {{ data.subjct }} }"),
+        ("/quoted.jinja", b"{ \"a\": \"{{ data.subject }}\" }"),
     ]))
 }
 

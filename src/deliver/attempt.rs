@@ -132,7 +132,7 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
         return event::render(means, &claim.message, at).await;
     }
     let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
-    let raw = match (&kept, means.endpoint.include_raw) {
+    let raw = match (&kept, means.endpoint.include_raw || means.endpoint.format.needs_raw()) {
         (Some(_), false) => Bytes::new(),
         _ => means.spool.raw(claim.message.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?.into(),
     };
@@ -149,8 +149,8 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
         let options =
             Options { attachments: means.endpoint.attachments, include_raw: include_raw || means.endpoint.include_raw };
         let (id, size) = (message.id.clone(), message.size);
-        let letter =
-            Letter { message, labels: Arc::clone(&means.labels), mail, raw, format: means.endpoint.format, options };
+        let (labels, format) = (Arc::clone(&means.labels), means.endpoint.format.clone());
+        let letter = Letter { message, labels, mail, raw, format, options };
         let head = letter.head().ok_or(Unready::Render)?;
         sign(&means, &id, at, (head, Rendering::new(move |out| letter.write(out))), size)
     };
@@ -181,8 +181,8 @@ impl Letter {
     fn head(&self) -> Option<Head> {
         let source = self.source()?;
         match self.message.kind {
-            Kind::Mail => Some(payload::head(self.format, &source)),
-            Kind::Oversize { .. } => Some(Head::json()),
+            Kind::Mail => Some(payload::head(&self.format, &source)),
+            Kind::Oversize { .. } => Some(payload::event_head(&self.format, self.message.id.as_str()).0),
             Kind::DeadLetter | Kind::Changed(_) => None,
         }
     }
@@ -190,9 +190,10 @@ impl Letter {
     fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
         let source = self.source().ok_or_else(|| io::Error::other("the message belongs to no mailbox"))?;
         match self.message.kind {
-            Kind::Mail => payload::write(self.format, &source, out),
+            Kind::Mail => payload::write(&self.format, &source, out),
             Kind::Oversize { size, limit } => {
-                json::write_oversize(&source.facts, &self.mail, json::TooLarge { size, limit }, out)
+                let (_, frame) = payload::event_head(&self.format, self.message.id.as_str());
+                json::write_oversize(frame, &source.facts, &self.mail, json::TooLarge { size, limit }, out)
             }
             Kind::DeadLetter | Kind::Changed(_) => Err(io::Error::other("an event is no letter")),
         }

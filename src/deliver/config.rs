@@ -1,5 +1,6 @@
 //! What the road needs to know of its endpoints.
 
+mod format;
 mod http;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::Url;
 
+pub use format::CloudEvents;
+pub use format::Cloudmailin;
+pub use format::Format;
+pub use format::Sendgrid;
 pub use http::ClientCertificate;
 pub use http::Compress;
 pub use http::Http;
@@ -141,13 +146,6 @@ pub struct Retry {
     pub backoff: Vec<Duration>,
     /// How long a delivery is tried, counted from the first attempt of its generation.
     pub give_up_after: Duration,
-}
-
-/// The body's shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Our own JSON.
-    Json,
 }
 
 /// What an endpoint can ask to be told.

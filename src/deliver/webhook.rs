@@ -81,6 +81,7 @@ pub(super) struct Post {
     pub(super) id: String,
     pub(super) at: Timestamp,
     pub(super) signature: Option<String>,
+    /// What the format puts before the body.
     pub(super) head: Head,
     pub(super) body: Body,
     pub(super) encoding: Option<&'static str>,

@@ -100,6 +100,11 @@ impl Default for Options {
     }
 }
 
+/// The text that a reader of an HTML body sees.
+pub fn html_to_text(html: &str) -> String {
+    html_text::from_html(html)
+}
+
 /// Reads `raw`, a message as the server sent it, dot-unstuffed. The attachments keep a copy of it.
 pub fn parse(raw: &[u8], options: &Options) -> Mail {
     parse_shared(&Bytes::copy_from_slice(raw), options)

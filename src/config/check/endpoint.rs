@@ -3,6 +3,7 @@
 mod authorization;
 mod client_certificate;
 mod dead_letter;
+mod format;
 mod http;
 mod order;
 mod proxy;
@@ -28,9 +29,7 @@ use crate::config::problem::Path;
 use crate::config::problem::Report;
 use crate::config::units::Within;
 use crate::deliver;
-use crate::deliver::Attachments;
 use crate::deliver::Egress;
-use crate::deliver::Format;
 use crate::deliver::Pace;
 use crate::ident::EndpointName;
 
@@ -50,6 +49,7 @@ pub(super) fn check(
         report.missing(&path, "write at least one endpoint, with name, url and signing_keys");
     }
     check_names(list, &path, report);
+    format::check_events(list, &path, report);
     items(list)
         .filter_map(|(at, endpoint)| {
             let path = path.index(at);
@@ -94,6 +94,8 @@ fn check_one(
         .and_then(|text| noted(url(text), &url_path, report));
     let http = http::check(endpoint, url.as_ref(), egress, path, outside, report);
     let signing = signing::check(endpoint, path, outside, report);
+    let format = format::check(endpoint, path, outside, report);
+    let attachments = format::attachments(endpoint, path, report);
     let Within(max_in_flight) = or(&endpoint.max_concurrency, MAX_CONCURRENCY);
     let statuses = statuses::check(endpoint, path, report);
     let retry = retry::check(endpoint, path, report);
@@ -101,8 +103,8 @@ fn check_one(
     Some(deliver::Endpoint {
         name: name?,
         url: url?,
-        format: or(&endpoint.format, Format::Json),
-        attachments: or(&endpoint.attachments, Attachments::Inline),
+        format: format?,
+        attachments,
         include_raw: endpoint.include_raw.unwrap_or(false),
         events: items(&endpoint.events).map(|(_, Plain(event))| *event).collect(),
         on_dead_letter: Vec::new(),

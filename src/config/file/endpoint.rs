@@ -10,18 +10,21 @@ use crate::config::file::SigningKey;
 use crate::config::list::List;
 use crate::config::mapping::mapping;
 use crate::config::names::Ordered;
+use crate::config::names::Shape;
 use crate::config::names::Unsigned;
 use crate::config::plain::Plain;
 use crate::config::secret::Source;
 use crate::config::units::Within;
 use crate::deliver::AfterBlock;
 use crate::deliver::Attachments;
+use crate::deliver::CloudEvents;
+use crate::deliver::Cloudmailin;
 use crate::deliver::Compress;
 use crate::deliver::Event;
-use crate::deliver::Format;
 use crate::deliver::Meaning;
 use crate::deliver::Preset;
 use crate::deliver::Rate;
+use crate::deliver::Sendgrid;
 
 /// One HTTP receiver.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -35,7 +38,17 @@ pub(in crate::config) struct Endpoint {
     #[schemars(required)]
     pub(in crate::config) url: Option<String>,
     /// The body's shape. Default: json.
-    pub(in crate::config) format: Option<Plain<Format>>,
+    pub(in crate::config) format: Option<Plain<Shape>>,
+    /// With `format: cloudevents`, where the attributes stand: in the body or in header fields. Default: structured.
+    pub(in crate::config) cloudevents_mode: Option<Plain<CloudEvents>>,
+    /// With `format: cloudmailin`, one JSON document or a form with files. Default: json.
+    pub(in crate::config) cloudmailin_mode: Option<Plain<Cloudmailin>>,
+    /// With `format: sendgrid`, texts and files or the whole mail. Default: parsed.
+    pub(in crate::config) sendgrid_mode: Option<Plain<Sendgrid>>,
+    /// With `format: mailgun`, the key that `signature` is made with. Required then.
+    pub(in crate::config) mailgun_signing_key: Option<Source>,
+    /// With `format: template`, the template. Required then.
+    pub(in crate::config) template: Option<Template>,
     /// The keys that sign each post, as many as are valid then: `whsec_` and 24 to 64 bytes in base64 for HMAC, `whsk_`
     /// and a private key in base64 for Ed25519. This or `signing: none` is required.
     pub(in crate::config) signing_keys: Option<List<SigningKey>>,
@@ -61,7 +74,8 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) statuses: Option<BTreeMap<String, Plain<Meaning>>>,
     /// The vendor whose receivers the endpoint is like: answers mean what they mean there. Default: default.
     pub(in crate::config) status_preset: Option<Plain<Preset>>,
-    /// How attachments travel: in the body, beside it as files of a form, or only named and measured. Default: inline.
+    /// How attachments travel: in the body, beside it as files of a form (`format: json` alone), or only named and
+    /// measured. Default: inline, with `format: template` omit.
     pub(in crate::config) attachments: Option<Plain<Attachments>>,
     /// Whether the payload carries the whole message too. Default: false.
     pub(in crate::config) include_raw: Option<bool>,
@@ -110,6 +124,18 @@ pub(in crate::config) struct BasicAuth {
     pub(in crate::config) password: Option<Source>,
 }
 
+/// A body of the operator's own shape.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Template {
+    /// The file that holds it, in Jinja's language.
+    #[schemars(required)]
+    pub(in crate::config) file: Option<String>,
+    /// The content type of what it makes. Default: application/json.
+    pub(in crate::config) content_type: Option<String>,
+}
+
 /// Who is told of an endpoint's dead letters.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(remote = "Self")]
@@ -121,4 +147,4 @@ pub(in crate::config) struct OnDeadLetter {
     pub(in crate::config) email: Option<bool>,
 }
 
-mapping!(Endpoint, BasicAuth, OnDeadLetter);
+mapping!(Endpoint, BasicAuth, Template, OnDeadLetter);

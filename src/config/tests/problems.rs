@@ -124,9 +124,6 @@ fn what_comes_later_is_not_supported_yet() {
         let expected = format!("F:7: endpoints[0].{key}: {value:?} {later} {known}");
         check_endpoint(&format!("signing: none\n{key}: {value}\n"), &expected);
     };
-    for format in ["cloudevents", "raw", "postmark", "cloudmailin", "sendgrid", "mailgun", "template"] {
-        endpoint("format", format, "json");
-    }
     endpoint("attachments", "link", "inline, multipart, omit");
 }
 

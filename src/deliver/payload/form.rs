@@ -1,4 +1,4 @@
-//! Forms as browsers send them: `multipart/form-data` (RFC 7578).
+//! Forms as browsers send them: `multipart/form-data` (RFC 7578) and `application/x-www-form-urlencoded`.
 //!
 //! Written piece by piece, with the same bytes each time. The boundary is a hash of the mail's id, which is a hash of the
 //! mail itself: a mail that holds its own boundary cannot be made.
@@ -32,6 +32,14 @@ impl Form {
     /// The value of `Content-Type`.
     pub(super) fn content_type(&self) -> String {
         format!("multipart/form-data; boundary={}", self.boundary)
+    }
+
+    /// Writes the field `name`.
+    ///
+    /// # Errors
+    /// Those of `out`, here and below.
+    pub(super) fn field(&self, out: &mut dyn Write, name: &str, value: &[u8]) -> io::Result<()> {
+        self.written(out, name, |out| out.write_all(value))
     }
 
     /// Writes the field `name`, whose value comes from `content`.
@@ -78,4 +86,73 @@ impl Form {
 /// A name as browsers write it in quotes: three characters are percent-encoded, the rest is UTF-8.
 fn quoted(name: &str) -> String {
     name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// Fields in the form of a query.
+#[derive(Debug, Default)]
+pub(super) struct Query {
+    begun: bool,
+}
+
+impl Query {
+    /// The value of `Content-Type`.
+    pub(super) const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
+
+    /// Writes the field `name`.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub(super) fn field(&mut self, out: &mut dyn Write, name: &str, value: &[u8]) -> io::Result<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            out.write_all(b"&")?;
+        }
+        encode(out, name.as_bytes())?;
+        out.write_all(b"=")?;
+        encode(out, value)
+    }
+}
+
+fn encode(out: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
+    form_urlencoded::byte_serialize(bytes).try_for_each(|piece| out.write_all(piece.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form() -> Form {
+        Form::of(&MessageId::parse("msg_p54ru6mx5sc2wc6slugowgnw2j").unwrap())
+    }
+
+    #[test]
+    fn a_name_cannot_end_its_quotes_or_its_line() {
+        let mut out = Vec::new();
+        let name = "a\"; filename=\"x\r\nX: \u{e9}";
+        form().file(&mut out, name, ("b\"\r\n\u{e9}", "a/b\r\nX: y"), |out| out.write_all(b"\x00")).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        let (_, after) = out.split_once("\r\n").unwrap();
+        let expected = "Content-Disposition: form-data; name=\"a%22; filename=%22x%0D%0AX: \u{e9}\"; \
+            filename=\"b%22%0D%0A\u{e9}\"\r\nContent-Type: application/octet-stream\r\n\r\n\0\r\n";
+        assert_eq!(after, expected);
+    }
+
+    #[test]
+    fn a_boundary_belongs_to_one_mail_and_stays_the_same() {
+        assert_eq!(form().content_type(), form().content_type());
+        let other = Form::of(&MessageId::parse("msg_p54ru6mx5sc2wc6slugowgnw2k").unwrap());
+        assert_ne!(form().content_type(), other.content_type());
+        // RFC 2046 section 5.1.1.
+        assert!(form().boundary.len() <= 70);
+    }
+
+    #[test]
+    fn a_query_reads_back_as_it_was_written() {
+        let (mut out, mut query) = (Vec::new(), Query::default());
+        let pairs = [("a&b", "1=2&c"), ("c", ""), ("\u{e9}", "x +\r\n\u{1f4a9}")];
+        for (name, value) in pairs {
+            query.field(&mut out, name, value.as_bytes()).unwrap();
+        }
+        let read: Vec<_> = form_urlencoded::parse(&out).collect();
+        assert_eq!(read, pairs.map(|(name, value)| (name.into(), value.into())));
+    }
 }

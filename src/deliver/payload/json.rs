@@ -20,10 +20,13 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub(super) use self::attachment::Base64;
+pub(super) use self::attachment::Plain;
 use self::shape::envelope;
 use super::Facts;
 use super::Head;
 use super::Source;
+use super::cloudevents::Event;
 use crate::deliver::Attachments;
 use crate::parse::Mail;
 use crate::spool;
@@ -42,11 +45,80 @@ pub const MAIL_DEAD_LETTER: &str = "mail.dead_letter";
 /// What an endpoint gets; `type` says which.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
-enum Payload<'a> {
+pub(super) enum Payload<'a> {
     Received(&'a shape::Envelope<'a>),
     Oversize(&'a oversize::Envelope<'a>),
     DeadLetter(&'a dead_letter::Envelope<'a>),
     Changed(&'a changed::Envelope<'a>),
+}
+
+/// The `data` of a payload.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Data<'a> {
+    Received(&'a shape::Data<'a>),
+    Oversize(&'a oversize::Data<'a>),
+    DeadLetter(&'a dead_letter::Data<'a>),
+    Changed(&'a changed::Data<'a>),
+}
+
+impl<'a> Payload<'a> {
+    /// What happened.
+    pub(super) fn r#type(&self) -> &'static str {
+        match self {
+            Payload::Received(told) => told.r#type,
+            Payload::Oversize(told) => told.r#type,
+            Payload::DeadLetter(told) => told.r#type,
+            Payload::Changed(told) => told.r#type,
+        }
+    }
+
+    /// When, RFC 3339 in UTC.
+    pub(super) fn timestamp(&self) -> &'a str {
+        match self {
+            Payload::Received(told) => &told.timestamp,
+            Payload::Oversize(told) => &told.timestamp,
+            Payload::DeadLetter(told) => &told.timestamp,
+            Payload::Changed(told) => &told.timestamp,
+        }
+    }
+
+    /// What it is about, in full.
+    pub(super) fn data(&self) -> Data<'a> {
+        match self {
+            Payload::Received(told) => Data::Received(&told.data),
+            Payload::Oversize(told) => Data::Oversize(&told.data),
+            Payload::DeadLetter(told) => Data::DeadLetter(&told.data),
+            Payload::Changed(told) => Data::Changed(&told.data),
+        }
+    }
+
+    /// Where it happened, as a path: a mailbox or an endpoint.
+    pub(super) fn source(&self) -> String {
+        let of_mailbox = |name: &str| format!("/mailboxes/{name}");
+        match self {
+            Payload::Received(told) => of_mailbox(told.data.mailbox()),
+            Payload::Oversize(told) => of_mailbox(told.data.mailbox()),
+            Payload::DeadLetter(told) => of_mailbox(told.data.mailbox()),
+            Payload::Changed(told) => told.data.source(),
+        }
+    }
+}
+
+/// What an event is written in.
+#[derive(Debug, Clone, Copy)]
+pub enum Frame<'a> {
+    /// The shape of this format.
+    Native,
+    /// A structured CloudEvent with this id.
+    CloudEvent(&'a str),
+}
+
+fn in_frame(frame: Frame<'_>, payload: &Payload<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    Ok(match frame {
+        Frame::Native => serde_json::to_writer(out, payload),
+        Frame::CloudEvent(id) => serde_json::to_writer(out, &Event::of(id, payload)),
+    }?)
 }
 
 /// Why a mail was not taken.
@@ -71,19 +143,30 @@ pub fn head(source: &Source<'_>) -> Head {
 /// # Errors
 /// Those of `out`. Half a body must not be posted.
 pub fn write(source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let json = |out: &mut dyn io::Write| Ok(serde_json::to_writer(out, &Payload::Received(&envelope(source)))?);
+    let json = |out: &mut dyn io::Write| with_received(source, |payload| Ok(serde_json::to_writer(out, &payload)?));
     match source.options.attachments {
         Attachments::Inline | Attachments::Omit => json(out),
         Attachments::Multipart => multipart::write(source, json, out),
     }
 }
 
+/// Hands out the payload that carries the mail.
+pub(super) fn with_received<T>(source: &Source<'_>, read: impl FnOnce(Payload<'_>) -> T) -> T {
+    read(Payload::Received(&envelope(source)))
+}
+
 /// Writes the body that tells of a mail that is too large; of `mail`, only what its header gives is told.
 ///
 /// # Errors
 /// As [`write`].
-pub fn write_oversize(facts: &Facts<'_>, mail: &Mail, why: TooLarge, out: &mut dyn io::Write) -> io::Result<()> {
-    Ok(serde_json::to_writer(out, &Payload::Oversize(&oversize::envelope(facts, mail, why)))?)
+pub fn write_oversize(
+    frame: Frame<'_>,
+    facts: &Facts<'_>,
+    mail: &Mail,
+    why: TooLarge,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    in_frame(frame, &Payload::Oversize(&oversize::envelope(facts, mail, why)), out)
 }
 
 /// Writes the body that tells of a dead letter, at `told_at`. Without `raw`, our copy of the mail is gone.
@@ -91,14 +174,14 @@ pub fn write_oversize(facts: &Facts<'_>, mail: &Mail, why: TooLarge, out: &mut d
 /// # Errors
 /// As [`write`].
 pub fn write_dead_letter(
+    frame: Frame<'_>,
     facts: &Facts<'_>,
     mail: &Mail,
     raw: Option<&[u8]>,
-    told_at: Timestamp,
-    settled: &DeadLetter,
+    (told_at, settled): (Timestamp, &DeadLetter),
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    Ok(serde_json::to_writer(out, &Payload::DeadLetter(&dead_letter::envelope(facts, mail, raw, told_at, settled)))?)
+    in_frame(frame, &Payload::DeadLetter(&dead_letter::envelope(facts, mail, raw, told_at, settled)), out)
 }
 
 /// The body that tells of a change, at `told_at`; `labels` are those of its mailbox.
@@ -106,12 +189,15 @@ pub fn write_dead_letter(
 /// # Errors
 /// None that anybody foresees: it writes to memory, and no key of ours is anything but a string.
 pub fn render_changed(
+    frame: Frame<'_>,
     change: Change,
     told_at: Timestamp,
     facts: &spool::Facts,
     labels: Option<&BTreeMap<String, String>>,
-) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Payload::Changed(&changed::envelope(change, told_at, facts, labels)))
+) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    in_frame(frame, &Payload::Changed(&changed::envelope(change, told_at, facts, labels)), &mut body)?;
+    Ok(body)
 }
 
 /// The JSON Schema of the body.
@@ -151,7 +237,8 @@ mod tests {
         let mail = parse::parse(header, &parse::Options::default());
         given(|facts| {
             let mut body = Vec::new();
-            write_oversize(facts, &mail, TooLarge { size: 60_000_000, limit: 50_000_000 }, &mut body).unwrap();
+            let why = TooLarge { size: 60_000_000, limit: 50_000_000 };
+            write_oversize(Frame::Native, facts, &mail, why, &mut body).unwrap();
             body
         })
     }
@@ -292,7 +379,7 @@ mod tests {
         let told_at = Timestamp::from_second(1_759_393_800).unwrap();
         given(|facts| {
             let mut body = Vec::new();
-            write_dead_letter(facts, &mail, raw, told_at, &settled(), &mut body).unwrap();
+            write_dead_letter(Frame::Native, facts, &mail, raw, (told_at, &settled()), &mut body).unwrap();
             body
         })
     }
@@ -306,7 +393,7 @@ mod tests {
         };
         let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
         let told_at = Timestamp::from_second(1_759_393_800).unwrap();
-        let body = render_changed(change, told_at, &facts, mailbox.map(|_| &labels)).unwrap();
+        let body = render_changed(Frame::Native, change, told_at, &facts, mailbox.map(|_| &labels)).unwrap();
         serde_json::from_slice(&body).unwrap()
     }
 

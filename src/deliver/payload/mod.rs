@@ -3,16 +3,29 @@
 //! A body is written as often as it is needed (once to be measured and signed, once for the wire, again after a
 //! connection that closed), each time the same bytes. Pure.
 
-mod form;
 pub mod json;
 #[cfg(any(debug_assertions, fuzzing))]
 pub mod properties;
+
+mod cloudevents;
+mod cloudmailin;
+mod form;
+mod mailgun;
+mod part;
+mod postmark;
+mod raw;
+mod sendgrid;
+mod template;
+mod vendor;
 
 use std::collections::BTreeMap;
 use std::io;
 
 use jiff::Timestamp;
 
+use self::json::Frame;
+pub use self::template::Template;
+pub use self::template::TemplateError;
 use crate::deliver::Attachments;
 use crate::deliver::Format;
 use crate::ident::MailboxName;
@@ -71,25 +84,59 @@ pub struct Head {
 }
 
 impl Head {
-    /// Of a body in JSON.
-    pub fn json() -> Head {
-        Head { content_type: "application/json".to_owned(), headers: Vec::new() }
+    /// A head of this content type alone.
+    pub(super) fn of(content_type: String) -> Head {
+        Head { content_type, headers: Vec::new() }
+    }
+
+    /// A head of JSON.
+    pub(super) fn json() -> Head {
+        Head::of("application/json".to_owned())
     }
 }
 
 /// What goes before the body of a mail in `format`.
-pub fn head(format: Format, source: &Source<'_>) -> Head {
+pub fn head(format: &Format, source: &Source<'_>) -> Head {
     match format {
         Format::Json => json::head(source),
+        Format::Postmark => Head::json(),
+        Format::CloudEvents(mode) => cloudevents::head(*mode, source),
+        Format::Raw => raw::head(),
+        Format::Cloudmailin(mode) => cloudmailin::head(*mode, source),
+        Format::Sendgrid(_) => sendgrid::head(source),
+        Format::Mailgun(_) => mailgun::head(source),
+        Format::Template(template) => Head::of(template.content_type().to_owned()),
+    }
+}
+
+/// What goes before the body of an event, and what it is written in. Formats that cannot tell events fall back on our
+/// own: an endpoint may have changed its format while an event was waiting for it.
+pub fn event_head<'a>(format: &Format, id: &'a str) -> (Head, Frame<'a>) {
+    match format {
+        Format::CloudEvents(_) => (cloudevents::structured(), Frame::CloudEvent(id)),
+        Format::Json
+        | Format::Raw
+        | Format::Postmark
+        | Format::Cloudmailin(_)
+        | Format::Sendgrid(_)
+        | Format::Mailgun(_)
+        | Format::Template(_) => (Head::json(), Frame::Native),
     }
 }
 
 /// Writes the body of a mail in `format`.
 ///
 /// # Errors
-/// Those of `out`. Half a body must not be posted.
-pub fn write(format: Format, source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+/// Those of `out`, and those of a template. Half a body must not be posted.
+pub fn write(format: &Format, source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     match format {
         Format::Json => json::write(source, out),
+        Format::CloudEvents(mode) => cloudevents::write(*mode, source, out),
+        Format::Raw => raw::write(source, out),
+        Format::Postmark => postmark::write(source, out),
+        Format::Cloudmailin(mode) => cloudmailin::write(*mode, source, out),
+        Format::Sendgrid(mode) => sendgrid::write(*mode, source, out),
+        Format::Mailgun(key) => mailgun::write(key, source, out),
+        Format::Template(template) => template.write(source, out),
     }
 }

@@ -46,7 +46,7 @@ pub fn letter(input: &[u8]) {
         raw: input,
         options: Options { attachments: Attachments::Inline, include_raw: true },
     };
-    let body = rendered(Format::Json, &source);
+    let body = rendered(&Format::Json, &source);
     let (least, factor) = BOUNDS;
     assert!(body.len() <= least + factor * input.len(), "{} bytes for {}", body.len(), input.len());
     let told: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -61,7 +61,7 @@ pub fn letter(input: &[u8]) {
 }
 
 /// The body, which is the same each time.
-fn rendered(format: Format, source: &Source<'_>) -> Vec<u8> {
+fn rendered(format: &Format, source: &Source<'_>) -> Vec<u8> {
     let [body, again] = [(); 2].map(|()| {
         let mut body = Vec::new();
         assert!(write(format, source, &mut body).is_ok(), "memory takes everything");

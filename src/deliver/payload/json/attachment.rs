@@ -83,10 +83,12 @@ impl Attachment<'_> {
 /// Bytes that are written as base64, piece by piece, so that no second copy of them is made.
 #[derive(JsonSchema)]
 #[schemars(transparent, extend("contentEncoding" = "base64"))]
-pub(super) struct Base64<'a>(#[schemars(with = "String")] pub(super) Plain<'a>);
+pub(in crate::deliver::payload) struct Base64<'a>(
+    #[schemars(with = "String")] pub(in crate::deliver::payload) Plain<'a>,
+);
 
 /// Where the bytes come from.
-pub(super) enum Plain<'a> {
+pub(in crate::deliver::payload) enum Plain<'a> {
     /// They are here.
     Bytes(&'a [u8]),
     /// They are decoded as they are written.

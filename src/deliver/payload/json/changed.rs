@@ -31,22 +31,22 @@ pub(super) fn envelope<'a>(
 /// Something changed with a mailbox or an endpoint. Each change is told once.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ChangedEnvelope")]
-pub(super) struct Envelope<'a> {
+pub(in crate::deliver::payload) struct Envelope<'a> {
     /// `mailbox.auth_failed`: its login is refused. `mailbox.unreachable`: it cannot be visited. `mailbox.recovered`: it
     /// can again. `mailbox.uidl_reset`: most of its known unique-ids went at once. `endpoint.held`: nothing is posted
     /// to it until somebody resumes it.
     #[schemars(extend("enum" = Change::ALL.map(Change::as_str)))]
-    r#type: &'static str,
+    pub(super) r#type: &'static str,
     /// When this was told, RFC 3339 in UTC.
-    timestamp: String,
+    pub(super) timestamp: String,
     /// What it is about.
-    data: Data<'a>,
+    pub(super) data: Data<'a>,
 }
 
 /// What changed.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ChangedData")]
-pub(super) struct Data<'a> {
+pub(in crate::deliver::payload) struct Data<'a> {
     /// The mailbox's name in the configuration; absent from an event about an endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     mailbox: Option<&'a str>,
@@ -61,4 +61,15 @@ pub(super) struct Data<'a> {
     /// Why, in one word: how the last visit failed, what the mailbox recovered from, whether new mail of a reset is
     /// `held` for an operator or `deduplicated` by content, why the endpoint is held.
     reason: Option<&'a str>,
+}
+
+impl Data<'_> {
+    /// Where it happened, as a path.
+    pub(super) fn source(&self) -> String {
+        match (self.mailbox, self.endpoint) {
+            (Some(mailbox), _) => format!("/mailboxes/{mailbox}"),
+            (None, Some(endpoint)) => format!("/endpoints/{endpoint}"),
+            (None, None) => "/".to_owned(),
+        }
+    }
 }

@@ -41,24 +41,31 @@ pub(super) fn envelope<'a>(
 /// A delivery of a mail became a dead letter: its endpoint refused it, or its time was over.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DeadLetterEnvelope")]
-pub(super) struct Envelope<'a> {
+pub(in crate::deliver::payload) struct Envelope<'a> {
     /// What happened.
     #[schemars(extend("const" = MAIL_DEAD_LETTER))]
-    r#type: &'static str,
+    pub(super) r#type: &'static str,
     /// When this was told, RFC 3339 in UTC.
-    timestamp: String,
+    pub(super) timestamp: String,
     /// The mail, and why it is dead.
-    data: Data<'a>,
+    pub(super) data: Data<'a>,
 }
 
 /// The mail as `mail.received` tells it, always with `raw` and the bytes of its attachments; `id` is the mail's.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DeadLetterData")]
-pub(super) struct Data<'a> {
+pub(in crate::deliver::payload) struct Data<'a> {
     #[serde(flatten)]
     mail: shape::Data<'a>,
     /// Why it is dead.
     dead_letter: Settled<'a>,
+}
+
+impl Data<'_> {
+    /// The mailbox's name.
+    pub(super) fn mailbox(&self) -> &str {
+        self.mail.mailbox()
+    }
 }
 
 /// The end of a delivery.

@@ -35,20 +35,20 @@ pub(super) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, why: TooLarge) -> 
 /// A mail is larger than its mailbox's `max_message_size`, and stays on the server.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "OversizeEnvelope")]
-pub(super) struct Envelope<'a> {
+pub(in crate::deliver::payload) struct Envelope<'a> {
     /// What happened.
     #[schemars(extend("const" = MAIL_OVERSIZE))]
-    r#type: &'static str,
+    pub(super) r#type: &'static str,
     /// The same as `data.spooled_at`.
-    timestamp: String,
+    pub(super) timestamp: String,
     /// The mail, as far as it is known.
-    data: Data<'a>,
+    pub(super) data: Data<'a>,
 }
 
 /// The mail and where it lies. What its header would tell is null or empty where the server did not give the header.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "OversizeData")]
-pub(super) struct Data<'a> {
+pub(in crate::deliver::payload) struct Data<'a> {
     /// `msg_…`, the same as the header `webhook-id`. It is the event's: should the limit be raised, the mail has another.
     id: &'a str,
     /// The mailbox's name in the configuration.
@@ -67,4 +67,11 @@ pub(super) struct Data<'a> {
     letter: Letter<'a>,
     /// Every header field in the order received, values decoded and unfolded.
     headers: Vec<Header<'a>>,
+}
+
+impl Data<'_> {
+    /// The mailbox's name.
+    pub(super) fn mailbox(&self) -> &str {
+        self.mailbox
+    }
 }

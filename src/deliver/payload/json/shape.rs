@@ -69,19 +69,19 @@ pub(super) fn data<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: Option<&'a [u8]>,
 
 /// A mail that was taken from a mailbox.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Envelope<'a> {
+pub(in crate::deliver::payload) struct Envelope<'a> {
     /// What happened.
     #[schemars(extend("const" = MAIL_RECEIVED))]
-    r#type: &'static str,
+    pub(super) r#type: &'static str,
     /// The same as `data.spooled_at`.
-    timestamp: String,
+    pub(super) timestamp: String,
     /// The mail.
-    data: Data<'a>,
+    pub(super) data: Data<'a>,
 }
 
 /// The mail and where it came from.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Data<'a> {
+pub(in crate::deliver::payload) struct Data<'a> {
     /// `msg_…`, the same as the header `webhook-id`. Equal ids are the same mail.
     id: &'a str,
     /// The mailbox's name in the configuration.
@@ -138,6 +138,13 @@ pub(super) struct Data<'a> {
     /// The whole message in base64, where the endpoint asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<Base64<'a>>,
+}
+
+impl Data<'_> {
+    /// The mailbox's name.
+    pub(super) fn mailbox(&self) -> &str {
+        self.mailbox
+    }
 }
 
 /// The values of `kind`, and null.
