@@ -9,6 +9,7 @@ use super::columns::spooled;
 use super::queue::Claimed;
 use super::record::settle;
 use crate::ident::EndpointName;
+use crate::spool::Dropped;
 use crate::spool::MessageKey;
 use crate::spool::PARSES_MAX;
 use crate::spool::Sorted;
@@ -94,6 +95,12 @@ pub(super) fn sort(connection: &Connection, sorted: &[Sorted], now: Timestamp) -
                 endpoints.iter().try_for_each(|endpoint| enqueue(connection, *message, endpoint, now))?;
                 State::Routed
             }
+            Verdict::Dropped(dropped) => {
+                if drop_by_rule(connection, *message, dropped, now)? {
+                    continue;
+                }
+                State::Routed
+            }
             Verdict::Settled => State::Routed,
         };
         connection
@@ -105,6 +112,22 @@ pub(super) fn sort(connection: &Connection, sorted: &[Sorted], now: Timestamp) -
         }
     }
     Ok(())
+}
+
+/// Settles a message that a rule drops. Tells whether it could: what was routed before is owed to its endpoints.
+fn drop_by_rule(
+    connection: &Connection,
+    message: MessageKey,
+    dropped: &Dropped,
+    now: Timestamp,
+) -> Result<bool, SpoolError> {
+    let settled = connection
+        .prepare_cached(
+            "UPDATE message SET state = 'dropped', parses = 0, settled_at = ?2, dropped_by = ?3, counts_as_delivered = ?4
+             WHERE seq = ?1 AND state = 'spooled' AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = seq)",
+        )?
+        .execute(params![message.0, now.as_millisecond(), dropped.rule, dropped.counts_as_delivered])?;
+    Ok(settled > 0)
 }
 
 /// Makes a delivery, where there is none.
