@@ -137,8 +137,11 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
             Form::Parsed => (kept.unwrap_or_else(|| Arc::new(parse::parse(&raw, &parse::Options::default()))), false),
             Form::Unparsed => (Arc::new(unparsed()), true),
         };
-        let options =
-            Options { attachments: means.endpoint.attachments, include_raw: include_raw || means.endpoint.include_raw };
+        let options = Options {
+            attachments: means.endpoint.attachments,
+            include_raw: include_raw || means.endpoint.include_raw,
+            include_sanitized_html: means.endpoint.include_sanitized_html,
+        };
         let facts = facts(&message, &means.labels).ok_or(Unready::Render)?;
         let body = match message.kind {
             Kind::DeadLetter | Kind::Changed(_) => return Err(Unready::Render),

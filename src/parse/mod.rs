@@ -24,6 +24,7 @@ mod message_id;
 mod mime;
 mod quoting;
 mod recipients;
+mod sanitize;
 mod structure;
 mod transfer;
 
@@ -44,6 +45,7 @@ pub use mail::Header;
 pub use mail::Mail;
 pub use mail::Recipient;
 pub use mail::TextSource;
+pub use sanitize::sanitize;
 
 /// What a mailbox's owner may choose about parsing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn the_shape_that_receivers_rely_on() {
-        let body = rendered(Options { attachments: Attachments::Inline, include_raw: false });
+        let body =
+            rendered(Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false });
         assert_eq!(body["type"], "mail.received");
         assert_eq!(body["timestamp"], "2025-10-02T08:00:00.000Z");
         let data = &body["data"];
@@ -174,7 +175,8 @@ mod tests {
 
     #[test]
     fn an_endpoint_chooses_what_it_carries() {
-        let body = rendered(Options { attachments: Attachments::Omit, include_raw: true });
+        let body =
+            rendered(Options { attachments: Attachments::Omit, include_raw: true, include_sanitized_html: false });
         let part = &body["data"]["attachments"][0];
         assert_eq!((&part["omitted"], part.get("content")), (&"by configuration".into(), None));
         let raw = base64_simd::STANDARD.decode_to_vec(body["data"]["raw"].as_str().unwrap()).unwrap();
@@ -296,8 +298,8 @@ mod tests {
                 assert!(body["data"].get(field.as_str().unwrap()).is_some(), "{field}");
             }
         };
-        check(rendered(Options { attachments: Attachments::Inline, include_raw: true }));
-        check(rendered(Options { attachments: Attachments::Omit, include_raw: false }));
+        check(rendered(Options { attachments: Attachments::Inline, include_raw: true, include_sanitized_html: false }));
+        check(rendered(Options { attachments: Attachments::Omit, include_raw: false, include_sanitized_html: false }));
         check(oversize(RAW));
         check(oversize(b""));
         check(dead_letter(Some(RAW)));

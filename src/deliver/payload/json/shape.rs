@@ -39,6 +39,7 @@ pub(super) fn data<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: Option<&'a [u8]>,
         text: mail.text.as_deref(),
         text_source: mail.text_source.map(TextSource::of),
         html: mail.html.as_deref(),
+        html_sanitized: options.include_sanitized_html.then(|| mail.html.as_deref().and_then(parse::sanitize)),
         reply_text: None,
         headers: mail.headers.iter().map(Header::of).collect(),
         attachments: mail.attachments.iter().map(|part| Attachment::of(part, options)).collect(),
@@ -93,6 +94,9 @@ pub(super) struct Data<'a> {
     text_source: Option<TextSource>,
     /// The HTML body as sent; never sanitised here.
     html: Option<&'a str>,
+    /// `html` without scripts, styles and anything that loads from elsewhere, safe to show to a human, where the endpoint asks for it. Null where there is no HTML, or where it is too long (2 MiB) or built to take too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    html_sanitized: Option<Option<String>>,
     /// `text` without quoted history and signature.
     reply_text: Option<&'a str>,
     /// Every header field in the order received, values decoded and unfolded.
