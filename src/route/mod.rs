@@ -80,7 +80,7 @@ pub fn route(routes: &Routes, mailbox: &MailboxName, mail: &Mail, size: u64) -> 
     decide(routes, &letter(routes, mailbox, mail, size), Look::Enough).decision
 }
 
-/// Each rule that is never reached, by its number from 1, and the number of the one before it that every mail matches.
+/// The first rule that is never read, by its number from 1, and the one before it that every mail matches.
 pub fn unreachable(routes: &Routes) -> Option<(usize, usize)> {
     let last = routes.rules.iter().position(|rule| rule.when.is_always() && !rule.then.goes_on())? + 1;
     (last < routes.rules.len()).then_some((last + 1, last))

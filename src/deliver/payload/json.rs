@@ -174,6 +174,27 @@ mod tests {
     }
 
     #[test]
+    fn html_is_safe_to_show_where_the_endpoint_asks_for_that() {
+        let check = |asked, html: Option<&str>, expected: Option<serde_json::Value>| {
+            let mail = Mail { html: html.map(str::to_owned), ..Mail::default() };
+            let options =
+                Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: asked };
+            let body = given(|facts| {
+                let mut body = Vec::new();
+                write(&Source { facts: *facts, mail: &mail, raw: b"", options }, &mut body).unwrap();
+                body
+            });
+            assert_eq!(body["data"].get("html_sanitized").cloned(), expected);
+            assert_eq!(body["data"]["html"].as_str(), html, "as sent");
+        };
+        let hostile = "<p onclick=x>a<script>b</script><img src=https://example.org/a.gif></p>";
+        check(true, Some(hostile), Some("<p>a<img></p>".into()));
+        check(false, Some(hostile), None);
+        check(true, None, Some(serde_json::Value::Null));
+        check(true, Some(&"<b>".repeat(1 << 20)), Some(serde_json::Value::Null));
+    }
+
+    #[test]
     fn an_endpoint_chooses_what_it_carries() {
         let body =
             rendered(Options { attachments: Attachments::Omit, include_raw: true, include_sanitized_html: false });
@@ -299,7 +320,7 @@ mod tests {
             }
         };
         check(rendered(Options { attachments: Attachments::Inline, include_raw: true, include_sanitized_html: false }));
-        check(rendered(Options { attachments: Attachments::Omit, include_raw: false, include_sanitized_html: false }));
+        check(rendered(Options { attachments: Attachments::Omit, include_raw: false, include_sanitized_html: true }));
         check(oversize(RAW));
         check(oversize(b""));
         check(dead_letter(Some(RAW)));

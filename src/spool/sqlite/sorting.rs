@@ -96,7 +96,8 @@ pub(super) fn sort(connection: &Connection, sorted: &[Sorted], now: Timestamp) -
                 State::Routed
             }
             Verdict::Dropped(dropped) => {
-                if drop_by_rule(connection, *message, dropped, now)? {
+                drop_by_rule(connection, *message, dropped, now)?;
+                if !has_deliveries(connection, *message)? {
                     continue;
                 }
                 State::Routed
@@ -114,20 +115,24 @@ pub(super) fn sort(connection: &Connection, sorted: &[Sorted], now: Timestamp) -
     Ok(())
 }
 
-/// Settles a message that a rule drops. Tells whether it could: what was routed before is owed to its endpoints.
+/// Settles a message that a rule drops, unless it was routed before: then it is owed to its endpoints.
 fn drop_by_rule(
     connection: &Connection,
     message: MessageKey,
     dropped: &Dropped,
     now: Timestamp,
-) -> Result<bool, SpoolError> {
-    let settled = connection
+) -> Result<(), SpoolError> {
+    connection
         .prepare_cached(
             "UPDATE message SET state = 'dropped', parses = 0, settled_at = ?2, dropped_by = ?3, counts_as_delivered = ?4
              WHERE seq = ?1 AND state = 'spooled' AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = seq)",
         )?
         .execute(params![message.0, now.as_millisecond(), dropped.rule, dropped.counts_as_delivered])?;
-    Ok(settled > 0)
+    Ok(())
+}
+
+fn has_deliveries(connection: &Connection, message: MessageKey) -> Result<bool, SpoolError> {
+    Ok(connection.prepare_cached("SELECT 1 FROM delivery WHERE message = ?1")?.exists([message.0])?)
 }
 
 /// Makes a delivery, where there is none.
