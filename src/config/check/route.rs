@@ -58,6 +58,8 @@ fn then(route: &Route, known: &Names<'_>, path: &Path, report: &mut Report) -> T
     let endpoints = deliver_to(&route.deliver_to, known.endpoints, &to_path, report);
     let goes_on = route.go_on.unwrap_or(false);
     let counts_as_delivered = match &route.drop {
+        // How it was to be dropped could not be read, which is told already.
+        None if report.has_within(&path.key("drop")) => false,
         None | Some(Dropping::Plain(false)) => return sent(route, endpoints, goes_on, &to_path, report),
         Some(Dropping::Plain(true)) => false,
         Some(Dropping::With(options)) => options.counts_as_delivered.unwrap_or(false),

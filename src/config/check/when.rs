@@ -55,7 +55,8 @@ fn nested(when: &When, known: &Names<'_>, (path, depth): (&Path, usize), report:
     if let Some(not) = &when.not {
         let path = path.key("not");
         let parts = nested(not, known, (&path, depth + 1), report);
-        if parts.is_empty() {
+        // What could not be read is told already.
+        if parts.is_empty() && !report.has_within(&path) {
             report.add(&path, "holds no condition, so no mail would match; write one, or take the key out");
         }
         all.push(Condition::Not(Box::new(Condition::All(parts))));
