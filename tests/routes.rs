@@ -118,7 +118,7 @@ fn an_explanation_shows_each_rule_with_what_was_seen() {
     let expected = "rule 1 (archive): matched
     yes label.team \"blue\" matches \"blue\"
 rule 2: not matched
-    no  larger_than \"221\"; wanted: 10000000 bytes
+    no  larger_than 163; wanted: 10000000 bytes
     no  any
         no  all
             no  subject \"Hello\" does not match \"billing*\"

@@ -251,12 +251,13 @@ fn tell(told: &ToldCondition, depth: usize, lines: &mut Vec<String>) {
     if wanted.is_empty() {
         lines.push(format!("{indent}{holds} {condition}"));
     } else {
-        let verb = match (condition.as_str(), held) {
-            ("larger_than" | "smaller_than" | "spam_score_from" | "spam" | "has_attachment", _) => "; wanted:",
-            (_, true) => " matches",
-            (_, false) => " does not match",
+        let (seen, verb) = match (condition.as_str(), held) {
+            ("larger_than" | "smaller_than" | "spam_score_from" | "spam" | "has_attachment", _) => {
+                (seen.first().map_or("(none)".to_owned(), Clone::clone), "; wanted:")
+            }
+            (_, true) => (shown(seen), " matches"),
+            (_, false) => (shown(seen), " does not match"),
         };
-        let seen = shown(seen);
         lines.push(format!("{indent}{holds} {condition} {seen}{verb} {wanted}"));
     }
     parts.iter().for_each(|part| tell(part, depth + 1, lines));

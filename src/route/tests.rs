@@ -1,3 +1,5 @@
+//! Decisions, and that an explanation never disagrees with one.
+
 use fastrand::Rng;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Each condition, on what it holds and on what it does not.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 use std::time::Instant;
