@@ -54,7 +54,7 @@ fn render(raw: &[u8], mail: &parse::Mail, mailbox: &MailboxName) -> Vec<u8> {
         size: raw.len().try_into().unwrap(),
         sha256: [0; 32],
     };
-    let options = Options { attachments: Attachments::Inline, include_raw: false };
+    let options = Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false };
     let mut body = Vec::with_capacity(raw.len() * 2);
     json::write(&Source { facts, mail, raw, options }, &mut body).unwrap();
     body

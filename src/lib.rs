@@ -33,7 +33,7 @@
 //! 2. `pop3` logs in and lists; `collect::plan` holds the listing against the ledger and the retention rule.
 //! 3. `collect::retrieve` reads the message; `intake` hands it to the spool in a group. **Once `accept` has answered,
 //!    we answer for it.** QUIT ends the session.
-//! 4. `deliver::sorting` claims it, parses it, asks `route`, and commits its list of deliveries.
+//! 4. `deliver::sorting` claims it, parses it, asks `route`, and commits its list of deliveries, or that a rule drops it.
 //! 5. `deliver::queue` of each endpoint claims its delivery; `attempt` renders, signs and posts it; `settle` decides what
 //!    the answer means, and the spool records it.
 //!    A delivery that is dead by then, and the notice of it, are one commit; `notice` tells of accounts, and mails humans.

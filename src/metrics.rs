@@ -124,6 +124,8 @@ metrics! {
         signing_keys: IntGaugeVec ["endpoint"] "pophook_signing_keys_valid";
         /// When the last signing key ends, or has ended, in Unix time; absent while one has no end.
         signing_ends: IntGaugeVec ["endpoint"] "pophook_signing_ends_timestamp_seconds";
+        /// Mails that a rule dropped, by its name or, where it has none, its number.
+        dropped: IntCounterVec ["rule"] "pophook_messages_dropped_by_rule_total";
         /// Defects found in mails, by kind.
         defects: IntCounterVec ["kind"] "pophook_parse_defects_total";
         /// Messages that the parser failed on three times.

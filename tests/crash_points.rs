@@ -199,6 +199,24 @@ fn k5_k6_killed_while_messages_are_sorted() {
 }
 
 #[test]
+fn k5_k6_k11_killed_while_a_rule_drops_a_message() {
+    let prepare = || {
+        let stage = taken_and_deleted();
+        let mailbox = Mailbox::scripted(&stage.server).on_server("delete_when_delivered");
+        stage.pophook.configure([mailbox], [stage.endpoint()], "routes:\n  - { when: { subject: b }, drop: true }\n");
+        stage
+    };
+    let points = [SORTING, &["before mark", "after mark"]].concat();
+    check(&points, "once", prepare, |stage| {
+        stage.pophook.once_until("what is delivered is gone", || stage.server.messages() == messages(&["b"]));
+        let dropped = stage.pophook.in_state("dropped");
+        assert_eq!(dropped.len(), 1, "{dropped:?}");
+        assert_eq!((&dropped[0]["unique_id"], &dropped[0]["reason"]), (&"b".into(), &"rule 1".into()));
+        assert!(!stage.desk.subjects().contains(&"b".to_owned()));
+    });
+}
+
+#[test]
 fn k7_k8_k9_k10_killed_while_messages_are_delivered() {
     check(DELIVERING, "once", taken_and_deleted, until_all_is_done);
 }
@@ -334,7 +352,9 @@ fn killed_while_an_endpoint_is_held() {
 }
 
 /// What later schemas added, taken away.
-const TO_THE_FIRST_SCHEMA: &str = "DROP TABLE condition;
+const TO_THE_FIRST_SCHEMA: &str = "ALTER TABLE message DROP COLUMN dropped_by;
+    ALTER TABLE message DROP COLUMN counts_as_delivered;
+    DROP TABLE condition;
     DROP TABLE told_hold;
     DROP INDEX message_about;
     ALTER TABLE message DROP COLUMN about;

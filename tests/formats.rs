@@ -56,7 +56,7 @@ const FULL: &str = "Return-Path: <ann@example.org>\r\n\
 /// Neither From nor Subject nor anybody that it is for.
 const BARE: &str = "Date: Thu, 29 Jan 2026 10:11:12 +0100\r\n\r\nhello\r\n";
 
-const INLINE: Options = Options { attachments: Attachments::Inline, include_raw: false };
+const INLINE: Options = Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false };
 
 /// Hands out the source of a mail that was taken from mailbox `support` at noon.
 fn with_source<T>(raw: &[u8], options: Options, read: impl FnOnce(&Source<'_>) -> T) -> T {
@@ -402,7 +402,7 @@ fn signature(key: &str, timestamp: &str, token: &str) -> String {
 
 #[test]
 fn without_their_bytes_attachments_are_left_out() {
-    let omit = Options { attachments: Attachments::Omit, include_raw: false };
+    let omit = Options { attachments: Attachments::Omit, include_raw: false, include_sanitized_html: false };
     assert_eq!(json_of(&Format::Postmark, FULL, omit)["Attachments"], json!([]));
     assert_eq!(json_of(&Format::Cloudmailin(Cloudmailin::Json), FULL, omit)["attachments"], json!([]));
     read(&Format::Sendgrid(Sendgrid::Parsed), FULL, omit).texts(&[("attachments", "0")]);

@@ -61,7 +61,7 @@ fn body(raw: &[u8], options: &parse::Options) -> Value {
         sha256: Sha256::digest(raw).into(),
     };
     let mail = parse::parse(raw, options);
-    let options = Options { attachments: Attachments::Inline, include_raw: false };
+    let options = Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false };
     let mut body = Vec::new();
     json::write(&Source { facts, mail: &mail, raw, options }, &mut body).unwrap();
     serde_json::from_slice(&body).unwrap()

@@ -23,6 +23,7 @@ use crate::collect::VisitError;
 use crate::collect::quirks;
 use crate::config::Config;
 use crate::deliver;
+use crate::route;
 use crate::secret::Unavailable;
 use crate::spool::EndpointRow;
 use crate::spool::Enrolment;
@@ -78,6 +79,10 @@ impl Check {
         let (mailboxes, endpoints) = (config.collect.mailboxes.len(), config.deliver.endpoints.len());
         let file = self.config.config.display();
         out::line(format!("{file}: {mailboxes} mailboxes and {endpoints} endpoints, no problem").as_bytes())?;
+        if let Some((idle, all)) = route::unreachable(&config.deliver.routes) {
+            let why = format!("rule {idle} and those after it are never read: every mail matches rule {all}");
+            out::line(format!("warning  routes: {why}; give that one conditions, or move it to the end").as_bytes())?;
+        }
         if self.online { block_on(online(config)) } else { Ok(ExitCode::SUCCESS) }
     }
 }

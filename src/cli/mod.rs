@@ -12,6 +12,7 @@ mod once;
 mod out;
 mod parse;
 mod receive;
+mod route;
 mod run;
 mod schema;
 mod selection;
@@ -66,6 +67,8 @@ enum Command {
     #[command(subcommand)]
     Oauth(oauth::Oauth),
     Parse(parse::Parse),
+    #[command(subcommand)]
+    Route(route::Route),
     Receive(receive::Receive),
     #[command(subcommand)]
     Schema(schema::Schema),
@@ -98,6 +101,7 @@ impl Cli {
             Command::Endpoint(endpoint) => endpoint.run(),
             Command::Oauth(oauth) => oauth.run(),
             Command::Parse(parse) => parse.run(),
+            Command::Route(route) => route.run(),
             Command::Receive(receive) => receive.run(),
             Command::Schema(schema) => schema.run(),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -68,6 +69,9 @@ pub(super) struct Parse {
     /// Add the whole message in base64, as `include_raw: true` does
     #[arg(long)]
     include_raw: bool,
+    /// Add the HTML in a form that is safe to show, as `include_sanitized_html: true` does
+    #[arg(long)]
+    include_sanitized_html: bool,
     /// Print one line even on a terminal
     #[arg(long)]
     json: bool,
@@ -120,7 +124,7 @@ impl Parse {
     /// # Errors
     /// When the file cannot be read or standard output is gone.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let raw = self.read()?;
+        let raw = read_mail(&self.file)?;
         let body = self.body(&raw, Clock::system().now())?;
         if self.json || !self.format.is_json() || !out::is_terminal() {
             out::line(&body)?;
@@ -129,15 +133,6 @@ impl Parse {
             out::line(&serde_json::to_vec_pretty(&value)?)?;
         }
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn read(&self) -> anyhow::Result<Vec<u8>> {
-        if self.file.as_os_str() != "-" {
-            return std::fs::read(&self.file).with_context(|| format!("cannot read {}", self.file.display()));
-        }
-        let mut raw = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut raw).context("cannot read standard input")?;
-        Ok(raw)
     }
 
     fn format(&self) -> anyhow::Result<deliver::Format> {
@@ -175,10 +170,21 @@ impl Parse {
             sha256: Sha256::digest(raw).into(),
         };
         let attachments = if self.no_attachments { Attachments::Omit } else { Attachments::Inline };
-        let options = Options { attachments, include_raw: self.include_raw };
+        let include_sanitized_html = self.include_sanitized_html;
+        let options = Options { attachments, include_raw: self.include_raw, include_sanitized_html };
         let mail = parse::parse(raw, &parse::Options::default());
         let mut body = Vec::new();
         payload::write(&self.format()?, &Source { facts, mail: &mail, raw, options }, &mut body)?;
         Ok(body)
     }
+}
+
+/// The bytes of a mail in a file; `-` is standard input.
+pub(super) fn read_mail(file: &Path) -> anyhow::Result<Vec<u8>> {
+    if file.as_os_str() != "-" {
+        return std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+    }
+    let mut raw = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut raw).context("cannot read standard input")?;
+    Ok(raw)
 }

@@ -44,6 +44,16 @@ impl Selection {
         words && older_than.is_none() && newer_than.is_none()
     }
 
+    /// Whether one endpoint's deliveries are meant.
+    pub(super) fn names_endpoint(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
+    /// Whether one state is meant.
+    pub(super) fn names_state(&self) -> bool {
+        self.state.is_some()
+    }
+
     /// The filter, with these ids, whose names and ids are all known.
     ///
     /// # Errors

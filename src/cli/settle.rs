@@ -32,8 +32,8 @@ pub(super) struct Retry {
     ids: Vec<String>,
     #[command(flatten)]
     selection: Selection,
-    /// Hand the deliveries over to this endpoint
-    #[arg(long, value_name = "NAME", requires = "endpoint")]
+    /// Hand the deliveries over to this endpoint; unrouted and dropped messages go there whatever the routes say
+    #[arg(long, value_name = "NAME")]
     to: Option<String>,
     /// Send unrouted and quarantined messages unparsed, to the endpoint that --endpoint names
     #[arg(long, requires = "endpoint", conflicts_with = "to")]
@@ -66,6 +66,11 @@ impl Retry {
         const NOTHING: &str = "nothing that is selected can be tried again";
         if self.ids.is_empty() && self.selection.is_empty() && !self.all {
             let remedy = "name ids, --endpoint, --mailbox, --state, --reason or an age; or --all for everything";
+            return Err(BadArgument(remedy.to_owned()).into());
+        }
+        if self.to.is_some() && self.ids.is_empty() && !self.selection.names_endpoint() && !self.selection.names_state()
+        {
+            let remedy = "--to wants to know what it takes over: name ids, --endpoint or --state";
             return Err(BadArgument(remedy.to_owned()).into());
         }
         let spool = store::read(&self.config)?;

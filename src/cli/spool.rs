@@ -38,7 +38,8 @@ pub(super) enum Spool {
     /// --state delivered does. Without ids and filters nothing is done, unless you say --all.
     ///
     /// The id stays the same, the time that a delivery is tried for starts anew. `--endpoint OLD --to NEW` hands the
-    /// deliveries of one endpoint, waiting ones too, to another. `--raw --endpoint NAME` sends unrouted and quarantined
+    /// deliveries of one endpoint, waiting ones too, to another, and `ID --to NEW` sends a message there that the routes
+    /// left out or a rule dropped. `--raw --endpoint NAME` sends unrouted and quarantined
     /// messages to that endpoint unparsed. Where no id is given, it is first shown what would be done, and done with
     /// --yes.
     Retry(Retry),

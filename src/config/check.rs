@@ -17,6 +17,7 @@ mod reload;
 mod route;
 mod server;
 mod spool;
+mod when;
 
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -66,7 +67,9 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     let asks = |endpoint: &deliver::Endpoint| endpoint.events.contains(&deliver::Event::MailOversize);
     let oversize_events = endpoints.iter().any(asks);
     collected.mailboxes.iter_mut().for_each(|mailbox| mailbox.oversize_events = oversize_events);
-    let rules = route::check(&file.routes, &known_mailboxes, &known_endpoints, report);
+    let known_labels = Known::labels(&file.mailboxes);
+    let known = route::Names { mailboxes: &known_mailboxes, labels: &known_labels, endpoints: &known_endpoints };
+    let rules = route::check(&file.routes, &known, report);
 
     let collect = file.collect.as_ref();
     let Within(max_visits) = collect.map_or(Within(100), |collect| or(&collect.max_visits, Within(100)));
@@ -78,7 +81,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     let Listen(listen) =
         file.admin.as_ref().map_or(Listen(Some(LISTEN)), |admin| or(&admin.listen, Listen(Some(LISTEN))));
 
-    let routes = Routes { rules, deliver_to: collected.deliver_to };
+    let routes = Routes { rules, deliver_to: collected.deliver_to, labels: collected.labels.clone() };
     Some(Config {
         spool: spool?,
         retention: retention?,

@@ -163,7 +163,7 @@ fn the_example_loads() {
     assert_eq!(password(mailbox), "hunter2");
     assert_eq!(mailbox.start_from, StartFrom::Date("2026-01-31".parse().unwrap()));
     assert!(config.deliver.endpoints[0].http.headers["authorization"].is_sensitive());
-    assert_eq!(config.deliver.routes.rules.len(), 2);
+    assert_eq!(config.deliver.routes.rules.len(), 4);
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 

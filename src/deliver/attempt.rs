@@ -146,8 +146,11 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
             }
             Form::Unparsed => (Arc::new(unparsed()), true),
         };
-        let options =
-            Options { attachments: means.endpoint.attachments, include_raw: include_raw || means.endpoint.include_raw };
+        let options = Options {
+            attachments: means.endpoint.attachments,
+            include_raw: include_raw || means.endpoint.include_raw,
+            include_sanitized_html: means.endpoint.include_sanitized_html,
+        };
         let (id, size) = (message.id.clone(), message.size);
         let (labels, format) = (Arc::clone(&means.labels), means.endpoint.format.clone());
         let letter = Letter { message, labels, mail, raw, format, options };

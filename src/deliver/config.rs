@@ -66,6 +66,8 @@ pub struct Endpoint {
     pub attachments: Attachments,
     /// Whether the payload carries the whole message in base64 too.
     pub include_raw: bool,
+    /// Whether the payload carries the HTML in a form that can be shown, too.
+    pub include_sanitized_html: bool,
     /// What it is told beside the mail that routes send it.
     pub events: Vec<Event>,
     /// Who is told of its dead letters.
@@ -197,6 +199,7 @@ impl Endpoint {
             format: Format::Json,
             attachments: Attachments::Inline,
             include_raw: false,
+            include_sanitized_html: false,
             events: Vec::new(),
             on_dead_letter: Vec::new(),
             keep_answers: true,

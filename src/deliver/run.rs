@@ -69,6 +69,16 @@ struct Shared {
     spool: Arc<dyn Spool>,
     recent: Arc<Recent>,
     clock: Clock,
+    metrics: DeliverMetrics,
+}
+
+impl Shared {
+    /// Has the rules that drop mail report zero from the start.
+    fn declare(&self, rules: &Rules) {
+        for rule in rules.routes.dropping() {
+            self.metrics.dropped.with_label_values(&[rule]);
+        }
+    }
 }
 
 impl Deliverer {
@@ -86,19 +96,22 @@ impl Deliverer {
             metrics.defects.with_label_values(&[kind.as_str()]);
         }
         let slots = Arc::new(Slots::new(config.in_flight));
-        let shared = Shared { spool: Arc::clone(spool), recent: Arc::default(), clock: clock.clone() };
+        let (spool, clock, metrics) = (Arc::clone(spool), clock.clone(), metrics.clone());
+        let shared = Shared { spool, recent: Arc::default(), clock, metrics };
         let Prepared { means, rules } = prepare(config, &shared)?;
+        shared.declare(&rules);
         let rules = Arc::new(RwLock::new(rules));
         let sorter = Sorter {
             rules: Arc::clone(&rules),
-            spool: Arc::clone(spool),
+            spool: Arc::clone(&shared.spool),
             recent: Arc::clone(&shared.recent),
-            clock: clock.clone(),
-            metrics: metrics.clone(),
+            clock: shared.clock.clone(),
+            metrics: shared.metrics.clone(),
         };
+        let metrics = shared.metrics.clone();
         let (sender, changes) = mpsc::channel(1);
         let control = Control { shared, rules, changes: sender };
-        Ok(Deliverer { sorter, means, slots, metrics: metrics.clone(), control, changes })
+        Ok(Deliverer { sorter, means, slots, metrics, control, changes })
     }
 
     /// By what it can be told of another configuration while it runs.
@@ -171,6 +184,7 @@ impl Control {
             // It fails only for a deliverer that has ended.
             adopted.await.unwrap_or_default();
         }
+        self.shared.declare(&prepared.rules);
         // Waits for the batch that is being sorted.
         *self.rules.write().await = prepared.rules;
     }

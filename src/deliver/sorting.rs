@@ -24,7 +24,9 @@ use crate::ident::EndpointName;
 use crate::metrics::DeliverMetrics;
 use crate::parse::Mail;
 use crate::route;
+use crate::route::Decision;
 use crate::route::Routes;
+use crate::spool::Dropped;
 use crate::spool::Kind;
 use crate::spool::Sorted;
 use crate::spool::Spool;
@@ -108,7 +110,7 @@ impl Sorter {
             match parsed {
                 Parsed::Mail(message, mail) => {
                     let verdict = match message.kind {
-                        Kind::Mail => Verdict::Routed(self.route(&rules.routes, &message, &mail)),
+                        Kind::Mail => self.route(&rules.routes, &message, &mail),
                         Kind::Oversize { .. } => told_to(&rules.oversize_to),
                         // They are routed when they are committed.
                         Kind::DeadLetter | Kind::Changed(_) => Verdict::Settled,
@@ -152,16 +154,23 @@ impl Sorter {
         }
     }
 
-    fn route(&self, routes: &Routes, message: &Spooled, mail: &Mail) -> Vec<EndpointName> {
+    fn route(&self, routes: &Routes, message: &Spooled, mail: &Mail) -> Verdict {
         for defect in &mail.defects {
             self.metrics.defects.with_label_values(&[defect.kind.as_str()]).inc();
         }
-        let Some(mailbox) = &message.mailbox else { return Vec::new() };
-        let endpoints = route::route(routes, mailbox, mail, message.size);
-        if endpoints.is_empty() {
-            tracing::warn!(id = %message.id, %mailbox, "unrouted: no rule matched and the mailbox has no deliver_to");
+        let Some(mailbox) = &message.mailbox else { return Verdict::Routed(Vec::new()) };
+        match route::route(routes, mailbox, mail, message.size) {
+            Decision::Deliver(endpoints) => Verdict::Routed(endpoints),
+            Decision::Drop { rule, counts_as_delivered } => {
+                self.metrics.dropped.with_label_values(&[&rule]).inc();
+                tracing::info!(id = %message.id, %mailbox, rule, "dropped by a rule");
+                Verdict::Dropped(Dropped { rule, counts_as_delivered })
+            }
+            Decision::Unrouted => {
+                tracing::warn!(id = %message.id, %mailbox, "unrouted: no rule matched and the mailbox has no deliver_to");
+                Verdict::Routed(Vec::new())
+            }
         }
-        endpoints
     }
 }
 

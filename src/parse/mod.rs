@@ -38,6 +38,7 @@ mod receipt;
 mod recipients;
 mod reply_text;
 mod report;
+mod sanitize;
 mod security;
 mod spam;
 mod structure;
@@ -76,6 +77,7 @@ pub use mail::Security;
 pub use mail::Spam;
 pub use mail::SpamFilter;
 pub use mail::TextSource;
+pub use sanitize::sanitize;
 
 /// What a mailbox's owner may choose about parsing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,7 @@ pub use sweep::sweep;
 /// How long our own copies are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
-    /// After every delivery was delivered.
+    /// After every delivery was delivered, or a rule dropped the message.
     pub keep_delivered: Duration,
     /// Dead letters: `None` is for ever; a time means erased unread.
     pub keep_dead: Option<Duration>,

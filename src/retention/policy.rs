@@ -2,7 +2,7 @@
 //!
 //! | our copy | `delete_when_delivered` | `delete_when_spooled` |
 //! |---|---|---|
-//! | every delivery delivered | `delete_after` after the last one | `delete_after` after the commit |
+//! | every delivery delivered; dropped by a rule that counts as delivered | `delete_after` after the last one | `delete_after` after the commit |
 //! | any pending or dead; unrouted; quarantined; dropped | never | `delete_after` after the commit |
 
 use std::time::Duration;

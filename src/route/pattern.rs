@@ -1,5 +1,7 @@
 //! What an operator writes to match a text: a glob, or a regular expression between slashes.
 
+use std::fmt;
+
 use regex::Regex;
 use regex::RegexBuilder;
 
@@ -81,6 +83,17 @@ impl AnyOf {
     /// Whether any pattern matches `value`.
     pub fn matches(&self, value: &str) -> bool {
         self.0.iter().any(|pattern| pattern.matches(value))
+    }
+}
+
+impl fmt::Display for AnyOf {
+    /// The patterns as they are written, each in quotes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, pattern) in self.0.iter().enumerate() {
+            let joint = if at == 0 { "" } else { " or " };
+            write!(f, "{joint}{:?}", pattern.text)?;
+        }
+        Ok(())
     }
 }
 

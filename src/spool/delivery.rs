@@ -80,10 +80,21 @@ pub struct Sorted {
 pub enum Verdict {
     /// To these endpoints; none of them makes it *unrouted*.
     Routed(Vec<EndpointName>),
+    /// Nowhere, because a rule says so.
+    Dropped(Dropped),
     /// Nowhere, and nothing is left to do: an event that no endpoint asks for any more.
     Settled,
     /// Nowhere yet: it was not parsed, for no fault of its own, and its count is taken back.
     PutBack,
+}
+
+/// By which rule a mail was dropped, and what that means for its server's copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// What the rule is called.
+    pub rule: String,
+    /// Whether retention takes the mail for delivered.
+    pub counts_as_delivered: bool,
 }
 
 /// The right to make one attempt. It lives in memory: a crash needs no unlock, the attempt is made again.

@@ -107,7 +107,8 @@ pub enum Entry {
 pub struct OurCopy {
     /// When it was committed.
     pub spooled_at: Timestamp,
-    /// When the last endpoint took it; `None` while one has not, or never will.
+    /// When the last endpoint took it, or a rule dropped it that lets this count as delivered; `None` while one has not,
+    /// or never will.
     pub delivered_at: Option<Timestamp>,
 }
 

@@ -6,7 +6,8 @@
 //! - What a verb reported as done is committed and synced; a verb that failed has changed nothing.
 //! - One row per (message, endpoint) is the queue. Nothing else remembers that a post is owed.
 //! - A delivered row never becomes undelivered, except by [`Command::Retry`].
-//! - Raw bytes go only by retention, by `drop --erase`, or, delivered ones, when the spool is above its high-water mark.
+//! - Raw bytes go only by retention, by `drop --erase`, or, those of what was delivered or dropped by a rule, when the
+//!   spool is above its high-water mark.
 //!
 //! A message is a mail, or an event: both are claimed, recorded and released alike. An event is committed with what it
 //! tells of, and never stands for anything that could be deleted on a server. Events about dead letters and accounts are
@@ -51,6 +52,7 @@ pub use delivery::Claim;
 pub use delivery::Claims;
 pub use delivery::Counts;
 pub use delivery::DeliveryKey;
+pub use delivery::Dropped;
 pub use delivery::End;
 pub use delivery::Form;
 pub use delivery::Hold;
@@ -235,7 +237,7 @@ pub trait Delivering: Send + Sync + fmt::Debug {
 pub trait Spool: Reading + Tokens + Collecting + Delivering + Noticing {
     // -- the end --
 
-    /// Releases our copies: delivered before the first time, settled dead before the second.
+    /// Releases our copies: delivered, or dropped by a rule, before the first time, settled dead before the second.
     fn release(&self, delivered_before: Timestamp, dead_before: Option<Timestamp>) -> Reply<u64>;
 
     /// Forgets ledger rows that were absent from every complete listing long enough, and tidies the file.

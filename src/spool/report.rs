@@ -47,7 +47,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether an operator dropped it, delivery or message.
+    /// Whether it was dropped: a delivery by an operator, a message by an operator or a rule.
     pub fn is_dropped(&self) -> bool {
         self.state == State::Dropped.as_str() || self.reason.as_deref() == Some(Reason::Dropped.as_str())
     }
@@ -131,11 +131,12 @@ pub struct EndpointRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Tries dead deliveries again, with a new budget; sorts unrouted and quarantined messages anew.
+    /// Tries dead deliveries again, with a new budget; sorts unrouted and quarantined messages anew, and dropped ones
+    /// that are asked for.
     Retry {
         /// Which.
         filter: Filter,
-        /// Another endpoint that takes them over.
+        /// Another endpoint that takes them over, and gets unrouted and dropped messages whatever the routes say.
         to: Option<String>,
         /// Send unrouted and quarantined messages to `to` unparsed.
         raw: bool,

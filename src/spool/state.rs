@@ -15,7 +15,7 @@ pub enum State {
     Unrouted,
     /// Parsing it crashed or overran three times.
     Quarantined,
-    /// An operator dropped it while it was unrouted or quarantined.
+    /// An operator dropped it while it was unrouted or quarantined, or a rule did when it was sorted.
     Dropped,
 }
 

@@ -47,11 +47,15 @@ fn check(name: &str, check: impl Fn(&Value, usize)) {
     let format = Format::Template(Arc::new(template));
     for attachments in [Attachments::Omit, Attachments::Inline] {
         for raw in mails() {
-            let body = with_source(&raw, Options { attachments, include_raw: false }, |source| {
-                let mut body = Vec::new();
-                payload::write(&format, source, &mut body).unwrap_or_else(|error| panic!("{name}: {error:?}"));
-                body
-            });
+            let body = with_source(
+                &raw,
+                Options { attachments, include_raw: false, include_sanitized_html: false },
+                |source| {
+                    let mut body = Vec::new();
+                    payload::write(&format, source, &mut body).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                    body
+                },
+            );
             let read: Value = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
             check(&read, body.len());
         }

@@ -17,6 +17,7 @@ use pophook::spool::Claim;
 use pophook::spool::Command;
 use pophook::spool::Config;
 use pophook::spool::Counts;
+use pophook::spool::Dropped;
 use pophook::spool::End;
 use pophook::spool::Enrolment;
 use pophook::spool::Filter;
@@ -38,7 +39,9 @@ pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// Takes back what came to the schema with the notices.
-const BEFORE_NOTICES: &str = "DROP TABLE condition;
+const BEFORE_NOTICES: &str = "ALTER TABLE message DROP COLUMN dropped_by;
+    ALTER TABLE message DROP COLUMN counts_as_delivered;
+    DROP TABLE condition;
     DROP TABLE told_hold;
     DROP INDEX message_about;
     ALTER TABLE message DROP COLUMN about;";
@@ -207,6 +210,15 @@ pub async fn sort_all(spool: &Arc<dyn Spool>, endpoints: &[&str]) -> usize {
 pub async fn routed(spool: &Arc<dyn Spool>, text: &str, endpoints: &[&str]) -> MessageKey {
     take(spool, text, text).await;
     sort_all(spool, endpoints).await;
+    key_of(spool, text).await
+}
+
+/// Mailbox `a` takes a mail, under its text as unique-id, that rule `spam` drops.
+pub async fn dropped(spool: &Arc<dyn Spool>, text: &str, counts_as_delivered: bool) -> MessageKey {
+    take(spool, text, text).await;
+    let batch = spool.claim_unsorted(1).await.unwrap();
+    let verdict = Verdict::Dropped(Dropped { rule: "spam".to_owned(), counts_as_delivered });
+    spool.sort(vec![Sorted { message: batch[0].message.key, verdict }]).await.unwrap();
     key_of(spool, text).await
 }
 

@@ -15,6 +15,7 @@
 mod conditions;
 mod deliver;
 mod disk;
+mod dropping;
 mod endpoints;
 mod events;
 mod file;

@@ -15,6 +15,7 @@ use crate::ground::change;
 use crate::ground::claim;
 use crate::ground::deliver_all;
 use crate::ground::drop_rows;
+use crate::ground::dropped;
 use crate::ground::incoming;
 use crate::ground::key_of;
 use crate::ground::mailbox;
@@ -54,6 +55,7 @@ async fn stays(state: &str, keep_dead: bool) -> bool {
             key_of(&spool, "m").await
         }
         "unrouted" | "dropped" => routed(&spool, "m", &[]).await,
+        "dropped by a rule" => dropped(&spool, "m", false).await,
         _ => routed(&spool, "m", &["desk", "erp"]).await,
     };
     match state {
@@ -93,6 +95,7 @@ async fn nothing_but_the_delivered_goes_by_itself() {
         ("dropped", true, true),
         ("dead", true, false),
         ("delivered", false, false),
+        ("dropped by a rule", false, false),
     ] {
         assert_eq!(stays(state, false).await, forever, "{state}, keep_dead: forever");
         assert_eq!(stays(state, true).await, with_keep_dead, "{state}, with keep_dead");

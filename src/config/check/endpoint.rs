@@ -106,6 +106,7 @@ fn check_one(
         format: format?,
         attachments,
         include_raw: endpoint.include_raw.unwrap_or(false),
+        include_sanitized_html: endpoint.include_sanitized_html.unwrap_or(false),
         events: items(&endpoint.events).map(|(_, Plain(event))| *event).collect(),
         on_dead_letter: Vec::new(),
         keep_answers: endpoint.keep_answers.unwrap_or(true),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::file::Mailbox;
 use crate::config::list::List;
 use crate::config::list::items;
 use crate::config::nearest::did_you_mean;
@@ -28,14 +29,26 @@ impl<'a> Known<'a> {
         Known { kind, names, complete }
     }
 
+    /// The names of the labels that mailboxes have.
+    pub(super) fn labels(mailboxes: &'a Option<List<Mailbox>>) -> Known<'a> {
+        let complete = mailboxes.as_ref().is_some_and(List::is_complete);
+        let labels = items(mailboxes).filter_map(|(_, mailbox)| mailbox.labels.as_ref());
+        let mut names: Vec<&str> = labels.flat_map(|labels| labels.keys().map(String::as_str)).collect();
+        names.sort_unstable();
+        names.dedup();
+        Known { kind: "label", names, complete }
+    }
+
     /// Notes it if nothing has this name. `alike` tells whether two names are the same.
     pub(super) fn expect(&self, name: &str, alike: impl Fn(&str, &str) -> bool, path: &Path, report: &mut Report) {
         if !self.complete || self.names.iter().any(|known| alike(known, name)) {
             return;
         }
         let kind = self.kind;
-        let remedy = did_you_mean(name, self.names.iter().copied())
-            .unwrap_or_else(|| format!("; known here: {}", self.names.join(", ")));
+        let remedy = did_you_mean(name, self.names.iter().copied()).unwrap_or_else(|| match self.names[..] {
+            [] => "; none is known here".to_owned(),
+            _ => format!("; known here: {}", self.names.join(", ")),
+        });
         report.add(path, format!("no {kind} is named {name:?}{remedy}"));
     }
 }

@@ -1,90 +1,81 @@
-//! The routes.
+//! The routes: from the rules of the file to what they mean.
 
 use crate::config::check::known::Known;
+use crate::config::check::known::Taken;
 use crate::config::check::known::deliver_to;
-use crate::config::file::Patterns;
+use crate::config::check::when;
+use crate::config::file::Dropping;
 use crate::config::file::Route;
-use crate::config::file::When;
 use crate::config::list::List;
 use crate::config::list::items;
-use crate::config::plain::Plain;
 use crate::config::problem::Path;
 use crate::config::problem::Report;
-use crate::config::units::Size;
-use crate::route::AnyOf;
-use crate::route::Matcher;
-use crate::route::Pattern;
+use crate::ident::EndpointName;
+use crate::route::Condition;
 use crate::route::Rule;
 use crate::route::Then;
 
-pub(super) fn check(
-    list: &Option<List<Route>>,
-    mailboxes: &Known<'_>,
-    endpoints: &Known<'_>,
-    report: &mut Report,
-) -> Vec<Rule> {
+/// A name is a metric's label, and stands in a column of a listing.
+const NAME_MAX: usize = 64;
+
+/// The names that rules may say.
+pub(super) struct Names<'a> {
+    pub(super) mailboxes: &'a Known<'a>,
+    pub(super) labels: &'a Known<'a>,
+    pub(super) endpoints: &'a Known<'a>,
+}
+
+pub(super) fn check(list: &Option<List<Route>>, known: &Names<'_>, report: &mut Report) -> Vec<Rule> {
+    let mut taken = Taken::none("routes");
     let mut rules = Vec::new();
     for (at, route) in items(list) {
         let path = Path::default().key("routes").index(at);
-        let to_path = path.key("deliver_to");
-        if route.deliver_to.as_ref().is_none_or(List::is_empty) {
-            report.missing(&to_path, "write the endpoints that get this mail, such as [helpdesk]");
+        if let Some(name) = &route.name {
+            let path = path.key("name");
+            taken.take(name, at, &path, report);
+            check_name(name, &path, report);
         }
-        let deliver_to = deliver_to(&route.deliver_to, endpoints, &to_path, report);
-        let when =
-            route.when.as_ref().map_or_else(Vec::new, |when| conditions(when, mailboxes, &path.key("when"), report));
-        let then = if route.go_on.unwrap_or(false) { Then::GoOn } else { Then::Stop };
-        rules.push(Rule { when, deliver_to, then });
+        let label = route.name.clone().unwrap_or_else(|| (at + 1).to_string());
+        let conditions =
+            route.when.as_ref().map_or_else(Vec::new, |when| when::conditions(when, known, &path.key("when"), report));
+        rules.push(Rule { label, when: Condition::All(conditions), then: then(route, known, &path, report) });
     }
     rules
 }
 
-fn conditions(when: &When, mailboxes: &Known<'_>, path: &Path, report: &mut Report) -> Vec<Matcher> {
-    let mut matchers = Vec::new();
-    if let Some(patterns) = &when.mailbox {
-        let path = path.key("mailbox");
-        for (path, pattern) in each(patterns, &path) {
-            if let Some(name) = pattern.literal() {
-                mailboxes.expect(name, str::eq_ignore_ascii_case, &path, report);
-            }
-        }
-        matchers.push(Matcher::Mailbox(any_of(patterns, &path, report)));
+/// A name of digits could be taken for a number.
+fn check_name(name: &str, path: &Path, report: &mut Report) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let legal = !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(plain);
+    if !legal || name.bytes().all(|b| b.is_ascii_digit()) {
+        let remedy = format!("write letters, digits, -, _ and ., {NAME_MAX} at most, and not digits alone");
+        report.add(path, format!("is no name for a rule; {remedy}"));
     }
-    let mut add = |key: &str, patterns: &Option<Patterns>, matcher: fn(AnyOf) -> Matcher| {
-        matchers.extend(patterns.as_ref().map(|patterns| matcher(any_of(patterns, &path.key(key), report))));
+}
+
+fn then(route: &Route, known: &Names<'_>, path: &Path, report: &mut Report) -> Then {
+    let to_path = path.key("deliver_to");
+    let endpoints = deliver_to(&route.deliver_to, known.endpoints, &to_path, report);
+    let goes_on = route.go_on.unwrap_or(false);
+    let counts_as_delivered = match &route.drop {
+        // How it was to be dropped could not be read, which is told already.
+        None if report.has_within(&path.key("drop")) => false,
+        None | Some(Dropping::Plain(false)) => return sent(route, endpoints, goes_on, &to_path, report),
+        Some(Dropping::Plain(true)) => false,
+        Some(Dropping::With(options)) => options.counts_as_delivered.unwrap_or(false),
     };
-    add("sender", &when.sender, Matcher::Sender);
-    add("recipient", &when.recipient, Matcher::Recipient);
-    add("subject", &when.subject, Matcher::Subject);
-    for (name, patterns) in when.header.iter().flatten() {
-        let path = path.key("header").key(name);
-        // RFC 5322 section 2.2.
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
-            report.add(&path, "is no name of a header field; write it without colon and spaces");
-        }
-        matchers.push(Matcher::Header(name.clone(), any_of(patterns, &path, report)));
+    if route.deliver_to.is_some() {
+        report.add(&to_path, "stands beside drop, which sends mail nowhere; take one of the two out");
     }
-    if let (Some(Plain(Size(larger))), Some(Plain(Size(smaller)))) = (when.larger_than, when.smaller_than)
-        && smaller <= larger
-    {
-        report.add(&path.key("smaller_than"), "leaves no size above larger_than; write a larger one");
+    if goes_on {
+        report.add(&path.key("continue"), "stands beside drop, after which no rule is read; take one of the two out");
     }
-    matchers.extend(when.larger_than.map(|Plain(Size(size))| Matcher::LargerThan(size)));
-    matchers.extend(when.smaller_than.map(|Plain(Size(size))| Matcher::SmallerThan(size)));
-    matchers.extend(when.has_attachment.map(Matcher::HasAttachment));
-    matchers
+    Then::Drop { counts_as_delivered }
 }
 
-fn any_of(patterns: &Patterns, path: &Path, report: &mut Report) -> AnyOf {
-    if matches!(patterns, Patterns::Any(list) if list.is_empty()) {
-        report.add(path, "holds no pattern, so no mail would match; write one, or take the key out");
+fn sent(route: &Route, endpoints: Vec<EndpointName>, goes_on: bool, path: &Path, report: &mut Report) -> Then {
+    if route.deliver_to.as_ref().is_none_or(List::is_empty) {
+        report.missing(path, "write the endpoints that get this mail, such as [helpdesk], or drop: true");
     }
-    AnyOf::new(each(patterns, path).into_iter().map(|(_, pattern)| pattern.clone()))
-}
-
-fn each<'a>(patterns: &'a Patterns, path: &Path) -> Vec<(Path, &'a Pattern)> {
-    match patterns {
-        Patterns::One(pattern) => vec![(path.clone(), pattern)],
-        Patterns::Any(list) => list.items().map(|(at, Plain(pattern))| (path.index(at), pattern)).collect(),
-    }
+    if goes_on { Then::AndGoOn(endpoints) } else { Then::DeliverTo(endpoints) }
 }

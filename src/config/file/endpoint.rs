@@ -79,6 +79,8 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) attachments: Option<Plain<Attachments>>,
     /// Whether the payload carries the whole message too. Default: false.
     pub(in crate::config) include_raw: Option<bool>,
+    /// Whether the payload carries the HTML in a form that is safe to show, too. Default: false.
+    pub(in crate::config) include_sanitized_html: Option<bool>,
     /// What it is told beside its mail; `mail.oversize`: a message is too large and stays on its server; `mailbox.*` and
     /// `endpoint.held`: something changed with any mailbox or endpoint. Default: nothing.
     pub(in crate::config) events: Option<List<Plain<Event>>>,

@@ -593,7 +593,7 @@ fn routes_name_what_exists() {
         "F:5: routes[0].when.mailbox[1]: no mailbox is named \"b\"; known here: a",
     );
     route("{ deliver_to: [f] }", "F:5: routes[0].deliver_to[0]: no endpoint is named \"f\"; known here: e");
-    let remedy = "is missing; write the endpoints that get this mail, such as [helpdesk]";
+    let remedy = "is missing; write the endpoints that get this mail, such as [helpdesk], or drop: true";
     route("{ when: {} }", &format!("F:5: routes[0].deliver_to: {remedy}"));
     route("{ deliver_to: [] }", &format!("F:5: routes[0].deliver_to: {remedy}"));
     route(
@@ -615,6 +615,73 @@ fn routes_name_what_exists() {
     route(
         "{ when: { larger_than: 2MB, smaller_than: 2MB }, deliver_to: [e] }",
         "F:5: routes[0].when.smaller_than: leaves no size above larger_than; write a larger one",
+    );
+}
+
+#[test]
+fn conditions_of_routes_are_such_as_some_mail_can_meet() {
+    let when = |when: &str, expected: &str| {
+        check_top(&format!("routes:\n  - {{ when: {when}, deliver_to: [e] }}\n"), expected);
+    };
+    let wrong = |conditions: &str, path: &str, expected: &str| {
+        when(conditions, &format!("F:5: routes[0].when.{path}: {expected}"));
+    };
+    when("{ kind: [bounce, AUTO_REPLY, m*], spam: true, spam_score_from: 7.5, tag: x, list_id: y }", "no problem");
+    when("{ auth: { dkim: pass, spf: [fail, softfail] }, attachment_name: a, attachment_type: b }", "no problem");
+    when(
+        "{ all: [{ subject: a }, { not: { any: [{ tag: b }] } }], any: [{ sender: c }], not: { tag: d } }",
+        "no problem",
+    );
+    wrong("{ kind: bouce }", "kind", "\"bouce\" is not known; did you mean bounce?");
+    wrong(
+        "{ kind: [bounce, x] }",
+        "kind[1]",
+        "\"x\" is not known; known here: message, bounce, complaint, receipt, auto_reply, calendar",
+    );
+    wrong("{ auth: { dkim: passed } }", "auth.dkim", "\"passed\" is not known; did you mean pass?");
+    wrong("{ auth: { dmrc: pass } }", "auth.dmrc", "is an unknown key; did you mean dmarc?");
+    wrong("{ spam_score_from: high }", "spam_score_from", "\"high\" is no number; write one such as 5 or 7.5");
+    wrong("{ spam_score_from: \"inf\" }", "spam_score_from", "\"inf\" is no number; write one such as 5 or 7.5");
+    wrong("{ label: { team: a } }", "label.team", "no label is named \"team\"; none is known here");
+    wrong("{ tag: [] }", "tag", "holds no pattern, so no mail would match; write one, or take the key out");
+    wrong("{ any: [] }", "any", "holds no condition; write some, each group after a -, or take the key out");
+    wrong("{ not: {} }", "not", "holds no condition, so no mail would match; write one, or take the key out");
+    wrong("{ any: [{ not: { subjct: a } }] }", "any[0].not.subjct", "is an unknown key; did you mean subject?");
+    wrong("{ any: [{ subject: a }, { mailbox: b }] }", "any[1].mailbox", "no mailbox is named \"b\"; known here: a");
+    wrong("{ not: { subject: /(/ } }", "not.subject", "\"/(/\" is no regular expression: unclosed group");
+    let deep = |depth: usize| format!("{}{{ tag: a }}{}", "{ not: ".repeat(depth), " }".repeat(depth));
+    when(&deep(7), "no problem");
+    wrong(&deep(8), &["not"; 8].join("."), "is nested deeper than 8 conditions; write several rules");
+}
+
+#[test]
+fn a_rule_drops_mail_or_sends_it_somewhere() {
+    let route = |route: &str, expected: &str| check_top(&format!("routes:\n  - {route}\n"), expected);
+    route("{ name: spam, drop: true }", "no problem");
+    route("{ drop: { counts_as_delivered: true } }", "no problem");
+    route("{ drop: false, deliver_to: [e] }", "no problem");
+    let remedy = "is missing; write the endpoints that get this mail, such as [helpdesk], or drop: true";
+    route("{ drop: false }", &format!("F:5: routes[0].deliver_to: {remedy}"));
+    route(
+        "{ drop: true, deliver_to: [e] }",
+        "F:5: routes[0].deliver_to: stands beside drop, which sends mail nowhere; take one of the two out",
+    );
+    route(
+        "{ drop: true, continue: true }",
+        "F:5: routes[0].continue: stands beside drop, after which no rule is read; take one of the two out",
+    );
+    route("{ drop: now }", "F:5: routes[0].drop: is a text; write true, false, or a mapping");
+    route(
+        "{ drop: { counts_as_deliverd: true } }",
+        "F:5: routes[0].drop.counts_as_deliverd: is an unknown key; did you mean counts_as_delivered?",
+    );
+    let remedy = "is no name for a rule; write letters, digits, -, _ and ., 64 at most, and not digits alone";
+    for name in ["a b", "\"7\"", "\"\""] {
+        route(&format!("{{ name: {name}, drop: true }}"), &format!("F:5: routes[0].name: {remedy}"));
+    }
+    route(
+        "{ name: a, drop: true }\n  - { name: a, drop: true }",
+        "F:6: routes[1].name: \"a\" is taken by routes[0]; choose another name",
     );
 }
 

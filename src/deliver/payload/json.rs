@@ -262,7 +262,8 @@ mod tests {
 
     #[test]
     fn the_shape_that_receivers_rely_on() {
-        let body = rendered(Options { attachments: Attachments::Inline, include_raw: false });
+        let body =
+            rendered(Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false });
         assert_eq!(body["type"], "mail.received");
         assert_eq!(body["timestamp"], "2025-10-02T08:00:00.000Z");
         let data = &body["data"];
@@ -281,8 +282,30 @@ mod tests {
     }
 
     #[test]
+    fn html_is_safe_to_show_where_the_endpoint_asks_for_that() {
+        let check = |asked, html: Option<&str>, expected: Option<serde_json::Value>| {
+            let mail = Mail { html: html.map(str::to_owned), ..Mail::default() };
+            let options =
+                Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: asked };
+            let body = given(|facts| {
+                let mut body = Vec::new();
+                write(&Source { facts: *facts, mail: &mail, raw: b"", options }, &mut body).unwrap();
+                body
+            });
+            assert_eq!(body["data"].get("html_sanitized").cloned(), expected);
+            assert_eq!(body["data"]["html"].as_str(), html, "as sent");
+        };
+        let hostile = "<p onclick=x>a<script>b</script><img src=https://example.org/a.gif></p>";
+        check(true, Some(hostile), Some("<p>a<img></p>".into()));
+        check(false, Some(hostile), None);
+        check(true, None, Some(serde_json::Value::Null));
+        check(true, Some(&"<b>".repeat(1 << 20)), Some(serde_json::Value::Null));
+    }
+
+    #[test]
     fn an_endpoint_chooses_what_it_carries() {
-        let body = rendered(Options { attachments: Attachments::Omit, include_raw: true });
+        let body =
+            rendered(Options { attachments: Attachments::Omit, include_raw: true, include_sanitized_html: false });
         let part = &body["data"]["attachments"][0];
         assert_eq!((&part["omitted"], part.get("content")), (&"by configuration".into(), None));
         let raw = base64_simd::STANDARD.decode_to_vec(body["data"]["raw"].as_str().unwrap()).unwrap();
@@ -306,7 +329,8 @@ mod tests {
             size: 3,
             sha256: [0; 32],
         };
-        let options = Options { attachments: Attachments::Multipart, include_raw: false };
+        let options =
+            Options { attachments: Attachments::Multipart, include_raw: false, include_sanitized_html: false };
         let source = Source { facts, mail: &mail, raw: &[], options };
         let head = head(&source);
         let boundary = head.content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
@@ -457,8 +481,8 @@ mod tests {
                 assert!(body["data"].get(field.as_str().unwrap()).is_some(), "{field}");
             }
         };
-        check(rendered(Options { attachments: Attachments::Inline, include_raw: true }));
-        check(rendered(Options { attachments: Attachments::Omit, include_raw: false }));
+        check(rendered(Options { attachments: Attachments::Inline, include_raw: true, include_sanitized_html: false }));
+        check(rendered(Options { attachments: Attachments::Omit, include_raw: false, include_sanitized_html: true }));
         check(oversize(RAW));
         check(oversize(b""));
         check(dead_letter(Some(RAW)));

@@ -59,6 +59,8 @@ pub struct Options {
     pub attachments: Attachments,
     /// Whether the raw message travels too.
     pub include_raw: bool,
+    /// Whether the HTML travels in a form that can be shown, too.
+    pub include_sanitized_html: bool,
 }
 
 /// All that the body of a mail is made from.

@@ -44,7 +44,7 @@ pub fn letter(input: &[u8]) {
         },
         mail: &mail,
         raw: input,
-        options: Options { attachments: Attachments::Inline, include_raw: true },
+        options: Options { attachments: Attachments::Inline, include_raw: true, include_sanitized_html: false },
     };
     let body = rendered(&Format::Json, &source);
     let (least, factor) = BOUNDS;

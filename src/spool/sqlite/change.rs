@@ -22,6 +22,7 @@ use crate::spool::Hold;
 use crate::spool::Listed;
 use crate::spool::Row;
 use crate::spool::SpoolError;
+use crate::spool::State;
 
 /// Carries a command out; tells how many rows changed.
 pub(super) fn change(
@@ -63,10 +64,13 @@ fn retry(
                 Some(to) => move_over(connection, seq, from, to, now)?,
                 None => renew(connection, seq, from, now)?,
             },
-            (None, to) => match to.filter(|_| raw) {
-                Some(to) => send_unparsed(connection, seq, to, now)?,
-                None => sort_anew(connection, seq)?,
-            },
+            (None, Some(to)) if raw => send_unparsed(connection, seq, to, now)?,
+            (None, Some(_)) if row.state == State::Quarantined.as_str() => {
+                let why = format!("{id} is quarantined, so it can only be sent unparsed; write --raw --endpoint NAME");
+                return Err(SpoolError::Impossible(why));
+            }
+            (None, Some(to)) => send(connection, seq, to, now)?,
+            (None, None) => sort_anew(connection, seq)?,
         }
         changed += 1;
         crash::point!("in change");
@@ -140,9 +144,23 @@ fn send_unparsed(connection: &Connection, seq: i64, to: &str, now: Timestamp) ->
     renew(connection, seq, to, now)
 }
 
+/// Whatever the routes say.
+fn send(connection: &Connection, seq: i64, to: &str, now: Timestamp) -> Result<(), SpoolError> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO delivery (message, endpoint, due, mailbox)
+             SELECT seq, ?2, ?3, mailbox FROM message WHERE seq = ?1",
+        )?
+        .execute(params![seq, to, now.as_millisecond()])?;
+    record::settle(connection, seq, now)
+}
+
 fn sort_anew(connection: &Connection, seq: i64) -> Result<(), SpoolError> {
     connection
-        .prepare_cached("UPDATE message SET state = 'spooled', parses = 0, settled_at = NULL WHERE seq = ?1")?
+        .prepare_cached(
+            "UPDATE message SET state = 'spooled', parses = 0, settled_at = NULL, dropped_by = NULL, counts_as_delivered = 0
+             WHERE seq = ?1",
+        )?
         .execute([seq])?;
     Ok(())
 }

@@ -57,7 +57,7 @@ pub(super) fn ledger(connection: &Connection, mailbox: &MailboxName) -> Result<L
     let mut rows = connection.prepare_cached(
         "SELECT ledger.key, ledger.unique_id, ledger.state, ledger.content, ledger.listed_size, ledger.size_limit,
                 ledger.absent_since, ledger.marked_at, ledger.expunged_at, ledger.expunges,
-                message.spooled_at, message.state, message.settled_at
+                message.spooled_at, message.state, message.settled_at, message.counts_as_delivered
          FROM ledger LEFT JOIN message ON message.seq = ledger.message
          WHERE ledger.mailbox = ?1 ORDER BY ledger.key",
     )?;
@@ -87,7 +87,13 @@ fn ledger_row(row: &Row<'_>) -> Result<LedgerRow, rusqlite::Error> {
 
 fn our_copy(row: &Row<'_>) -> Result<OurCopy, rusqlite::Error> {
     let state: String = row.get(11)?;
-    let delivered_at = if state == "delivered" { time_or_none(row, 12)? } else { None };
+    let counts = match state.as_str() {
+        "delivered" => true,
+        // By a rule that says so. An operator's drop never counts.
+        "dropped" => row.get(13)?,
+        _ => false,
+    };
+    let delivered_at = if counts { time_or_none(row, 12)? } else { None };
     Ok(OurCopy { spooled_at: time(row, 10)?, delivered_at })
 }
 

@@ -117,10 +117,10 @@ pub(super) fn settle(connection: &Connection, message: i64, now: Timestamp) -> R
         .query_row([message], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let state = State::of_deliveries(pending, dead);
     let settled_at = (state != State::Routed).then_some(now.as_millisecond());
-    connection.prepare_cached("UPDATE message SET state = ?2, settled_at = ?3 WHERE seq = ?1")?.execute(params![
-        message,
-        state.as_str(),
-        settled_at
-    ])?;
+    connection
+        .prepare_cached(
+            "UPDATE message SET state = ?2, settled_at = ?3, dropped_by = NULL, counts_as_delivered = 0 WHERE seq = ?1",
+        )?
+        .execute(params![message, state.as_str(), settled_at])?;
     Ok(())
 }

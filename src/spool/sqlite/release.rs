@@ -14,6 +14,8 @@ use crate::spool::SpoolError;
 const RELEASE_AT_ONCE: u32 = 500;
 /// Free pages that may stay in the file; what is beyond them goes back to the disk, a step at a time.
 const FREE_PAGES_KEPT: u64 = 4096;
+/// What the file's rules settled: nobody waits for it. What an operator dropped stays until somebody erases it.
+pub(super) const DROPPED_BY_RULE: &str = "state = 'dropped' AND dropped_by IS NOT NULL";
 /// Pages given back in one step.
 const FREE_PAGES_STEP: u32 = 1024;
 
@@ -31,20 +33,21 @@ pub(super) fn release(
     dead_before: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<u64, SpoolError> {
-    let mut released = settled_before(connection, "delivered", delivered_before, now)?;
+    let mut released = settled_before(connection, "state = 'delivered'", delivered_before, now)?;
+    released += settled_before(connection, DROPPED_BY_RULE, delivered_before, now)?;
     if let Some(before) = dead_before {
-        released += settled_before(connection, "dead", before, now)?;
+        released += settled_before(connection, "state = 'dead'", before, now)?;
     }
     Ok(released)
 }
 
-fn settled_before(connection: &Connection, state: &str, before: Timestamp, now: Timestamp) -> Result<u64, SpoolError> {
+fn settled_before(connection: &Connection, which: &str, before: Timestamp, now: Timestamp) -> Result<u64, SpoolError> {
     let mut old = connection.prepare_cached(&format!(
-        "SELECT seq FROM message WHERE state = ?1 AND settled_at <= ?2 AND released_at IS NULL AND {NO_NOTICE_WAITS}
-         ORDER BY settled_at LIMIT ?3",
+        "SELECT seq FROM message WHERE {which} AND settled_at <= ?1 AND released_at IS NULL AND {NO_NOTICE_WAITS}
+         ORDER BY settled_at LIMIT ?2",
     ))?;
     let old = old
-        .query_map(params![state, before.as_millisecond(), RELEASE_AT_ONCE], |row| row.get::<_, i64>(0))?
+        .query_map(params![before.as_millisecond(), RELEASE_AT_ONCE], |row| row.get::<_, i64>(0))?
         .collect::<Result<Vec<_>, _>>()?;
     let mut released = 0;
     for seq in old {

@@ -31,7 +31,7 @@ use crate::spool::Stats;
 const LIST: &str = "
     SELECT * FROM (
         SELECT message.id AS id, nullif(message.kind, 'mail'), nullif(message.mailbox, ''), message.unique_id, delivery.endpoint AS endpoint,
-               coalesce(delivery.state, message.state) AS state, coalesce(delivery.reason, endpoint.held) AS reason,
+               coalesce(delivery.state, message.state) AS state, coalesce(delivery.reason, endpoint.held, 'rule ' || message.dropped_by) AS reason,
                coalesce(delivery.attempts, message.parses), delivery.last_status,
                CASE WHEN delivery.state = 'pending' AND endpoint.held IS NULL THEN delivery.due END,
                message.spooled_at AS spooled_at, message.size, mail.id

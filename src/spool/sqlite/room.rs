@@ -9,6 +9,7 @@ use rusqlite::OptionalExtension as _;
 
 use super::event::NO_NOTICE_WAITS;
 use super::open;
+use super::release::DROPPED_BY_RULE;
 use super::release::erase;
 use super::release::live_bytes;
 use crate::ident::MailboxName;
@@ -85,7 +86,8 @@ impl Pressure {
     }
 }
 
-/// Looks how full spool and disk are; above the high-water mark, delivered copies go, oldest first, down to the low one.
+/// Looks how full spool and disk are; above the high-water mark, copies go of what rules dropped and then of what was
+/// delivered, oldest first, down to the low one.
 pub(super) fn look(
     connection: &Connection,
     config: &Config,
@@ -96,14 +98,11 @@ pub(super) fn look(
     let mut released = 0;
     pressure.level = room::level(pressure.level, live, config.max_size);
     while pressure.level != Level::Low && released < RELEASE_AT_ONCE {
-        let oldest: Option<i64> = connection
-            .prepare_cached(&format!(
-                "SELECT seq FROM message WHERE state = 'delivered' AND released_at IS NULL AND {NO_NOTICE_WAITS}
-                 ORDER BY settled_at LIMIT 1",
-            ))?
-            .query_row([], |row| row.get(0))
-            .optional()?;
-        let Some(seq) = oldest else { break };
+        let seq = match oldest(connection, DROPPED_BY_RULE)? {
+            None => oldest(connection, "state = 'delivered'")?,
+            dropped => dropped,
+        };
+        let Some(seq) = seq else { break };
         erase(connection, seq, now)?;
         released += 1;
         live = live_bytes(connection)?;
@@ -111,6 +110,18 @@ pub(super) fn look(
     }
     let disk = open::free_bytes(&config.path)?;
     Ok(Look { level: pressure.level, disk, released, live })
+}
+
+/// The message of these that was settled first.
+fn oldest(connection: &Connection, which: &str) -> Result<Option<i64>, SpoolError> {
+    let oldest = connection
+        .prepare_cached(&format!(
+            "SELECT seq FROM message WHERE {which} AND released_at IS NULL AND {NO_NOTICE_WAITS}
+             ORDER BY settled_at LIMIT 1",
+        ))?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(oldest)
 }
 
 /// Judges the room for `mailbox`, which asks for `wanted` bytes, and promises it.

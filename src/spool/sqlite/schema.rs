@@ -160,12 +160,20 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- The hold that was told last of an endpoint, known by its held_from.
     CREATE TABLE told_hold (endpoint TEXT PRIMARY KEY, held_from INTEGER NOT NULL) WITHOUT ROWID;
 ",
+    "
+    -- What the rule is called that dropped the message; NULL where an operator did. The second is for such messages alone.
+    ALTER TABLE message ADD COLUMN dropped_by TEXT;
+    ALTER TABLE message ADD COLUMN counts_as_delivered INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// The first schema whose messages have a kind.
 const KINDS_SINCE: i64 = 4;
 /// The first schema that has conditions of mailboxes, and notices about messages.
 const NOTICES_SINCE: i64 = 8;
+
+/// The first schema whose messages can be dropped by a rule.
+const DROPPING_SINCE: i64 = 9;
 
 /// The first schema whose endpoints have a breaker.
 const BREAKERS_SINCE: i64 = 7;
@@ -200,16 +208,21 @@ pub(super) fn found(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Lets a reader find what it asks for in a file of schema `found`: where messages have no kind, they are mails, and
-/// where endpoints have no breaker, it is closed. Should the file be migrated beside the reader, its own columns come
+/// Lets a reader find what it asks for in a file of schema `found`: where messages have no kind, they are mails; where
+/// nothing says which rule dropped them, none did; and where endpoints have no breaker, it is closed. Should the file be migrated beside the reader, its own columns come
 /// first.
 pub(super) fn read_as_newest(connection: &Connection, found: i64) -> Result<(), rusqlite::Error> {
-    if found < NOTICES_SINCE {
+    if found < DROPPING_SINCE {
         let kind = if found >= KINDS_SINCE { "" } else { "'mail' AS kind, NULL AS listed_size, NULL AS size_limit," };
+        let about = if found >= NOTICES_SINCE { "" } else { "NULL AS about," };
         connection.execute_batch(&format!(
-            "CREATE TEMP VIEW message AS SELECT *, {kind} NULL AS about FROM main.message;
-             CREATE TEMP VIEW condition AS SELECT NULL AS mailbox, NULL AS state, NULL AS since;"
+            "CREATE TEMP VIEW message AS
+             SELECT *, {kind} {about} NULL AS dropped_by, 0 AS counts_as_delivered FROM main.message"
         ))?;
+    }
+    if found < NOTICES_SINCE {
+        connection
+            .execute_batch("CREATE TEMP VIEW condition AS SELECT NULL AS mailbox, NULL AS state, NULL AS since")?;
     }
     if found < BREAKERS_SINCE {
         connection.execute_batch(

@@ -10,6 +10,7 @@ use super::queue::Claimed;
 use super::raw;
 use super::record::settle;
 use crate::ident::EndpointName;
+use crate::spool::Dropped;
 use crate::spool::MessageKey;
 use crate::spool::PARSES_MAX;
 use crate::spool::Sorted;
@@ -98,6 +99,13 @@ pub(super) fn sort(connection: &Connection, sorted: &[Sorted], now: Timestamp) -
                 endpoints.iter().try_for_each(|endpoint| enqueue(connection, *message, endpoint, now))?;
                 State::Routed
             }
+            Verdict::Dropped(dropped) => {
+                drop_by_rule(connection, *message, dropped, now)?;
+                if !has_deliveries(connection, *message)? {
+                    continue;
+                }
+                State::Routed
+            }
             Verdict::Settled => State::Routed,
         };
         connection
@@ -109,6 +117,26 @@ pub(super) fn sort(connection: &Connection, sorted: &[Sorted], now: Timestamp) -
         }
     }
     Ok(())
+}
+
+/// Settles a message that a rule drops, unless it was routed before: then it is owed to its endpoints.
+fn drop_by_rule(
+    connection: &Connection,
+    message: MessageKey,
+    dropped: &Dropped,
+    now: Timestamp,
+) -> Result<(), SpoolError> {
+    connection
+        .prepare_cached(
+            "UPDATE message SET state = 'dropped', parses = 0, settled_at = ?2, dropped_by = ?3, counts_as_delivered = ?4
+             WHERE seq = ?1 AND state = 'spooled' AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = seq)",
+        )?
+        .execute(params![message.0, now.as_millisecond(), dropped.rule, dropped.counts_as_delivered])?;
+    Ok(())
+}
+
+fn has_deliveries(connection: &Connection, message: MessageKey) -> Result<bool, SpoolError> {
+    Ok(connection.prepare_cached("SELECT 1 FROM delivery WHERE message = ?1")?.exists([message.0])?)
 }
 
 /// Makes a delivery, where there is none.

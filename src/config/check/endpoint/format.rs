@@ -69,7 +69,10 @@ pub(super) fn attachments(endpoint: &Endpoint, path: &Path, report: &mut Report)
     let chosen = or(&endpoint.attachments, usual);
     if chosen == Attachments::Multipart && !matches!(shape(endpoint), Shape::Json | Shape::Raw) {
         let name = name(shape(endpoint));
-        report.add(&path.key("attachments"), format!("multipart goes with format: json alone; {name} carries files in its own way"));
+        report.add(
+            &path.key("attachments"),
+            format!("multipart goes with format: json alone; {name} carries files in its own way"),
+        );
     }
     chosen
 }

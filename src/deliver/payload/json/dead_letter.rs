@@ -13,7 +13,7 @@ use crate::parse::Mail;
 use crate::spool::DeadLetter;
 
 /// The whole mail travels, whatever the endpoint chose for mail of its own.
-const WHOLE: Options = Options { attachments: Attachments::Inline, include_raw: true };
+const WHOLE: Options = Options { attachments: Attachments::Inline, include_raw: true, include_sanitized_html: false };
 
 pub(super) fn envelope<'a>(
     facts: &Facts<'a>,

@@ -47,6 +47,7 @@ pub(super) fn data<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: Option<&'a [u8]>,
         text: mail.text.as_deref(),
         text_source: mail.text_source.map(TextSource::of),
         html: mail.html.as_deref(),
+        html_sanitized: options.include_sanitized_html.then(|| mail.html.as_deref().and_then(parse::sanitize)),
         reply_text: mail.reply_text(),
         headers: mail.headers.iter().map(Header::of).collect(),
         security: mail.security.map(Security::of),
@@ -111,6 +112,9 @@ pub(in crate::deliver::payload) struct Data<'a> {
     text_source: Option<TextSource>,
     /// The HTML body as sent; never sanitised here.
     html: Option<&'a str>,
+    /// `html` without scripts, styles and anything that loads from elsewhere, safe to show to a human, where the endpoint asks for it. Null where there is no HTML, or where it is too long (2 MiB) or built to take too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    html_sanitized: Option<Option<String>>,
     /// `text` without quoted history and signature; all of it where nothing else would be left, or where it is not
     /// clear what is quoted. Null only where `text` is.
     reply_text: Option<&'a str>,

@@ -58,7 +58,7 @@ pub(super) fn all<E>(mut try_on: impl FnMut(&str, &Source<'_>) -> Result<(), E>)
             sha256: Sha256::digest(raw).into(),
         };
         let mail = parse::parse(raw, &parse::Options::default());
-        let options = Options { attachments: Attachments::Inline, include_raw: false };
+        let options = Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false };
         try_on(name, &Source { facts, mail: &mail, raw, options })?;
     }
     Ok(())
