@@ -17,7 +17,7 @@ fn check(built: &Built) {
     assert_eq!(mail.subject.as_ref(), Some(&built.subject), "{shown}");
     let from: Vec<_> =
         mail.from.iter().map(|from| (from.name.clone().unwrap_or_default(), from.address.clone())).collect();
-    assert_eq!(from, [built.from.clone()], "{shown}");
+    assert_eq!(from, std::slice::from_ref(&built.from), "{shown}");
     assert_eq!(mail.text.as_deref().map(str::trim_end), Some(&*built.text), "{shown}");
     let html = mail.html.as_deref().map(|html| html.replace("\r\n", "\n"));
     assert_eq!(html, built.html, "{shown}");

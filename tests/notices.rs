@@ -106,6 +106,18 @@ fn a_dead_letter_is_told_with_its_reason_and_the_whole_mail() {
     assert!(listed.iter().any(|line| line["kind"] == "mail.dead_letter" && line["about"] == data["id"]), "{listed:?}");
 }
 
+/// It is written as it is sent, as large mail is.
+#[test]
+fn a_dead_letter_of_a_large_mail_is_told_whole() {
+    let raw = mails::attached("large", &mails::noise(5, 1 << 20));
+    let stage = Stage::new(std::slice::from_ref(&raw));
+    stage.configure("on_dead_letter: { endpoint: alarms }");
+    stage.pophook.once_until("it is told", || stage.alarms.count() > 0);
+    let hit = stage.alarms.hits().remove(0);
+    assert_eq!(hit.json()["type"], "mail.dead_letter");
+    assert!(hit.raw() == raw, "byte for byte");
+}
+
 #[test]
 fn a_human_gets_the_original_byte_for_byte() {
     let shapes: Vec<Vec<u8>> = mails::shapes().into_iter().map(|(_, raw)| raw).collect();

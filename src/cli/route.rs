@@ -32,7 +32,6 @@ use crate::ident::Content;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::ident::MessageId;
-use crate::parse;
 use crate::parse::Mail;
 use crate::route;
 use crate::route::Decision;
@@ -91,7 +90,7 @@ impl Explain {
         let config = self.config.load()?;
         let mailbox = mailbox(self.mailbox.as_deref(), &config)?;
         let raw = read_mail(&self.file)?;
-        let mail = parse::parse(&raw, &parse::Options::default());
+        let mail = config.deliver.reading.parse(Some(mailbox), &raw.clone().into());
         let told = route::explain(&config.deliver.routes, mailbox, &mail, size(raw.len()));
         let chosen: &[EndpointName] = match &told.decision {
             Decision::Deliver(endpoints) => endpoints,

@@ -14,7 +14,7 @@ pub struct Reading(pub BTreeMap<MailboxName, parse::Options>);
 
 impl Reading {
     /// Parses a message that was taken from `mailbox`.
-    pub(super) fn parse(&self, mailbox: Option<&MailboxName>, raw: &Bytes) -> Mail {
+    pub fn parse(&self, mailbox: Option<&MailboxName>, raw: &Bytes) -> Mail {
         match mailbox.and_then(|mailbox| self.0.get(mailbox)) {
             Some(options) => parse::parse_shared(raw, options),
             None => parse::parse_shared(raw, &parse::Options::default()),

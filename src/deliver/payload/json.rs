@@ -158,7 +158,7 @@ pub(super) fn with_received<T>(source: &Source<'_>, read: impl FnOnce(Payload<'_
 /// Writes the body that tells of a mail that is too large; of `mail`, only what its header gives is told.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_oversize(
     frame: Frame<'_>,
     facts: &Facts<'_>,
@@ -172,7 +172,7 @@ pub fn write_oversize(
 /// Writes the body that tells of a dead letter, at `told_at`. Without `raw`, our copy of the mail is gone.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_dead_letter(
     frame: Frame<'_>,
     facts: &Facts<'_>,

@@ -43,7 +43,7 @@ pub(super) fn tag(address: &str) -> &str {
 
 /// The text without what it quotes and without its signature.
 pub(super) fn stripped_text(mail: &Mail) -> Option<&str> {
-    mail.text.as_deref()
+    mail.reply_text()
 }
 
 /// What a filter said of the mail.
@@ -69,10 +69,12 @@ pub(super) fn spam(mail: &Mail) -> Option<Spam<'_>> {
     (status.is_some() || score.is_some()).then(|| Spam { flag, score, report: status.unwrap_or_default() })
 }
 
-/// The result of SPF: one of those of RFC 7208, `none` where nobody said one.
+/// The result of SPF, of a server that the mailbox trusts or else of Received-SPF: one of those of RFC 7208, `none` where
+/// nobody said one.
 pub(super) fn spf(mail: &Mail) -> &str {
     const RESULTS: [&str; 7] = ["pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"];
-    let said = header(mail, "Received-SPF").and_then(|value| value.split_whitespace().next());
+    let trusted = mail.auth.as_ref().and_then(|auth| auth.spf.as_deref());
+    let said = trusted.or_else(|| header(mail, "Received-SPF")?.split_whitespace().next());
     let known = said.and_then(|said| RESULTS.into_iter().find(|result| said.eq_ignore_ascii_case(result)));
     known.unwrap_or("none")
 }
