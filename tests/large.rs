@@ -38,7 +38,7 @@ fn pophook(server: &Pop3Server, receiver: &Receiver, keys: &[&str], line: &str) 
 /// Waits longer than others do: a debug build takes its time with so many bytes.
 #[track_caller]
 fn patiently(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..20 {
+    for _ in 0..180 {
         let mut looks = 0;
         wait_for(what, || {
             looks += 1;
@@ -57,9 +57,9 @@ fn a_mail_of_50_mb_arrives_byte_for_byte_in_little_memory() {
     let raw = mails::attached("large", &content);
     assert!((50_000_000..52_000_000).contains(&raw.len()), "{}", raw.len());
     let (server, receiver) = (Pop3Server::start(vec![Message::new("1", &raw)]), Receiver::start());
-    let pophook = pophook(&server, &receiver, &[KEY], "timeout: 60s");
+    let pophook = pophook(&server, &receiver, &[KEY], "timeout: 10m");
     let daemon = pophook.start(&["run"]);
-    patiently("the mail is taken", || receiver.count() == 1 && !pophook.in_state("delivered").is_empty());
+    patiently("the mail is taken", || !pophook.in_state("delivered").is_empty());
     let (peak, _) = usage(daemon.pid());
     let hit = receiver.hits().remove(0);
     assert!(hit.signed, "the reference does not believe the signature");
