@@ -59,6 +59,7 @@ fn a_mail_of_50_mb_arrives_byte_for_byte_in_little_memory() {
     let (server, receiver) = (Pop3Server::start(vec![Message::new("1", &raw)]), Receiver::start());
     let pophook = pophook(&server, &receiver, &[KEY], "timeout: 10m");
     let daemon = pophook.start(&["run"]);
+    patiently("the mail arrives", || receiver.count() > 0);
     patiently("the mail is taken", || !pophook.in_state("delivered").is_empty());
     let (peak, _) = usage(daemon.pid());
     let hit = receiver.hits().remove(0);
