@@ -181,11 +181,14 @@ fn an_explanation_tells_of_mail_that_goes_nowhere() {
         let said = stage.explain(mail, &[]).expect(0).stdout;
         assert!(said.contains(words), "{words:?} is not said in\n{said}");
     };
-    check(&mails::plain("spam"), "dropped by rule spam; delete_when_delivered leaves it on the server");
+    check(&mails::plain("spam"), "dropped by rule spam; that does not count as delivered");
     check(&mails::plain("ham"), "no rule matched: the deliver_to of mailbox support counts");
     stage.pophook.configure([Mailbox::scripted(&stage.server).undelivered()], [Endpoint::desk(&stage.desk)], COUNTED);
     check(&mails::plain("spam"), "dropped by rule spam; that counts as delivered");
     check(&mails::plain("ham"), "unrouted: nobody says where it goes");
+    let copied = "routes: [{ when: { subject: ham }, deliver_to: [desk], continue: true }]\n";
+    stage.pophook.configure([Mailbox::scripted(&stage.server)], [Endpoint::desk(&stage.desk)], copied);
+    check(&mails::plain("ham"), "none decided: the deliver_to of mailbox support does not count");
 }
 
 #[test]

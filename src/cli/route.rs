@@ -198,7 +198,7 @@ fn as_json(mailbox: &MailboxName, told: &Explanation, mail: &Mail, deliveries: &
     });
     json!({
         "mailbox": mailbox.as_str(), "decision": decision, "dropped_by": rule, "counts_as_delivered": counts,
-        "by_mailbox": told.by_mailbox, "attachments": mail.attachments.len(),
+        "by_mailbox": told.by_mailbox, "only_went_on": told.only_went_on, "attachments": mail.attachments.len(),
         "rules": rules.collect::<Vec<_>>(), "deliveries": deliveries.collect::<Vec<_>>(),
     })
 }
@@ -221,13 +221,16 @@ fn as_text(mailbox: &MailboxName, told: &Explanation, mail: &Mail, deliveries: &
     if told.by_mailbox {
         lines.push(format!("no rule matched: the deliver_to of mailbox {mailbox} counts"));
     }
+    if told.only_went_on {
+        lines.push(format!("a rule matched, and none decided: the deliver_to of mailbox {mailbox} does not count"));
+    }
     match &told.decision {
         Decision::Unrouted => lines.push("unrouted: nobody says where it goes; it would wait for you".to_owned()),
         Decision::Drop { rule, counts_as_delivered: true } => {
             lines.push(format!("dropped by rule {rule}; that counts as delivered"));
         }
         Decision::Drop { rule, counts_as_delivered: false } => {
-            lines.push(format!("dropped by rule {rule}; delete_when_delivered leaves it on the server"));
+            lines.push(format!("dropped by rule {rule}; that does not count as delivered"));
         }
         Decision::Deliver(_) => {}
     }

@@ -85,7 +85,13 @@ impl Retry {
             return Ok(ExitCode::from(LEFT));
         }
         let changed = store::change(&self.config, Command::Retry { filter, to, raw: self.raw }).await?;
-        told(changed, "will be tried again", NOTHING, &self.consent)
+        let done = match changed.joined {
+            0 => "will be tried again".to_owned(),
+            joined => {
+                format!("handed over, {joined} of them to an endpoint that took the mail before: nothing is posted")
+            }
+        };
+        told(changed, &done, NOTHING, &self.consent)
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Explanation {
     pub decision: Decision,
     /// Whether it is the mailbox's own `deliver_to` that counts, because no rule matched.
     pub by_mailbox: bool,
+    /// Whether only rules matched that go on: then the mailbox's own `deliver_to` does not count, which surprises.
+    pub only_went_on: bool,
     /// All rules in their order.
     pub rules: Vec<ToldRule>,
 }
@@ -73,10 +75,12 @@ pub fn explain(routes: &Routes, mailbox: &MailboxName, mail: &Mail, size: u64) -
     let letter = letter(routes, mailbox, mail, size);
     let decided = decide(routes, &letter, Look::Everything);
     let by_mailbox = decided.judged.iter().all(|judged| !judged.held);
+    let mut held = routes.rules.iter().zip(&decided.judged).filter(|(_, judged)| judged.held);
+    let only_went_on = !by_mailbox && held.all(|(rule, _)| rule.then.goes_on());
     let mut judged = decided.judged.into_iter();
     let tell = |(number, rule): (usize, &Rule)| tell_rule(number, rule, judged.next(), &letter);
     let rules = (1..).zip(&routes.rules).map(tell).collect();
-    Explanation { decision: decided.decision, by_mailbox, rules }
+    Explanation { decision: decided.decision, by_mailbox, only_went_on, rules }
 }
 
 fn tell_rule(number: usize, rule: &Rule, judged: Option<Judged<'_>>, letter: &Letter<'_>) -> ToldRule {

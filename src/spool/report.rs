@@ -187,11 +187,14 @@ pub enum Listed {
 }
 
 /// What a changing command did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     /// Deliveries, messages or ledger rows that changed.
     pub changed: u64,
     /// Of these, messages whose copy is gone now.
     #[serde(default)]
     pub erased: u64,
+    /// Of these, deliveries that were handed over to an endpoint which has taken the message before: nothing is posted.
+    #[serde(default)]
+    pub joined: u64,
 }

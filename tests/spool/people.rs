@@ -87,7 +87,9 @@ async fn a_delivery_that_moves_where_there_is_one_joins_it() {
             _ => {}
         }
         kill(&spool, &ground, "desk").await;
-        assert_eq!(change(&spool, to(of_endpoint("desk"), "erp", false)).await, 1, "{there}");
+        let done = spool.change(to(of_endpoint("desk"), "erp", false)).await.unwrap();
+        assert_eq!(done.changed, 1, "{there}");
+        assert_eq!(done.joined, u64::from(there == "delivered"), "{there}");
         assert_eq!(states(&spool).await, [expected], "{there}");
     };
     check("pending", "erp pending").await;

@@ -32,13 +32,13 @@ pub(super) fn change(
 ) -> Result<Changed, SpoolError> {
     let changed = match command {
         Command::Drop { filter, erase } => return drop_rows(connection, filter, *erase, now),
-        Command::Retry { filter, to, raw } => retry(connection, filter, to.as_deref(), *raw, now),
+        Command::Retry { filter, to, raw } => return retry(connection, filter, to.as_deref(), *raw, now),
         Command::Take { mailbox, unique_ids } => take(connection, mailbox, unique_ids),
         Command::Reset { mailbox, listed } => reset(connection, mailbox, *listed),
         Command::Resume { endpoint } => resume(connection, endpoint, ran_ms),
         Command::KeepToken { mailbox, token } => token::keep(connection, mailbox, token, now).map(|()| 1),
     }?;
-    Ok(Changed { changed, erased: 0 })
+    Ok(Changed { changed, ..Changed::default() })
 }
 
 fn retry(
@@ -47,7 +47,7 @@ fn retry(
     to: Option<&str>,
     raw: bool,
     now: Timestamp,
-) -> Result<u64, SpoolError> {
+) -> Result<Changed, SpoolError> {
     if let Some(to) = to {
         if EndpointName::mail().as_str() == to {
             let why = format!("{to} sends reports of dead letters and takes nothing else over");
@@ -55,13 +55,13 @@ fn retry(
         }
         require_endpoint(connection, to)?;
     }
-    let mut changed = 0;
+    let mut done = Changed::default();
     for row in reports::list(connection, filter)? {
         let Some((id, seq)) = message(connection, &row)? else { continue };
         match (&row.endpoint, to) {
             _ if !filter.retries(&row, to) => continue,
             (Some(from), to) => match to.filter(|to| to != from) {
-                Some(to) => move_over(connection, seq, from, to, now)?,
+                Some(to) => done.joined += u64::from(move_over(connection, seq, from, to, now)?),
                 None => renew(connection, seq, from, now)?,
             },
             (None, Some(to)) if raw => send_unparsed(connection, seq, to, now)?,
@@ -72,11 +72,11 @@ fn retry(
             (None, Some(to)) => send(connection, seq, to, now)?,
             (None, None) => sort_anew(connection, seq)?,
         }
-        changed += 1;
+        done.changed += 1;
         crash::point!("in change");
         tracing::info!(id, endpoint = to.or(row.endpoint.as_deref()), "retried by command");
     }
-    Ok(changed)
+    Ok(done)
 }
 
 fn message<'a>(connection: &Connection, row: &'a Row) -> Result<Option<(&'a str, i64)>, SpoolError> {
@@ -96,7 +96,8 @@ fn renew(connection: &Connection, seq: i64, endpoint: &str, now: Timestamp) -> R
     record::settle(connection, seq, now)
 }
 
-fn move_over(connection: &Connection, seq: i64, from: &str, to: &str, now: Timestamp) -> Result<(), SpoolError> {
+/// Tells whether the new endpoint has taken the message before: then the delivery joins that one, and nothing is posted.
+fn move_over(connection: &Connection, seq: i64, from: &str, to: &str, now: Timestamp) -> Result<bool, SpoolError> {
     // A row of its own, never the old one under another name: an attempt at the old endpoint may be under way, and its
     // success is not the new one's. Where there is a row already, that one is the delivery.
     let made = connection
@@ -105,16 +106,20 @@ fn move_over(connection: &Connection, seq: i64, from: &str, to: &str, now: Times
              SELECT seq, ?2, ?3, mailbox FROM message WHERE seq = ?1",
         )?
         .execute(params![seq, to, now.as_millisecond()])?;
-    let dead = connection
-        .prepare_cached("SELECT 1 FROM delivery WHERE message = ?1 AND endpoint = ?2 AND state = 'dead'")?
-        .exists(params![seq, to])?;
+    let there: String = connection
+        .prepare_cached("SELECT state FROM delivery WHERE message = ?1 AND endpoint = ?2")?
+        .query_row(params![seq, to], |row| row.get(0))?;
     if made > 0 {
         take_history_over(connection, seq, from, to)?;
     }
     connection
         .prepare_cached("DELETE FROM delivery WHERE message = ?1 AND endpoint = ?2")?
         .execute(params![seq, from])?;
-    if dead { renew(connection, seq, to, now) } else { record::settle(connection, seq, now) }
+    match &*there {
+        "dead" => renew(connection, seq, to, now)?,
+        _ => record::settle(connection, seq, now)?,
+    }
+    Ok(there == "delivered")
 }
 
 /// The attempts at the old endpoint stay on show, and their numbers are not given out again.
@@ -166,7 +171,7 @@ fn sort_anew(connection: &Connection, seq: i64) -> Result<(), SpoolError> {
 }
 
 fn drop_rows(connection: &Connection, filter: &Filter, erase: bool, now: Timestamp) -> Result<Changed, SpoolError> {
-    let mut done = Changed { changed: 0, erased: 0 };
+    let mut done = Changed::default();
     for row in reports::list(connection, filter)? {
         let Some((id, seq)) = message(connection, &row)? else { continue };
         let dropped = filter.drops(&row);
