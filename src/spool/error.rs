@@ -62,6 +62,12 @@ pub enum SpoolError {
         /// What it is.
         what: &'static str,
     },
+    /// The file is empty: whoever makes it has not come to its tables.
+    #[error("the spool {path} is not made yet; `pophook run` or `pophook once` makes it, and may be doing so now")]
+    NotMade {
+        /// The database file.
+        path: PathBuf,
+    },
     /// A newer pophook wrote the file.
     #[error(
         "the spool {path} was written by a newer pophook (schema {found}, this one knows {known}); upgrade pophook"

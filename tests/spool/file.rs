@@ -104,6 +104,16 @@ async fn what_is_no_spool_is_refused_and_not_written_over() {
 }
 
 #[tokio::test]
+async fn a_reader_of_a_spool_that_is_being_made_says_so() {
+    let ground = Ground::new();
+    drop(rusqlite::Connection::open(ground.path()).unwrap().execute_batch("PRAGMA journal_mode = wal"));
+    let refused = Readers::open(&ground.path()).unwrap_err();
+    assert!(matches!(refused, SpoolError::NotMade { .. }), "{refused:?}");
+    ground.open().await;
+    Readers::open(&ground.path()).unwrap();
+}
+
+#[tokio::test]
 async fn a_spool_from_before_it_carried_its_number_is_taken_over() {
     let ground = Ground::new();
     take(&ground.open().await, "1", "hello").await;

@@ -95,6 +95,9 @@ pub(super) fn reading(path: &Path) -> Result<Connection, SpoolError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|e| SpoolError::open(path, e))?;
     let found = known_schema(path, &connection)?;
+    if found == 0 {
+        return Err(SpoolError::NotMade { path: path.to_owned() });
+    }
     let set_up = || {
         schema::read_as_newest(&connection, found)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
