@@ -28,8 +28,6 @@ use pophook::parse;
 use pophook::secret::Secret;
 use serde_json::Value;
 use serde_json::json;
-use sha2::Digest as _;
-use sha2::Sha256;
 
 /// Texts, an image in place, a file with an 8-bit name, several recipients, and what servers wrote on the way.
 const FULL: &str = "Return-Path: <ann@example.org>\r\n\
@@ -62,15 +60,7 @@ const INLINE: Options = Options { attachments: Attachments::Inline, include_raw:
 fn with_source<T>(raw: &[u8], options: Options, read: impl FnOnce(&Source<'_>) -> T) -> T {
     let mailbox = MailboxName::parse("support").unwrap();
     let id = MessageId::of(&mailbox, &Content::of(raw));
-    let facts = Facts {
-        id: &id,
-        mailbox: &mailbox,
-        labels: &BTreeMap::new(),
-        unique_id: None,
-        spooled_at: "2026-01-31T12:00:00Z".parse::<Timestamp>().unwrap(),
-        size: raw.len().try_into().unwrap(),
-        sha256: Sha256::digest(raw).into(),
-    };
+    let facts = Facts::of(raw, &id, &mailbox, "2026-01-31T12:00:00Z".parse::<Timestamp>().unwrap());
     let mail = parse::parse(raw, &parse::Options::default());
     read(&Source { facts, mail: &mail, raw, options })
 }

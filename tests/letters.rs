@@ -24,8 +24,6 @@ use pophook::ident::MailboxName;
 use pophook::ident::MessageId;
 use pophook::parse;
 use serde_json::Value;
-use sha2::Digest as _;
-use sha2::Sha256;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/letters")
@@ -51,15 +49,7 @@ fn options(file: &Path) -> parse::Options {
 fn body(raw: &[u8], options: &parse::Options) -> Value {
     let mailbox = MailboxName::parse("support").unwrap();
     let id = MessageId::of(&mailbox, &Content::of(raw));
-    let facts = Facts {
-        id: &id,
-        mailbox: &mailbox,
-        labels: &BTreeMap::new(),
-        unique_id: None,
-        spooled_at: "2026-01-31T12:00:00Z".parse::<Timestamp>().unwrap(),
-        size: raw.len().try_into().unwrap(),
-        sha256: Sha256::digest(raw).into(),
-    };
+    let facts = Facts::of(raw, &id, &mailbox, "2026-01-31T12:00:00Z".parse::<Timestamp>().unwrap());
     let mail = parse::parse(raw, options);
     let options = Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false };
     let mut body = Vec::new();

@@ -1,6 +1,5 @@
 //! `pophook parse`: what an endpoint would get for a mail in a file.
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -12,8 +11,6 @@ use anyhow::anyhow;
 use clap::Args;
 use clap::ValueEnum;
 use jiff::Timestamp;
-use sha2::Digest as _;
-use sha2::Sha256;
 
 use crate::cli::out;
 use crate::clock::Clock;
@@ -160,15 +157,8 @@ impl Parse {
     }
 
     fn body(&self, raw: &[u8], now: Timestamp) -> anyhow::Result<Vec<u8>> {
-        let facts = Facts {
-            id: &MessageId::of(&self.mailbox, &Content::of(raw)),
-            mailbox: &self.mailbox,
-            labels: &BTreeMap::new(),
-            unique_id: self.unique_id.as_ref(),
-            spooled_at: now,
-            size: raw.len().try_into().unwrap_or(u64::MAX),
-            sha256: Sha256::digest(raw).into(),
-        };
+        let id = MessageId::of(&self.mailbox, &Content::of(raw));
+        let facts = Facts { unique_id: self.unique_id.as_ref(), ..Facts::of(raw, &id, &self.mailbox, now) };
         let attachments = if self.no_attachments { Attachments::Omit } else { Attachments::Inline };
         let include_sanitized_html = self.include_sanitized_html;
         let options = Options { attachments, include_raw: self.include_raw, include_sanitized_html };

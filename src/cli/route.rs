@@ -2,7 +2,6 @@
 //!
 //! It quotes the mail: what it prints is for the operator's own terminal, and never for a log.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,8 +11,6 @@ use clap::Args;
 use clap::Subcommand;
 use serde_json::Value;
 use serde_json::json;
-use sha2::Digest as _;
-use sha2::Sha256;
 
 use super::BadArgument;
 use super::ConfigFile;
@@ -132,16 +129,11 @@ fn delivery<'a>(
     config: &Config,
     (mailbox, mail, raw): (&MailboxName, &Mail, &[u8]),
 ) -> io::Result<Delivery<'a>> {
-    const NONE: &BTreeMap<String, String> = &BTreeMap::new();
-    let facts = Facts {
-        id: &MessageId::of(mailbox, &Content::of(raw)),
-        mailbox,
-        labels: config.deliver.labels.get(mailbox).unwrap_or(NONE),
-        unique_id: None,
-        spooled_at: Clock::system().now(),
-        size: size(raw.len()),
-        sha256: Sha256::digest(raw).into(),
-    };
+    let id = MessageId::of(mailbox, &Content::of(raw));
+    let mut facts = Facts::of(raw, &id, mailbox, Clock::system().now());
+    if let Some(labels) = config.deliver.labels.get(mailbox) {
+        facts.labels = labels;
+    }
     let options = payload::Options {
         attachments: endpoint.attachments,
         include_raw: endpoint.include_raw,

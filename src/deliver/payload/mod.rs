@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 use std::io;
 
 use jiff::Timestamp;
+use sha2::Digest as _;
+use sha2::Sha256;
 
 use self::json::Frame;
 pub use self::template::Template;
@@ -50,6 +52,15 @@ pub struct Facts<'a> {
     pub size: u64,
     /// SHA-256 of the raw bytes.
     pub sha256: [u8; 32],
+}
+
+impl<'a> Facts<'a> {
+    /// Those of a mail that lies in no spool, as if `mailbox` had given it at `spooled_at`; without labels.
+    pub fn of(raw: &[u8], id: &'a MessageId, mailbox: &'a MailboxName, spooled_at: Timestamp) -> Facts<'a> {
+        const NONE: &BTreeMap<String, String> = &BTreeMap::new();
+        let (size, sha256) = (u64::try_from(raw.len()).unwrap_or(u64::MAX), Sha256::digest(raw).into());
+        Facts { id, mailbox, labels: NONE, unique_id: None, spooled_at, size, sha256 }
+    }
 }
 
 /// What an endpoint may choose about a format.

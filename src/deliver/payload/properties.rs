@@ -3,8 +3,6 @@
 //! `fuzz/` calls each of these with inputs that it makes up; `tests/properties.rs` calls them with the letters that lie
 //! there and with mutations of them. Each panics where a promise is broken. Not a part of the program.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::Digest as _;
@@ -32,16 +30,9 @@ pub fn letter(input: &[u8]) {
     let mail = parse::parse(input, &options);
     assert_eq!(mail, parse::parse(input, &options), "parsed twice");
     let Ok(mailbox) = MailboxName::parse("m") else { return };
+    let id = MessageId::of(&mailbox, &Content::of(input));
     let source = Source {
-        facts: Facts {
-            id: &MessageId::of(&mailbox, &Content::of(input)),
-            mailbox: &mailbox,
-            labels: &BTreeMap::new(),
-            unique_id: None,
-            spooled_at: Timestamp::UNIX_EPOCH,
-            size: u64::try_from(input.len()).unwrap_or(u64::MAX),
-            sha256: Sha256::digest(input).into(),
-        },
+        facts: Facts::of(input, &id, &mailbox, Timestamp::UNIX_EPOCH),
         mail: &mail,
         raw: input,
         options: Options { attachments: Attachments::Inline, include_raw: true, include_sanitized_html: false },

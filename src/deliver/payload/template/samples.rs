@@ -1,10 +1,6 @@
 //! Mails that every template is tried on when it is read: each lacks, or holds, what trips a template.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
-use sha2::Digest as _;
-use sha2::Sha256;
 
 use crate::deliver::Attachments;
 use crate::deliver::payload::Facts;
@@ -48,15 +44,8 @@ pub(super) fn all<E>(mut try_on: impl FnMut(&str, &Source<'_>) -> Result<(), E>)
     let Ok(mailbox) = MailboxName::parse("support") else { return Ok(()) };
     for (name, raw) in MAILS {
         let raw = raw.as_bytes();
-        let facts = Facts {
-            id: &MessageId::of(&mailbox, &Content::of(raw)),
-            mailbox: &mailbox,
-            labels: &BTreeMap::new(),
-            unique_id: None,
-            spooled_at: NOON,
-            size: raw.len().try_into().unwrap_or(u64::MAX),
-            sha256: Sha256::digest(raw).into(),
-        };
+        let id = MessageId::of(&mailbox, &Content::of(raw));
+        let facts = Facts::of(raw, &id, &mailbox, NOON);
         let mail = parse::parse(raw, &parse::Options::default());
         let options = Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false };
         try_on(name, &Source { facts, mail: &mail, raw, options })?;
