@@ -14,10 +14,6 @@ use crate::parse::transfer;
 /// The longest name of a charset, with its language (RFC 2231 section 5).
 const CHARSET_MAX: usize = 64;
 
-/// Ends a word of ISO-2022-JP as RFC 2047 section 3 wants it. Its neighbour is whole: to join them would put an escape
-/// behind an escape, which the Encoding Standard takes for an attack.
-const TO_ASCII: &[u8] = b"\x1b(B";
-
 /// A stretch of a field's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece<'x> {
@@ -100,7 +96,7 @@ impl Run {
 
     fn add(&mut self, word: Word<'_>) -> Option<DefectKind> {
         match &mut self.bytes {
-            Some(bytes) if self.charset.eq_ignore_ascii_case(word.charset) && !bytes.ends_with(TO_ASCII) => {
+            Some(bytes) if self.charset.eq_ignore_ascii_case(word.charset) => {
                 bytes.extend_from_slice(&word.bytes);
                 None
             }
