@@ -117,6 +117,14 @@ pub struct Address {
     pub group: Option<String>,
 }
 
+impl Address {
+    /// The text after the first `+` of the local part, if there is any.
+    pub fn tag(&self) -> Option<&str> {
+        let local = self.address.rsplit_once('@').map_or(&*self.address, |(local, _)| local);
+        local.split_once('+').map(|(_, tag)| tag).filter(|tag| !tag.is_empty())
+    }
+}
+
 /// Who the mail was really for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient {
