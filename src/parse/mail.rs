@@ -86,6 +86,11 @@ impl Mail {
         self.text.as_deref()?.get(self.reply.clone()?)
     }
 
+    /// Whether only its bytes can tell what it says: the parser failed, or was not asked.
+    pub fn is_unread(&self) -> bool {
+        self.defects.iter().any(|defect| defect.kind == DefectKind::ParserFailed)
+    }
+
     /// The value of the topmost header field called `name`.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers_named(name).next()

@@ -25,7 +25,11 @@ pub(super) fn find(fields: &[Field<'_>], names: &[String], to: &[Address], cc: &
 fn add(found: &mut Vec<Recipient>, seen: &mut HashSet<String>, source: &str, addresses: &[Address]) {
     for given in addresses {
         if seen.insert(given.address.to_ascii_lowercase()) {
-            found.push(Recipient { address: given.address.clone(), tag: given.tag().map(str::to_owned), source: source.to_owned() });
+            found.push(Recipient {
+                address: given.address.clone(),
+                tag: given.tag().map(str::to_owned),
+                source: source.to_owned(),
+            });
         }
     }
 }

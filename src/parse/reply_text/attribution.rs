@@ -47,7 +47,10 @@ pub(super) fn find(text: &str, starts: &[usize], end: usize) -> Option<Attributi
 /// `Ann Lee wrote:` alone.
 fn named(last: &str) -> Option<Attribution> {
     let ends = last.trim_end_matches([':', '：', ' ', '\u{a0}', '\u{202f}', ')']).to_lowercase();
-    let verb = LANGUAGES.iter().flat_map(|of| of.verbs).any(|verb| ends.ends_with(verb) && begins_word(&ends, ends.len() - verb.len()));
+    let verb = LANGUAGES
+        .iter()
+        .flat_map(|of| of.verbs)
+        .any(|verb| ends.ends_with(verb) && begins_word(&ends, ends.len() - verb.len()));
     let short = last.split_whitespace().count() <= 12;
     (verb && short).then(|| Attribution { lines: 1, certain: is_certain(last) && has_digit(last) })
 }
