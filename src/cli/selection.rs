@@ -49,9 +49,9 @@ impl Selection {
         self.endpoint.is_some()
     }
 
-    /// Whether one state is meant.
+    /// Whether one state, or one reason, is meant.
     pub(super) fn names_state(&self) -> bool {
-        self.state.is_some()
+        self.state.is_some() || self.reason.is_some()
     }
 
     /// The filter, with these ids, whose names and ids are all known.
