@@ -50,7 +50,7 @@ check_crash_points() {
     ! grep -qa "${names[@]}" "$program"
 }
 
-step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d setpriv strace shellcheck
+step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d fetchmail getmail setpriv strace shellcheck
 need_popa3d
 # Two of the mail servers drop from root to the mail's owner.
 need_root

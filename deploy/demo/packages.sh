@@ -24,6 +24,7 @@ packages_of() {
     openssl-dev) echo libssl-dev pkg-config ;;
     pop3d) echo dovecot-core dovecot-pop3d ;;
     setpriv) echo util-linux ;;
+    getmail) echo getmail6 ;;
     *) echo "$1" ;;
     esac
 }
