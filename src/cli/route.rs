@@ -22,6 +22,11 @@ use crate::config::Config;
 use crate::config::did_you_mean;
 use crate::deliver::Attachments;
 use crate::deliver::Endpoint;
+use crate::deliver::Links;
+use crate::deliver::carriage::Link;
+use crate::deliver::carriage::TooLarge;
+use crate::deliver::carriage::Way;
+use crate::deliver::carriage::ways;
 use crate::deliver::payload;
 use crate::deliver::payload::Facts;
 use crate::deliver::payload::Source;
@@ -29,6 +34,7 @@ use crate::ident::Content;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::ident::MessageId;
+use crate::parse::Attachment;
 use crate::parse::Mail;
 use crate::route;
 use crate::route::Decision;
@@ -69,9 +75,14 @@ pub(super) struct Explain {
 /// What an endpoint would get.
 struct Delivery<'a> {
     endpoint: &'a Endpoint,
+    post: Result<Post, TooLarge>,
+}
+
+struct Post {
     content_type: String,
     /// Bytes of the body.
     size: u64,
+    ways: Vec<Way>,
 }
 
 impl Route {
@@ -139,10 +150,20 @@ fn delivery<'a>(
         include_raw: endpoint.include_raw,
         include_sanitized_html: endpoint.include_sanitized_html,
     };
-    let source = Source { facts, mail, raw, options };
+    let links = config.deliver.store.as_ref().and_then(|store| Links::new(store).ok());
+    let link = |part: &Attachment| match &links {
+        Some(links) => links.to(&id, &part.part, facts.spooled_at),
+        None => Link { url: String::new(), expires_at: String::new() },
+    };
+    let ways = match ways(&mail.attachments, (endpoint.attachments, &endpoint.limits), link) {
+        Ok(ways) => ways,
+        Err(why) => return Ok(Delivery { endpoint, post: Err(why) }),
+    };
+    let source = Source { facts, mail, raw, options, ways: &ways };
     let mut body = Measured(0);
     payload::write(&endpoint.format, &source, &mut body)?;
-    Ok(Delivery { endpoint, content_type: payload::head(&endpoint.format, &source).content_type, size: body.0 })
+    let content_type = payload::head(&endpoint.format, &source).content_type;
+    Ok(Delivery { endpoint, post: Ok(Post { content_type, size: body.0, ways }) })
 }
 
 /// Counts bytes and keeps none.
@@ -169,7 +190,17 @@ fn way(attachments: Attachments) -> &'static str {
         Attachments::Inline => "inline",
         Attachments::Multipart => "multipart",
         Attachments::Omit => "omit",
+        Attachments::Link => "link",
     }
+}
+
+/// How attachments travel, and how many of them do so in another way for their size.
+fn ways_told(usual: Attachments, ways: &[Way]) -> String {
+    let linked = ways.iter().filter(|way| usual != Attachments::Link && matches!(way, Way::Linked(_))).count();
+    let omitted = ways.iter().filter(|way| usual != Attachments::Omit && matches!(way, Way::Omitted(_))).count();
+    let others = [(linked, "by link"), (omitted, "left out")].into_iter().filter(|(count, _)| *count > 0);
+    let others: String = others.map(|(count, how)| format!(", but {count} {how}")).collect();
+    format!("{}{others}", way(usual))
 }
 
 fn as_json(mailbox: &MailboxName, told: &Explanation, mail: &Mail, deliveries: &[Delivery<'_>]) -> Value {
@@ -183,8 +214,11 @@ fn as_json(mailbox: &MailboxName, told: &Explanation, mail: &Mail, deliveries: &
         json!({ "number": number, "name": label, "tried": tried, "conditions": conditions })
     });
     let deliveries = deliveries.iter().map(|delivery| {
+        let post = delivery.post.as_ref();
         json!({
-            "endpoint": delivery.endpoint.name.as_str(), "content_type": delivery.content_type, "size": delivery.size,
+            "endpoint": delivery.endpoint.name.as_str(),
+            "content_type": post.ok().map(|post| &post.content_type), "size": post.ok().map(|post| post.size),
+            "refused": post.err().map(ToString::to_string),
             "attachments": way(delivery.endpoint.attachments), "include_raw": delivery.endpoint.include_raw,
         })
     });
@@ -226,12 +260,19 @@ fn as_text(mailbox: &MailboxName, told: &Explanation, mail: &Mail, deliveries: &
         }
         Decision::Deliver(_) => {}
     }
-    for Delivery { endpoint, content_type, size } in deliveries {
+    for Delivery { endpoint, post } in deliveries {
+        let Post { content_type, size, ways } = match post {
+            Ok(post) => post,
+            Err(why) => {
+                lines.push(format!("endpoint {} gets nothing, and the mail is a dead letter: {why}", endpoint.name));
+                continue;
+            }
+        };
         let count = mail.attachments.len();
         let raw = if endpoint.include_raw { ", with the raw mail" } else { "" };
         let attachments = match count {
             0 => "no attachments".to_owned(),
-            _ => format!("{count} attachments ({})", way(endpoint.attachments)),
+            _ => format!("{count} attachments ({})", ways_told(endpoint.attachments, ways)),
         };
         let size = ByteSize(*size);
         lines.push(format!("endpoint {} gets {content_type}, {size}, {attachments}{raw}", endpoint.name));

@@ -8,6 +8,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use super::outcome::Judgement;
+use super::outcome::Outcome;
+use super::outcome::Says;
 use super::resolve::LookupError;
 
 /// Why an attempt, or a look whether anybody is there, got no answer.
@@ -51,6 +54,14 @@ pub enum Failure {
     Render,
     /// Our copy of the message is gone.
     Released,
+    /// An attachment is larger than the endpoint may get.
+    AttachmentTooLarge,
+    /// The attachment store could not be reached, or did not answer in time.
+    StoreUnreachable,
+    /// The attachment store will not do it: credentials, rights, bucket or region are wrong.
+    StoreRefused,
+    /// The attachment store cannot do it now.
+    StoreFailed,
     /// No connection, for a reason that nobody foresaw.
     Connect,
     /// No answer, for a reason that nobody foresaw.
@@ -92,9 +103,32 @@ impl Failure {
         }
     }
 
-    /// Whether it lies on our side of the line, and says nothing of the endpoint.
-    pub(super) fn is_ours(self) -> bool {
-        matches!(self, Failure::Proxy | Failure::EgressDenied | Failure::Request | Failure::Render | Failure::Released)
+    /// What an attempt that ended so is judged. What lies on our side of the line says nothing of the endpoint.
+    pub(super) fn judgement(self) -> Judgement {
+        let says = match self {
+            Failure::AttachmentTooLarge => return Judgement { outcome: Outcome::Refused, says: Says::TooLarge },
+            Failure::StoreUnreachable | Failure::StoreRefused | Failure::StoreFailed => Says::Store,
+            Failure::Proxy | Failure::EgressDenied | Failure::Request | Failure::Render | Failure::Released => {
+                Says::Ours
+            }
+            Failure::UnknownHost
+            | Failure::ConnectionRefused
+            | Failure::Unreachable
+            | Failure::ConnectTimeout
+            | Failure::CertificateUntrusted
+            | Failure::CertificateName
+            | Failure::CertificateExpired
+            | Failure::ClientCertificate
+            | Failure::Tls
+            | Failure::ConnectionClosed
+            | Failure::UploadStalled
+            | Failure::AnswerTimeout
+            | Failure::ExchangeTimeout
+            | Failure::NoHttp
+            | Failure::Connect
+            | Failure::Exchange => Says::Nothing,
+        };
+        Judgement { outcome: Outcome::Deferred, says }
     }
 
     /// The name under which it is stored.
@@ -119,6 +153,10 @@ impl Failure {
             Failure::Request => "request",
             Failure::Render => "render",
             Failure::Released => "released",
+            Failure::AttachmentTooLarge => "attachment_too_large",
+            Failure::StoreUnreachable => "store_unreachable",
+            Failure::StoreRefused => "store_refused",
+            Failure::StoreFailed => "store_failed",
             Failure::Connect => "connect",
             Failure::Exchange => "exchange",
         }
@@ -151,6 +189,15 @@ impl Failure {
             Failure::NoHttp => "look at http or https and the port in url",
             Failure::Request => "look at url and headers",
             Failure::Render | Failure::Released => "look at the message with `pophook spool show`",
+            Failure::AttachmentTooLarge => {
+                "raise max_attachment_size or max_attachments_size, or change on_large_attachment; then `pophook spool retry`"
+            }
+            Failure::StoreUnreachable => "look at url under attachment_store, at ca_file and proxy, and at the network",
+            Failure::StoreRefused => {
+                "look at access_key_id, secret_access_key, bucket and region under attachment_store, at what that key may \
+                 do (put and get objects), and at the clock here"
+            }
+            Failure::StoreFailed => "look at the store's own log",
         }
     }
 }
@@ -177,6 +224,10 @@ impl fmt::Display for Failure {
             Failure::Request => "the request cannot be made",
             Failure::Render => "the body cannot be made",
             Failure::Released => "our copy of the message is gone",
+            Failure::AttachmentTooLarge => "an attachment is too large",
+            Failure::StoreUnreachable => "the attachment store cannot be reached",
+            Failure::StoreRefused => "the attachment store refuses",
+            Failure::StoreFailed => "the attachment store fails",
             Failure::Connect => "no connection",
             Failure::Exchange => "the exchange broke off",
         })

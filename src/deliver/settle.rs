@@ -28,6 +28,9 @@ pub(super) fn settle(judgement: Judgement, claim: &Claim, endpoint: &Endpoint, n
     let next = || due(backoff::wait(&endpoint.retry.backoff, claim.failures, chance));
     match judgement.outcome {
         Outcome::Delivered => End::Delivered,
+        Outcome::Refused if judgement.says == Says::TooLarge => End::Dead(Reason::TooLarge),
+        // However long the store is away: the endpoint was not asked yet.
+        Outcome::Deferred if judgement.says == Says::Store => End::Deferred { due: next(), counts: Counts::Store },
         Outcome::Refused if is_over(claim, endpoint.ordering) => End::Dead(Reason::Refused),
         // Its time is over, and this attempt has failed too.
         Outcome::Refused | Outcome::Deferred if expired => End::Dead(Reason::Expired),
@@ -56,7 +59,9 @@ fn is_over(claim: &Claim, ordering: Ordering) -> bool {
 pub(super) fn halted(judgement: Judgement, claim: &Claim, ordering: Ordering) -> Judgement {
     match ordering {
         Ordering::PerMailbox(HeadBlock { at_most, then: AfterBlock::Halt })
-            if judgement.outcome == Outcome::Refused && claim.refused_for >= at_most =>
+            if judgement.outcome == Outcome::Refused
+                && judgement.says != Says::TooLarge
+                && claim.refused_for >= at_most =>
         {
             Judgement { says: Says::Halt, ..judgement }
         }

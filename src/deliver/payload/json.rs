@@ -133,7 +133,7 @@ pub struct TooLarge {
 /// What goes before the body that carries a mail.
 pub fn head(source: &Source<'_>) -> Head {
     match source.options.attachments {
-        Attachments::Inline | Attachments::Omit => Head::json(),
+        Attachments::Inline | Attachments::Omit | Attachments::Link => Head::json(),
         Attachments::Multipart => multipart::head(source),
     }
 }
@@ -145,7 +145,7 @@ pub fn head(source: &Source<'_>) -> Head {
 pub fn write(source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let json = |out: &mut dyn io::Write| with_received(source, |payload| Ok(serde_json::to_writer(out, &payload)?));
     match source.options.attachments {
-        Attachments::Inline | Attachments::Omit => json(out),
+        Attachments::Inline | Attachments::Omit | Attachments::Link => json(out),
         Attachments::Multipart => multipart::write(source, json, out),
     }
 }
@@ -208,6 +208,7 @@ pub fn schema() -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::carriage::unlimited;
     use crate::deliver::payload::Options;
     use crate::ident::MailboxName;
     use crate::ident::MessageId;
@@ -221,7 +222,8 @@ mod tests {
     fn rendered(options: Options) -> serde_json::Value {
         given(|facts| {
             let mail = parse::parse(RAW, &parse::Options::default());
-            let source = Source { facts: *facts, mail: &mail, raw: RAW, options };
+            let ways = unlimited(&mail.attachments, options.attachments);
+            let source = Source { facts: *facts, mail: &mail, raw: RAW, options, ways: &ways };
             let [body, again] = [(); 2].map(|()| {
                 let mut body = Vec::new();
                 write(&source, &mut body).unwrap();
@@ -289,7 +291,7 @@ mod tests {
                 Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: asked };
             let body = given(|facts| {
                 let mut body = Vec::new();
-                write(&Source { facts: *facts, mail: &mail, raw: b"", options }, &mut body).unwrap();
+                write(&Source { facts: *facts, mail: &mail, raw: b"", options, ways: &[] }, &mut body).unwrap();
                 body
             });
             assert_eq!(body["data"].get("html_sanitized").cloned(), expected);
@@ -331,7 +333,8 @@ mod tests {
         };
         let options =
             Options { attachments: Attachments::Multipart, include_raw: false, include_sanitized_html: false };
-        let source = Source { facts, mail: &mail, raw: &[], options };
+        let ways = unlimited(&mail.attachments, options.attachments);
+        let source = Source { facts, mail: &mail, raw: &[], options, ways: &ways };
         let head = head(&source);
         let boundary = head.content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
         let mut body = Vec::new();
