@@ -364,6 +364,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_on_our_side_of_the_line_says_nothing_of_the_endpoint() {
+        let mut gate = gate(Health::default());
+        let before = (gate.limit(CAP), gate.breaker_state());
+        for message in 0..99 {
+            for (outcome, says) in
+                [(Outcome::Deferred, Says::Ours), (Outcome::Deferred, Says::Store), (Outcome::Refused, Says::TooLarge)]
+            {
+                let asks = gate.ends(outcome, says, message, 0);
+                assert_eq!((asks.pause, asks.hold, asks.news), (None, None, News::Nothing), "{says:?}");
+            }
+        }
+        assert_eq!((gate.limit(CAP), gate.breaker_state()), before);
+        assert_eq!(gate.ends(Outcome::Refused, Says::Nothing, 1, 0).hold, None, "its first refusal");
+    }
+
+    #[test]
     fn a_hold_is_asked_for_until_it_is_written_down() {
         let mut gate = gate(Health { refused: (0..19).map(MessageKey::for_testing).collect(), ..Health::default() });
         let refused = |gate: &mut Gate, message| gate.ends(Outcome::Refused, Says::Nothing, message, 0).hold;

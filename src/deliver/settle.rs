@@ -72,6 +72,7 @@ pub(super) fn halted(judgement: Judgement, claim: &Claim, ordering: Ordering) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::Failure;
     use crate::deliver::outcome::judge;
     use crate::ident::Content;
     use crate::ident::MailboxName;
@@ -186,6 +187,26 @@ mod tests {
             check(status, (4, 4), Duration::ZERO, 0.0, End::Dead(Reason::Refused));
         }
         check(500, (4, 4), Duration::ZERO, 0.0, later(30_000, Counts::Failure));
+    }
+
+    /// What becomes of a delivery whose time was over long ago.
+    fn check_failure(failure: Failure, ordering: Ordering, expected: End) {
+        let endpoint = Endpoint { ordering, ..Endpoint::for_testing("http://localhost") };
+        let claim = Claim { refused_for: Duration::from_secs(9999), ..claim(0, 0, Duration::from_secs(99 * DAY)) };
+        let judgement = halted(failure.judgement(), &claim, ordering);
+        assert_eq!(settle(judgement, &claim, &endpoint, Timestamp::UNIX_EPOCH, 0.0), expected, "{failure:?}");
+    }
+
+    #[test]
+    fn a_store_that_fails_ends_nothing_and_a_mail_that_is_too_large_ends_at_once() {
+        let block = HeadBlock { at_most: Duration::from_secs(3600), then: AfterBlock::Halt };
+        for ordering in [Ordering::None, Ordering::PerMailbox(block)] {
+            for failure in [Failure::StoreUnreachable, Failure::StoreRefused, Failure::StoreFailed] {
+                check_failure(failure, ordering, later(5_000, Counts::Store));
+            }
+            check_failure(Failure::AttachmentTooLarge, ordering, End::Dead(Reason::TooLarge));
+            check_failure(Failure::Proxy, ordering, End::Dead(Reason::Expired));
+        }
     }
 
     #[test]

@@ -448,10 +448,10 @@ mod tests {
 
     #[test]
     fn a_whole_exchange_has_time_for_its_size_unless_a_time_is_written() {
-        let check = |connect: u64, whole: Option<u64>, size: usize, expected: u64| {
+        let check = |connect: u64, written: Option<u64>, size: usize, expected: u64| {
             let mut endpoint = Endpoint::for_testing("http://localhost/");
             endpoint.http.timeouts.connect = Duration::from_secs(connect);
-            endpoint.http.timeouts.whole = whole.map(Duration::from_secs);
+            endpoint.http.timeouts.whole = written.map(Duration::from_secs);
             let webhook = Webhook::new(endpoint, &clock()).unwrap();
             assert_eq!(
                 whole(webhook.endpoint.http.timeouts, &Body::Whole(vec![0; size].into())),
