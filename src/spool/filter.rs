@@ -134,6 +134,7 @@ mod tests {
             [
                 "refused",
                 "expired",
+                "too_large",
                 "dropped",
                 "gone",
                 "refuses_all",

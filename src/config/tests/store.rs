@@ -93,8 +93,8 @@ fn what_makes_no_store_is_told_with_its_remedy() {
     check_line("region: eu central", "is no region; write one such as us-east-1");
     check_line("link_lifetime: 8d", "is longer than S3 allows; write 7d or less");
     check_line("link_lifetime: 10ms", "is too short; write 1s or more");
-    check_line("addressing: virtual", "\"virtual\" is not known; known here: path, virtual_host");
-    check_line("buckets: a", "is not known; did you mean bucket?");
+    check_line("addressing: virtual", "\"virtual\" is not known; did you mean virtual_host?");
+    check_line("prefixes: a", "is an unknown key; did you mean prefix?");
     check_line(
         "proxy: socks5://h",
         "is no URL of an HTTP proxy; write one such as http://proxy.example.com:3128, or none",
