@@ -127,11 +127,6 @@ impl S3 {
         self.dir.path().join(BUCKET)
     }
 
-    /// Takes the bucket away.
-    pub fn lose_bucket(&self) {
-        fs::remove_dir_all(self.bucket()).unwrap();
-    }
-
     /// What lies under a key, and which file it is: another one after each upload.
     pub fn object(&self, key: &str) -> Option<(Vec<u8>, u64)> {
         let path = self.bucket().join(key);

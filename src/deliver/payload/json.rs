@@ -208,6 +208,9 @@ pub fn schema() -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::carriage::Link;
+    use crate::deliver::carriage::Omission;
+    use crate::deliver::carriage::Way;
     use crate::deliver::carriage::unlimited;
     use crate::deliver::payload::Options;
     use crate::ident::MailboxName;
@@ -312,6 +315,44 @@ mod tests {
         assert_eq!((&part["omitted"], part.get("content")), (&"by configuration".into(), None));
         let raw = base64_simd::STANDARD.decode_to_vec(body["data"]["raw"].as_str().unwrap()).unwrap();
         assert_eq!(raw, RAW);
+    }
+
+    #[test]
+    fn a_form_has_files_for_those_alone_that_are_neither_linked_nor_left_out() {
+        let raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: a/b\r\n\r\none\r\n\
+            --b\r\nContent-Type: a/b\r\n\r\ntwo\r\n--b\r\nContent-Type: a/b\r\n\r\nthree\r\n--b--\r\n";
+        let mail = parse::parse(raw, &parse::Options::default());
+        let link = Link { url: "https://s/k?a=b".to_owned(), expires_at: "2026-01-31T12:00:00Z".to_owned() };
+        let ways = [Way::Linked(link), Way::Multipart, Way::Omitted(Omission::TooMuch)];
+        let options =
+            Options { attachments: Attachments::Multipart, include_raw: false, include_sanitized_html: false };
+        let told = given(|facts| {
+            let source = Source { facts: *facts, mail: &mail, raw: b"", options, ways: &ways };
+            let mut body = Vec::new();
+            write(&source, &mut body).unwrap();
+            let form = String::from_utf8(body).unwrap();
+            assert_eq!(form.matches("filename=").count(), 1, "{form}");
+            let (_, file) = form.split_once("name=\"attachment-2\"").unwrap();
+            assert!(file.contains("\r\n\r\ntwo\r\n"), "{file}");
+            let (_, json) = form.split_once("\r\n\r\n").unwrap();
+            json.split("\r\n").next().unwrap().into()
+        });
+        let ways = told["data"]["attachments"].as_array().unwrap().iter().map(|part| {
+            let way = ["content", "url", "expires_at", "multipart", "omitted"].map(|key| part[key].as_str());
+            way.map(|way| way.unwrap_or_default())
+        });
+        let expected = [
+            ["", "https://s/k?a=b", "2026-01-31T12:00:00Z", "", ""],
+            ["", "", "", "attachment-2", ""],
+            ["", "", "", "", "beyond max_attachments_size"],
+        ];
+        assert_eq!(ways.collect::<Vec<_>>(), expected);
+        let definition = schema()["$defs"]["Attachment"]["properties"].clone();
+        for part in told["data"]["attachments"].as_array().unwrap() {
+            for key in part.as_object().unwrap().keys() {
+                assert!(definition[key]["description"].is_string(), "{key}: {definition}");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! An attachment is looked for first, so that no attempt, and no other endpoint, uploads it a second time. It is decoded
 //! as it is sent, and never held. **A store that fails is no fault of the endpoint and none of the mail: the delivery is
-//! tried again, and its time does not run.** Nothing is ever deleted here: a rule of the bucket does that.
+//! tried again, and the time that its endpoint has begins anew.** Nothing is ever deleted here: a rule of the bucket does that.
 
 mod exchange;
 mod links;
