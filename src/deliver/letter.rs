@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::Endpoint;
 use super::Failure;
 use super::Format;
 use super::body::Rendering;
@@ -35,6 +36,26 @@ use crate::spool::Form;
 use crate::spool::Kind;
 use crate::spool::Spooled;
 
+/// In which format a letter is told, and what of it. One that is not read is told with its bytes; a template has no
+/// place for them, so its receiver is told as the others are, and takes it or refuses it.
+fn told(endpoint: &Endpoint, unread: bool) -> (Format, Options) {
+    let format = match &endpoint.format {
+        Format::Template(_) if unread => Format::Json,
+        format => format.clone(),
+    };
+    let options = Options {
+        attachments: endpoint.attachments,
+        include_raw: unread || endpoint.include_raw,
+        include_sanitized_html: endpoint.include_sanitized_html,
+    };
+    (format, options)
+}
+
+/// Whether a small mail is written so fast that nobody need wait on a thread of its own.
+fn is_light(endpoint: &Endpoint) -> bool {
+    !endpoint.include_sanitized_html && !matches!(endpoint.format, Format::Template(_))
+}
+
 /// A mail, or the event that it is too large, and how it travels to one endpoint.
 pub(super) struct Letter {
     message: Spooled,
@@ -53,11 +74,12 @@ impl Letter {
     pub(super) async fn read(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Letter, Unready> {
         let endpoint = &means.endpoint;
         let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
-        let raw = match (&kept, endpoint.include_raw || endpoint.format.needs_raw()) {
+        let needs_raw = endpoint.include_raw || endpoint.format.needs_raw();
+        let raw = match (&kept, needs_raw || kept.as_ref().is_some_and(|mail| mail.is_unread())) {
             (Some(_), false) => Bytes::new(),
             _ => means.spool.raw(claim.message.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?.into(),
         };
-        let small = kept.is_some() && claim.message.size <= SMALL;
+        let small = kept.is_some() && claim.message.size <= SMALL && is_light(endpoint);
         let mail = match (kept, claim.form) {
             (_, Form::Unparsed) => Arc::new(unparsed()),
             (Some(mail), Form::Parsed) => mail,
@@ -74,13 +96,9 @@ impl Letter {
         };
         let ways = ways(&mail.attachments, (endpoint.attachments, &endpoint.limits), link)
             .map_err(|_| Unready::Failed(Failure::AttachmentTooLarge))?;
-        let options = Options {
-            attachments: endpoint.attachments,
-            include_raw: endpoint.include_raw || claim.form == Form::Unparsed,
-            include_sanitized_html: endpoint.include_sanitized_html,
-        };
+        let (format, options) = told(endpoint, mail.is_unread());
         let (message, labels) = (claim.message.clone(), Arc::clone(&means.labels));
-        Ok(Letter { message, labels, mail, raw, format: endpoint.format.clone(), options, ways, small })
+        Ok(Letter { message, labels, mail, raw, format, options, ways, small })
     }
 
     /// Sees to it that what its links lead to is there.
@@ -134,6 +152,30 @@ impl Letter {
                 json::write_oversize(frame, &source.facts, &self.mail, json::TooLarge { size, limit }, out)
             }
             Kind::DeadLetter | Kind::Changed(_) => Err(io::Error::other("an event is no letter")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deliver::payload::Template;
+
+    #[test]
+    fn a_letter_that_is_not_read_is_told_with_its_bytes_and_by_no_template() {
+        let template =
+            || Format::Template(Arc::new(Template::new("{}".to_owned(), "application/json".to_owned()).unwrap()));
+        let check = |format: Format, unread: bool, keeps: bool| {
+            let mut endpoint = Endpoint::for_testing("http://localhost/");
+            endpoint.format = format;
+            let (format, options) = told(&endpoint, unread);
+            let same = std::mem::discriminant(&format) == std::mem::discriminant(&endpoint.format);
+            assert_eq!((same, options.include_raw), (keeps, unread), "{:?}", endpoint.format);
+            assert!(keeps || matches!(format, Format::Json));
+        };
+        for (format, keeps) in [(Format::Json, true), (Format::Postmark, true), (template(), false)] {
+            check(format.clone(), true, keeps);
+            check(format, false, true);
         }
     }
 }
