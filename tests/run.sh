@@ -55,6 +55,7 @@ need_popa3d
 # Two of the mail servers drop from root to the mail's owner.
 need_root
 need_rust
+step "a store for the tests" need_s3s
 for tool in fmt clippy; do
     cargo "$tool" --version >/dev/null 2>&1 || {
         name=${tool/fmt/rustfmt}
