@@ -44,12 +44,11 @@ fn fetchmail(dovecot: &Dovecot, dir: &Path) -> PathBuf {
 fn getmail(dovecot: &Dovecot, dir: &Path) -> PathBuf {
     let settings = format!(
         "[retriever]\ntype = SimplePOP3Retriever\nserver = localhost\nport = {}\nusername = alice\npassword = {PASSWORD}\n\
-         [destination]\ntype = Mboxrd\npath = {}\n[options]\ndelete = false\n",
+         [destination]\ntype = MDA_external\npath = /bin/dd\narguments = ('of=/dev/null', 'status=none')\n\
+         allow_root_commands = true\n[options]\ndelete = false\nread_all = false\n",
         dovecot.pop3_port,
-        dir.join("mbox").display(),
     );
     fs::write(dir.join("getmailrc"), settings).unwrap();
-    fs::write(dir.join("mbox"), "").unwrap();
     run(Command::new("getmail").arg("--getmaildir").arg(dir).arg("--quiet"));
     let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let is_memory = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("oldmail-");
