@@ -47,7 +47,7 @@ pub(super) struct ImportLedger {
     /// The login as fetchmail wrote it down, USER@HOST, where it is another than the mailbox's username and host
     #[arg(long, value_name = "LOGIN")]
     login: Option<String>,
-    /// The file: ~/.fetchids, or oldmail-SERVER-PORT-USER-MAILBOX in ~/.getmail
+    /// The file: ~/.fetchids, or oldmail-SERVER-PORT-USER in ~/.getmail
     file: PathBuf,
 }
 

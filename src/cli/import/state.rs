@@ -43,7 +43,7 @@ pub(super) fn fetchmail(text: &[u8], login: &str) -> Result<State, usize> {
     })
 }
 
-/// Reads getmail's `oldmail-SERVER-PORT-USER-MAILBOX`: a unique-id, NUL and the time a line, of one login alone.
+/// Reads getmail's `oldmail-SERVER-PORT-USER`: a unique-id, NUL and the time a line, of one login alone.
 ///
 /// # Errors
 /// The number of the first line that is none.
