@@ -56,11 +56,7 @@ impl Stage {
         let with_token = Mailbox::in_clear(server.port, "sales").oauth2("command: [printf, pw]");
         let key = format!("{{ key: {KEY}, not_after: 2999-12-31 }}");
         let more = "routes:\n  - { name: spam, when: { subject: spam }, drop: true }\nreload: { watch: 100ms }\n";
-        pophook.configure(
-            [Mailbox::scripted(server), with_token],
-            [Endpoint::desk(desk).signed(&[&key])],
-            more,
-        );
+        pophook.configure([Mailbox::scripted(server), with_token], [Endpoint::desk(desk).signed(&[&key])], more);
     }
 
     /// The page, without the head of the answer.
@@ -125,7 +121,8 @@ fn rules_dashboard_and_documents_name_only_what_is_shown_and_leave_nothing_out()
 #[test]
 fn an_alert_goes_from_pending_to_firing_and_away_and_there_is_none_while_all_is_well() {
     let stage = Stage::start();
-    let soon = Regex::new(r"for: \d+[mh]").unwrap().replace_all(&file("deploy/prometheus/rules.yaml"), "for: 2s").into_owned();
+    let soon =
+        Regex::new(r"for: \d+[mh]").unwrap().replace_all(&file("deploy/prometheus/rules.yaml"), "for: 2s").into_owned();
     let prometheus = Prometheus::start(&stage.pophook.admin(), &soon);
     let state = |name: &str| prometheus.alerts().into_iter().find(|(alert, _)| alert == name).map(|(_, state)| state);
     wait_for("five scrapes", || prometheus.query("count_over_time(up[1m]) >= 5").is_ok_and(|found| !found.is_empty()));

@@ -10,7 +10,8 @@ use super::rules;
 /// The code of a text in Markdown: its blocks, and what stands between backticks.
 fn code(text: &str) -> Vec<String> {
     let block = Regex::new(r"(?ms)^```\w*\n(.*?)^```$").unwrap();
-    let blocks = block.captures_iter(text).flat_map(|found| found[1].lines().map(ToOwned::to_owned).collect::<Vec<_>>());
+    let blocks =
+        block.captures_iter(text).flat_map(|found| found[1].lines().map(ToOwned::to_owned).collect::<Vec<_>>());
     let rest = block.replace_all(text, "");
     let spans = Regex::new(r"`([^`]+)`").unwrap();
     blocks.chain(spans.captures_iter(&rest).map(|found| found[1].replace('\n', " "))).collect()
@@ -77,7 +78,8 @@ fn every_link_within_the_documents_leads_somewhere() {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(&target);
             assert!(path.exists(), "{document} points to {target}");
             let Some(anchor) = found.get(2) else { continue };
-            let anchors: Vec<String> = file(&target).lines().filter(|line| line.starts_with('#')).map(anchor_of).collect();
+            let anchors: Vec<String> =
+                file(&target).lines().filter(|line| line.starts_with('#')).map(anchor_of).collect();
             assert!(anchors.contains(&anchor.as_str().to_owned()), "{document} points to {target}{}", anchor.as_str());
         }
     }
