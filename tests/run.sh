@@ -56,12 +56,13 @@ check_rules() {
     target/prometheus/promtool test rules deploy/prometheus/rules_test.yaml
 }
 
-step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d setpriv strace shellcheck
+step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d fetchmail getmail setpriv strace shellcheck
 need_popa3d
 need_prometheus
 # Two of the mail servers drop from root to the mail's owner.
 need_root
 need_rust
+step "a store for the tests" need_s3s
 for tool in fmt clippy; do
     cargo "$tool" --version >/dev/null 2>&1 || {
         name=${tool/fmt/rustfmt}
@@ -76,5 +77,5 @@ step "lints" cargo clippy --all-targets --locked -- -D warnings
 step "lints of the crash points" cargo clippy --locked --features crash-points -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
 step "alert rules" check_rules
-step "tests" cargo test --locked --features crash-points
+step "tests" cargo test --locked --no-fail-fast --features crash-points
 step "no crash points in a plain build" check_crash_points

@@ -1,43 +1,24 @@
 //! One try to deliver one message to one endpoint.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::Format;
 use super::answer::Answer;
-use super::body::Rendering;
 use super::event;
 use super::failure::Failure;
+use super::letter::Letter;
 use super::means::Means;
-use super::means::SMALL;
 use super::means::Unready;
-use super::means::facts;
-use super::means::sign;
-use super::means::unparsed;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
-use super::outcome::Says;
-use super::payload;
-use super::payload::Head;
-use super::payload::Options;
-use super::payload::Source;
-use super::payload::json;
 use super::remark::Remark;
 use super::settle::halted;
 use super::settle::settle;
 use super::webhook::Post;
 use crate::crash;
-use crate::ident::MailboxName;
-use crate::parse::Mail;
 use crate::spool::Claim;
-use crate::spool::Form;
 use crate::spool::Kind;
 use crate::spool::Record;
 use crate::spool::SpoolError;
@@ -69,6 +50,7 @@ pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Option<At
         }
         Err(Unready::Render) => Answer::Failed(Failure::Render),
         Err(Unready::Released) => Answer::Failed(Failure::Released),
+        Err(Unready::Failed(failure)) => Answer::Failed(failure),
         Err(Unready::NoValidKey) => {
             means.spool.unclaim(vec![claim.delivery]).await?;
             return Ok(None);
@@ -98,16 +80,7 @@ fn conclude(
             let body = (judgement.outcome != Outcome::Delivered).then(|| aside.before(body));
             (judgement, Some(status), None, body, Some(Remark::answered(aside, started_at, took)))
         }
-        Answer::Failed(failure) => {
-            let says = if failure.is_ours() { Says::Ours } else { Says::Nothing };
-            (
-                Judgement { outcome: Outcome::Deferred, says },
-                None,
-                Some(failure.as_str()),
-                None,
-                Remark::failed(failure),
-            )
-        }
+        Answer::Failed(failure) => (failure.judgement(), None, Some(failure.as_str()), None, Remark::failed(failure)),
     };
     let judgement = halted(judgement, &claim, means.endpoint.ordering);
     let record = Record {
@@ -131,76 +104,9 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
     if let Kind::DeadLetter | Kind::Changed(_) = claim.message.kind {
         return event::render(means, &claim.message, at).await;
     }
-    let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
-    let raw = match (&kept, means.endpoint.include_raw || means.endpoint.format.needs_raw()) {
-        (Some(_), false) => Bytes::new(),
-        _ => means.spool.raw(claim.message.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?.into(),
-    };
-    let small = kept.is_some() && claim.message.size <= SMALL;
-    let (means, message, form) = (Arc::clone(means), claim.message.clone(), claim.form);
-    let rendering = move || {
-        let (mail, include_raw) = match form {
-            Form::Parsed => {
-                let parse = || Arc::new(means.reading.parse(message.mailbox.as_ref(), &raw));
-                (kept.unwrap_or_else(parse), false)
-            }
-            Form::Unparsed => (Arc::new(unparsed()), true),
-        };
-        let options = Options {
-            attachments: means.endpoint.attachments,
-            include_raw: include_raw || means.endpoint.include_raw,
-            include_sanitized_html: means.endpoint.include_sanitized_html,
-        };
-        let (id, size) = (message.id.clone(), message.size);
-        let (labels, format) = (Arc::clone(&means.labels), means.endpoint.format.clone());
-        let letter = Letter { message, labels, mail, raw, format, options };
-        let head = letter.head().ok_or(Unready::Render)?;
-        sign(&means, &id, at, (head, Rendering::new(move |out| letter.write(out))), size)
-    };
-    if small {
-        // As on a thread of its own: what crashes there is deferred, and takes nothing else down.
-        return catch_unwind(AssertUnwindSafe(rendering)).unwrap_or(Err(Unready::Render));
-    }
-    tokio::task::spawn_blocking(rendering).await.map_err(|_| Unready::Render)?
-}
-
-/// All that a body is made from, held as long as it may have to be written again.
-struct Letter {
-    message: Spooled,
-    labels: Arc<BTreeMap<MailboxName, BTreeMap<String, String>>>,
-    mail: Arc<Mail>,
-    raw: Bytes,
-    format: Format,
-    options: Options,
-}
-
-impl Letter {
-    /// `None` of a message that belongs to no mailbox.
-    fn source(&self) -> Option<Source<'_>> {
-        let facts = facts(&self.message, &self.labels)?;
-        Some(Source { facts, mail: &self.mail, raw: &self.raw, options: self.options })
-    }
-
-    fn head(&self) -> Option<Head> {
-        let source = self.source()?;
-        match self.message.kind {
-            Kind::Mail => Some(payload::head(&self.format, &source)),
-            Kind::Oversize { .. } => Some(payload::event_head(&self.format, self.message.id.as_str()).0),
-            Kind::DeadLetter | Kind::Changed(_) => None,
-        }
-    }
-
-    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        let source = self.source().ok_or_else(|| io::Error::other("the message belongs to no mailbox"))?;
-        match self.message.kind {
-            Kind::Mail => payload::write(&self.format, &source, out),
-            Kind::Oversize { size, limit } => {
-                let (_, frame) = payload::event_head(&self.format, self.message.id.as_str());
-                json::write_oversize(frame, &source.facts, &self.mail, json::TooLarge { size, limit }, out)
-            }
-            Kind::DeadLetter | Kind::Changed(_) => Err(io::Error::other("an event is no letter")),
-        }
-    }
+    let letter = Letter::read(means, claim, at).await?;
+    letter.keep_linked(means).await?;
+    letter.sign(means, at).await
 }
 
 #[cfg(test)]
@@ -263,6 +169,7 @@ mod tests {
             reading: Arc::default(),
             spool: Arc::clone(&spool),
             recent: Arc::default(),
+            store: None,
             clock: clock.clone(),
         });
         let wanted = Wanted::default();

@@ -18,6 +18,8 @@ use super::score::Tally;
 use super::slots::Slots;
 use super::sorting::Rules;
 use super::sorting::Sorter;
+use super::store;
+use super::store::Store;
 use super::webhook::Webhook;
 use crate::clock::Clock;
 use crate::metrics::DeliverMetrics;
@@ -95,6 +97,9 @@ impl Deliverer {
         for kind in DefectKind::ALL {
             metrics.defects.with_label_values(&[kind.as_str()]);
         }
+        for result in store::RESULTS {
+            metrics.uploads.with_label_values(&[result]);
+        }
         let slots = Arc::new(Slots::new(config.in_flight));
         let (spool, clock, metrics) = (Arc::clone(spool), clock.clone(), metrics.clone());
         let shared = Shared { spool, recent: Arc::default(), clock, metrics };
@@ -138,7 +143,11 @@ impl Deliverer {
         let sorting = async {
             let ended = self.sorter.run(mode, collected, stop.clone()).await;
             sorted.cancel();
-            ended
+            match ended {
+                Err(error) if error.is_fatal() => Err(error),
+                // What is under way is written down first.
+                ended => Ok(ended),
+            }
         };
         let delivering = async {
             let (mut sum, mut failed) = (Tally::default(), None);
@@ -163,7 +172,8 @@ impl Deliverer {
                 }
             }
         };
-        tokio::try_join!(sorting, delivering).map(|((), tally)| tally)
+        let (sorted, tally) = tokio::try_join!(sorting, delivering)?;
+        sorted.map(|()| tally)
     }
 }
 
@@ -194,6 +204,8 @@ fn prepare(config: Config, shared: &Shared) -> Result<Prepared, ClientError> {
     let (labels, reading) = (Arc::new(config.labels), Arc::new(config.reading));
     let asks = |endpoint: &&super::Endpoint| endpoint.events.contains(&Event::MailOversize);
     let oversize_to = config.endpoints.iter().filter(asks).map(|endpoint| endpoint.name.clone()).collect();
+    let store =
+        config.store.map(|store| Store::new(&store, &shared.clock, &shared.metrics).map(Arc::new)).transpose()?;
     let means = |endpoint: super::Endpoint| {
         Ok(Arc::new(Means {
             webhook: Webhook::new(endpoint.clone(), &shared.clock)?,
@@ -202,9 +214,10 @@ fn prepare(config: Config, shared: &Shared) -> Result<Prepared, ClientError> {
             reading: Arc::clone(&reading),
             spool: Arc::clone(&shared.spool),
             recent: Arc::clone(&shared.recent),
+            store: store.clone(),
             clock: shared.clock.clone(),
         }))
     };
-    let rules = Rules { routes: config.routes, oversize_to, reading: Arc::clone(&reading) };
+    let rules = Rules { routes: Arc::new(config.routes), oversize_to, reading: Arc::clone(&reading) };
     Ok(Prepared { means: config.endpoints.into_iter().map(means).collect::<Result<_, _>>()?, rules })
 }
