@@ -13,6 +13,7 @@ has() {
     openssl-dev) pkg-config --exists openssl ;;
     pop3d) command -v dovecot && [[ -x /usr/lib/dovecot/pop3 || -x /usr/libexec/dovecot/pop3 ]] ;;
     mailutils-pop3d) [[ -x /usr/sbin/pop3d && $(/usr/sbin/pop3d --version) == *Mailutils* ]] ;;
+    python-venv) python3 -c 'import ensurepip, venv' ;;
     ca-certificates) [[ -e /etc/ssl/certs/ca-certificates.crt ]] ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
@@ -24,6 +25,8 @@ packages_of() {
     openssl-dev) echo libssl-dev pkg-config ;;
     pop3d) echo dovecot-core dovecot-pop3d ;;
     setpriv) echo util-linux ;;
+    python-venv) echo python3-venv ;;
+    systemd-analyze) echo systemd ;;
     *) echo "$1" ;;
     esac
 }
