@@ -34,6 +34,8 @@ metrics! {
         visit_seconds: Histogram [] "pophook_visit_duration_seconds" buckets EXCHANGE_BUCKETS;
         /// When the last visit that succeeded ended, in Unix time; 0 before the first.
         last_success: IntGaugeVec ["mailbox"] "pophook_last_successful_visit_timestamp_seconds";
+        /// From one visit to the next while they succeed, in seconds: `poll_interval`, or what the server asks for.
+        interval: IntGaugeVec ["mailbox"] "pophook_visit_interval_seconds";
         /// Messages in the last complete listing.
         maildrop_messages: IntGaugeVec ["mailbox"] "pophook_maildrop_messages";
         /// Messages that were retrieved and committed.

@@ -1,5 +1,6 @@
 //! Fills the gauges over the spool at each scrape.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::Page;
@@ -66,9 +67,16 @@ fn deliveries(page: &Page, stats: &Stats, endpoints: &[EndpointRow]) {
     }
     metrics.pending.with_label_values(&[REMOVED_ENDPOINT]).set(signed(of_removed.0));
     metrics.oldest_pending.with_label_values(&[REMOVED_ENDPOINT]).set(of_removed.1);
+    let mut dead_of_removed: BTreeMap<&str, u64> = Reason::DEAD_LETTERS.map(|reason| (reason.as_str(), 0)).into();
     for (endpoint, reason, count) in &stats.dead {
-        let name = if removed.contains(endpoint) { REMOVED_ENDPOINT } else { endpoint.as_str() };
-        metrics.dead_letters.with_label_values(&[name, reason]).set(signed(*count));
+        if removed.contains(endpoint) {
+            *dead_of_removed.entry(reason).or_default() += count;
+            continue;
+        }
+        metrics.dead_letters.with_label_values(&[endpoint.as_str(), reason]).set(signed(*count));
+    }
+    for (reason, count) in dead_of_removed {
+        metrics.dead_letters.with_label_values(&[REMOVED_ENDPOINT, reason]).set(signed(count));
     }
 }
 

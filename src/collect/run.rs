@@ -61,7 +61,7 @@ impl Collector {
         let mut known = logins.borrow_and_update().clone();
         let mut board = Board::new(&now);
         for mailbox in &now.mailboxes {
-            self.declare(&mailbox.name);
+            self.declare(mailbox);
             let wait = schedule::first_wait(mailbox.poll_interval, now.mailboxes.len(), fastrand::f64());
             board.due.insert((self.after(wait), mailbox.name.clone()));
         }
@@ -73,7 +73,7 @@ impl Collector {
                 Some(ended) = board.visits.join_next() => self.settle(&mut board, joined(ended)?)?,
                 Ok(()) = config.changed() => {
                     let new = Arc::clone(&config.borrow_and_update());
-                    new.mailboxes.iter().for_each(|mailbox| self.declare(&mailbox.name));
+                    new.mailboxes.iter().for_each(|mailbox| self.declare(mailbox));
                     for gone in board.adopt(&new, self.clock.uptime()) {
                         self.metrics.forget(&gone);
                     }
@@ -93,8 +93,13 @@ impl Collector {
         Ok(())
     }
 
-    fn declare(&self, mailbox: &MailboxName) {
-        self.metrics.declare(mailbox, &RESULTS, &Quirk::ALL.map(Quirk::as_str));
+    fn declare(&self, mailbox: &Mailbox) {
+        self.metrics.declare(&mailbox.name, &RESULTS, &Quirk::ALL.map(Quirk::as_str));
+        let interval = self.metrics.interval.with_label_values(&[mailbox.name.as_str()]);
+        // What a server asked for is not forgotten because a file was read.
+        if interval.get() == 0 {
+            tell::interval(mailbox, &self.metrics, mailbox.poll_interval);
+        }
     }
 
     fn after(&self, wait: Duration) -> Duration {
@@ -186,6 +191,7 @@ impl Collector {
         if !stopped {
             tell::visit(&mailbox, &self.metrics, &self.clock, &result, Some(wait));
             tell::stopped(&mailbox, &self.metrics, standing.pace.is_stopped(), wait);
+            tell::interval(&mailbox, &self.metrics, standing.pace.interval(interval));
         }
         match board.back(&mailbox.name, standing) {
             Back::AsEver => _ = board.due.insert((self.after(wait), mailbox.name)),

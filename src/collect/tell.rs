@@ -59,6 +59,12 @@ pub(super) fn stopped(mailbox: &Mailbox, metrics: &CollectMetrics, stopped: bool
     }
 }
 
+/// The time from one visit to the next while they succeed.
+pub(super) fn interval(mailbox: &Mailbox, metrics: &CollectMetrics, interval: Duration) {
+    let seconds = i64::try_from(interval.as_secs()).unwrap_or(i64::MAX);
+    metrics.interval.with_label_values(&[mailbox.name.as_str()]).set(seconds);
+}
+
 /// How a visit ended, and when the next one is due.
 pub(super) fn visit(
     mailbox: &Mailbox,

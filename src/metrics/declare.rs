@@ -58,8 +58,15 @@ impl CollectMetrics {
     }
 
     /// The gauges that each mailbox has one of.
-    fn gauges_of_mailbox(&self) -> [&IntGaugeVec; 5] {
-        [&self.last_success, &self.maildrop_messages, &self.stopped, &self.uidl_reset, &self.without_unique_id]
+    fn gauges_of_mailbox(&self) -> [&IntGaugeVec; 6] {
+        [
+            &self.last_success,
+            &self.interval,
+            &self.maildrop_messages,
+            &self.stopped,
+            &self.uidl_reset,
+            &self.without_unique_id,
+        ]
     }
 }
 
