@@ -63,10 +63,11 @@ for tool in fmt clippy; do
     }
 done
 
-step "scripts" shellcheck -x deploy/*.sh deploy/demo/*.sh tests/run.sh .ci/run
+step "scripts" shellcheck -x deploy/*.sh deploy/demo/*.sh tests/run.sh tests/deploy/run.sh .ci/run
 step "form" cargo fmt --check
 step "lints" cargo clippy --all-targets --locked -- -D warnings
 step "lints of the crash points" cargo clippy --locked --features crash-points -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
 step "tests" cargo test --locked --features crash-points
 step "no crash points in a plain build" check_crash_points
+step "deployment" tests/deploy/run.sh
