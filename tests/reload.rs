@@ -140,6 +140,27 @@ fn c1_an_endpoint_with_pending_deliveries_is_removed_only_if_that_is_said() {
 }
 
 #[test]
+fn c1_dead_letters_of_endpoints_that_are_gone_are_counted_together_until_they_are_settled() {
+    let mut stage = Stage::start(&[]);
+    let second = || Endpoint::new("second", &stage.desk.url()).signed(&[KEY]);
+    let both = stage.mailbox().deliver_to(&["desk", "second"]);
+    stage.pophook.configure([both], [desk_at(&stage.desk), second()], WATCH);
+    stage.until_reloads("ok", 1);
+    stage.desk.set(Answer::Status(400));
+    stage.server.put(message("a"));
+    wait_for("two dead letters", || stage.pophook.in_state("dead").len() == 2);
+    let other = Endpoint::new("other", &stage.other.url()).signed(&[KEY]);
+    stage.pophook.configure([stage.mailbox().deliver_to(&["other"])], [other], WATCH);
+    stage.until_reloads("ok", 2);
+    let of_the_gone =
+        |count: usize| format!("pophook_dead_letters{{endpoint=\"(removed)\",reason=\"refused\"}} {count}");
+    stage.until(&of_the_gone(2));
+    stage.pophook.command(&["spool", "drop", "--state", "dead", "--yes"]).expect(0);
+    stage.until(&of_the_gone(0));
+    stage.stop();
+}
+
+#[test]
 fn c1_mailboxes_come_and_go() {
     let mut stage = Stage::start(&["a"]);
     wait_for("the first mail", || stage.desk.count() == 1);

@@ -50,8 +50,15 @@ check_crash_points() {
     ! grep -qa "${names[@]}" "$program"
 }
 
-step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d setpriv strace shellcheck
+# The rules of deploy/prometheus, and when they fire; what they watch is a test in Rust.
+check_rules() {
+    target/prometheus/promtool check rules deploy/prometheus/rules.yaml
+    target/prometheus/promtool test rules deploy/prometheus/rules_test.yaml
+}
+
+step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d setpriv strace sqlite3 shellcheck
 need_popa3d
+need_prometheus
 # Two of the mail servers drop from root to the mail's owner.
 need_root
 need_rust
@@ -68,6 +75,7 @@ step "form" cargo fmt --check
 step "lints" cargo clippy --all-targets --locked -- -D warnings
 step "lints of the crash points" cargo clippy --locked --features crash-points -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
+step "alert rules" check_rules
 step "tests" cargo test --locked --features crash-points
 step "no crash points in a plain build" check_crash_points
 step "deployment" tests/deploy/run.sh

@@ -18,6 +18,7 @@ use support::pophook::Mailbox;
 use support::pophook::Pophook;
 use support::receiver::Answer;
 use support::receiver::Receiver;
+use support::wait_for;
 use tokio_util::sync::CancellationToken;
 
 struct Stage {
@@ -128,6 +129,25 @@ fn where_a_server_wants_a_delay_between_logins_the_rest_waits_for_the_next_visit
     stage.pophook.once().expect(2);
     stage.pophook.once().expect(0);
     assert_eq!((stage.retrieved(), stage.desk.count()), (vec![2, 2, 1], 5));
+}
+
+#[test]
+fn the_interval_that_is_shown_is_the_longer_one_of_ours_and_the_servers() {
+    let stage = Stage::new("keep");
+    stage.server.set(Faults { capability: Some("LOGIN-DELAY 10"), ..Faults::default() });
+    let daemon = stage.pophook.start(&["run"]);
+    let shows = |seconds: u64| {
+        let line = format!("pophook_visit_interval_seconds{{mailbox=\"support\"}} {seconds}\n");
+        stage.pophook.metrics().contains(&line)
+    };
+    wait_for("a visit tells it", || shows(10));
+    daemon.terminate();
+    daemon.wait().expect(0);
+    stage.server.set(Faults::default());
+    let daemon = stage.pophook.start(&["run"]);
+    wait_for("the next start knows what is configured", || shows(1));
+    daemon.terminate();
+    daemon.wait().expect(0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #
 #   need NAME...     names of the tables below; nothing happens for those that are there
 #   need_popa3d      unpacks popa3d to target/popa3d, for its package cannot stand beside Dovecot's
+#   need_prometheus  unpacks prometheus and promtool to target/prometheus, for their package would start a service
 #   need_root        lets sudo ask for its password now, where somebody else than root runs this
 #   need_rust        only looks, and tells where to get it
 
@@ -42,19 +43,39 @@ need() {
     fi
 }
 
-need_popa3d() {
-    local root=target/popa3d work module file sudo=()
-    [[ ! -x $root/usr/sbin/popa3d ]] || return 0
-    command -v apt-get >/dev/null || { echo "Please unpack the Debian package popa3d to $root, then run this again." >&2; exit 69; }
+# Unpacks a Debian package to a folder. Nothing is installed, so no service starts.
+unpack() {
+    local name=$1 root=$2 why=$3 work sudo=()
+    command -v apt-get >/dev/null || { echo "Please unpack the Debian package $name to $root, then run this again." >&2; exit 69; }
     [[ $EUID -eq 0 ]] || sudo=(sudo)
-    echo "Missing here, and unpacked to $root now with apt-get (nothing is installed): popa3d"
-    rm -rf "$root"
+    echo "Missing here, and unpacked to $root now with apt-get ($why): $name"
     work=$(mktemp -d)
     (
         cd "$work"
-        apt-get -qq download popa3d || { "${sudo[@]}" apt-get -qq update && apt-get -qq download popa3d; }
+        apt-get -qq download "$name" || { "${sudo[@]}" apt-get -qq update && apt-get -qq download "$name"; }
     ) </dev/null >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 69; }
-    dpkg -x "$work"/popa3d_*.deb "$work/root"
+    mkdir -p "$root"
+    dpkg -x "$work/$name"_*.deb "$root"
+    rm -rf "$work"
+}
+
+need_prometheus() {
+    local root=target/prometheus
+    [[ ! -x $root/promtool || ! -x $root/prometheus ]] || return 0
+    rm -rf "$root" "$root.deb"
+    unpack prometheus "$root.deb" "nothing is installed, and no service starts"
+    mkdir -p "$root"
+    # Programs that need nothing but libc; the rest of the package is for a service.
+    mv "$root.deb"/usr/bin/{prometheus,promtool} "$root"
+    rm -rf "$root.deb"
+}
+
+need_popa3d() {
+    local root=target/popa3d work module file
+    [[ ! -x $root/usr/sbin/popa3d ]] || return 0
+    rm -rf "$root"
+    work=$(mktemp -d)
+    unpack popa3d "$work/root" "nothing is installed"
     # It runs in this folder as its root, so the libraries that it needs lie here, too. Nobody is asked for a password.
     module=$(echo /lib/*/security/pam_permit.so)
     for file in "$module" $(ldd "$work/root/usr/sbin/popa3d" "$module" | grep -o '/[^ :]*[.]so[^ :]*' | sort -u); do

@@ -24,6 +24,7 @@ pub mod oracle;
 pub mod pop3_client;
 pub mod pop3_server;
 pub mod pophook;
+pub mod prometheus;
 pub mod receiver;
 pub mod script;
 pub mod small_disk;

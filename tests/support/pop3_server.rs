@@ -389,8 +389,8 @@ impl Session {
                         response.trim_end().to_owned()
                     }
                 };
-                let plain = data_encoding::BASE64.decode(response.as_bytes()).unwrap_or_default();
-                self.login(plain.ends_with(b"\0pw"))
+                let response = data_encoding::BASE64.decode(response.as_bytes()).unwrap_or_default();
+                self.login(response.ends_with(b"\0pw") || response.ends_with(b"\x01auth=Bearer pw\x01\x01"))
             }
             "QUIT" => return self.quit(),
             _ if self.drop.is_none() => self.say("-ERR not now"),

@@ -497,6 +497,11 @@ impl Pophook {
         self.list().into_iter().filter(|line| line["state"] == state).collect()
     }
 
+    /// Where the admin server listens.
+    pub fn admin(&self) -> String {
+        format!("127.0.0.1:{}", self.admin_port)
+    }
+
     /// What `/metrics` of a running daemon says now; empty while it does not answer.
     pub fn metrics(&self) -> String {
         self.get("/metrics")
