@@ -7,6 +7,7 @@ import pathlib
 import re
 import tempfile
 import unittest
+import urllib.parse
 
 import kubernetes_validate
 import pydantic
@@ -19,7 +20,7 @@ import tools
 RELEASES = ["1.25", "1.28", "1.31", "1.34", "1.37"]
 # Secrets by their keys in the configuration.
 SECRETS = {"password", "client_secret", "refresh_token", "service_account", "token", "signing_keys", "bearer_token",
-           "client_key", "mailgun_signing_key", "proxy"}
+           "client_key", "mailgun_signing_key", "proxy", "access_key_id", "secret_access_key"}
 IGNORED = [
     # The words `password` and `username` in the ConfigMap. What stands behind the first is the name of a file, and a
     # test here insists on that.
@@ -75,6 +76,15 @@ def secrets_in(value, path=""):
                     yield f"{path}.{key}", one
             else:
                 yield from secrets_in(inner, f"{path}.{key}")
+
+
+def ports_of(config):
+    """The ports that a configuration has pophook ask, DNS among them."""
+    mailboxes = {mailbox.get("port", 995) for mailbox in config["mailboxes"]}
+    urls = [urllib.parse.urlsplit(endpoint["url"]) for endpoint in config["endpoints"]]
+    endpoints = {url.port or {"http": 80, "https": 443}[url.scheme] for url in urls}
+    reports = {config["notices"]["smtp"].get("port", 587)} if "notices" in config else set()
+    return {(53, "UDP")} | {(port, "TCP") for port in {53} | mailboxes | endpoints | reports}
 
 
 def each(test):
@@ -187,6 +197,13 @@ class Kubernetes(unittest.TestCase):
         self.assertEqual((service["port"], service["targetPort"]), (int(port), "http"))
         (ingress,) = tools.of_kind(objects, "NetworkPolicy")["spec"]["ingress"]
         self.assertEqual(ingress["ports"], [{"port": "http", "protocol": "TCP"}])
+
+    @each
+    def test_the_pod_may_ask_whom_the_configuration_names(self, objects):
+        asked = ports_of(yaml.safe_load(tools.of_kind(objects, "ConfigMap")["data"]["pophook.yaml"]))
+        rules = tools.of_kind(objects, "NetworkPolicy")["spec"]["egress"]
+        allowed = {(port["port"], port["protocol"]) for rule in rules for port in rule["ports"]}
+        self.assertEqual(asked - allowed, set())
 
     @each
     def test_the_pod_has_time_to_drain(self, objects):
