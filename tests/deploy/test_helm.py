@@ -7,7 +7,7 @@ import unittest
 
 import yaml
 
-import test_kubernetes
+import judges
 import tools
 
 # What each overlay is in values.
@@ -68,8 +68,8 @@ class Helm(unittest.TestCase):
     def test_every_release_takes_it(self):
         for values in VALUES.values():
             for thing in tools.helm(*values):
-                for release in test_kubernetes.RELEASES:
-                    self.assertIsNone(test_kubernetes.refusal(thing, release), f"{release}: {thing['kind']}")
+                for release in judges.RELEASES:
+                    self.assertIsNone(judges.refusal(thing, release), f"{release}: {thing['kind']}")
 
     def test_pophook_takes_the_configuration(self):
         for folder, values in VALUES.items():
@@ -77,7 +77,7 @@ class Helm(unittest.TestCase):
                 tools.succeed(tools.POPHOOK, "check", "-c", folders.config())
 
     def test_a_scanner_finds_nothing_above_low(self):
-        self.assertEqual(test_kubernetes.scan(tools.helm(*VALUES["overlays/example"])), [])
+        self.assertEqual(judges.scan(tools.helm(*VALUES["overlays/example"])), [])
 
     def test_values_that_make_no_sense_are_refused(self):
         for values, names in [
@@ -124,16 +124,17 @@ class Helm(unittest.TestCase):
         self.assertEqual(container["image"], "pophook@sha256:" + "0" * 64)
         self.assertEqual(container["env"], [{"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"}])
         self.assertEqual(tools.of_kind(objects, "ConfigMap")["data"]["internal-ca.pem"], certificate)
-        self.assertIn({"name": "secrets", "secret": {"secretName": "from-the-vault", "defaultMode": 0o440}}, pod["volumes"])
-        expected = {"imagePullSecrets": [{"name": "registry"}], "serviceAccountName": "mail", "nodeSelector": {"disk": "ssd"},
-                    "tolerations": [{"key": "mail", "operator": "Exists"}], "affinity": {"nodeAffinity": {}},
-                    "priorityClassName": "high"}
+        secrets = {"name": "secrets", "secret": {"secretName": "from-the-vault", "defaultMode": 0o440}}
+        self.assertIn(secrets, pod["volumes"])
+        expected = {"imagePullSecrets": [{"name": "registry"}], "serviceAccountName": "mail",
+                    "nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "mail", "operator": "Exists"}],
+                    "affinity": {"nodeAffinity": {}}, "priorityClassName": "high"}
         self.assertEqual({key: pod[key] for key in expected}, expected)
         meta = tools.of_kind(objects, "StatefulSet")["spec"]["template"]["metadata"]
         self.assertEqual(meta["annotations"]["example.com/team"], "mail")
         self.assertEqual(meta["labels"]["example.com/zone"], "a")
         for thing in objects:
-            self.assertIsNone(test_kubernetes.refusal(thing, test_kubernetes.RELEASES[-1]), thing["kind"])
+            self.assertIsNone(judges.refusal(thing, judges.RELEASES[-1]), thing["kind"])
 
     def test_the_versions_are_that_of_the_program(self):
         chart = yaml.safe_load((tools.CHART / "Chart.yaml").read_text())

@@ -7,7 +7,7 @@ import unittest
 
 import yaml
 
-import test_kubernetes
+import judges
 import tools
 
 DOCKERFILE = tools.DEPLOY / "Dockerfile"
@@ -23,13 +23,13 @@ class Image(unittest.TestCase):
         self.assertIn("DL3006", ran.stdout)
 
     def test_a_scanner_finds_nothing_above_low(self):
-        self.assertEqual(test_kubernetes.findings(DOCKERFILE), [])
+        self.assertEqual(judges.findings(DOCKERFILE), [])
 
     def test_a_scanner_would_find_that_it_runs_as_root(self):
         with tempfile.TemporaryDirectory() as folder:
             copy = pathlib.Path(folder) / "Dockerfile"
             copy.write_text(DOCKERFILE.read_text().replace("USER 10001:10001", "USER root"))
-            self.assertNotEqual(test_kubernetes.findings(copy), [])
+            self.assertNotEqual(judges.findings(copy), [])
 
     def test_it_runs_as_the_pods_user_and_where_the_pod_mounts(self):
         objects = tools.kustomize("base")

@@ -6,7 +6,7 @@ import re
 import tempfile
 import unittest
 
-import test_kubernetes
+import judges
 import tools
 
 UNIT = tools.DEPLOY / "systemd/pophook.service"
@@ -49,12 +49,13 @@ class Systemd(unittest.TestCase):
         if version < 250:
             self.skipTest(f"systemd {version} judges only units that run")
         self.verify(UNIT.read_text())
-        told = tools.run("systemd-analyze", "security", "--offline=yes", "--no-pager", f"--threshold={EXPOSURE_MAX}", self.unit)
+        options = ["--offline=yes", "--no-pager", f"--threshold={EXPOSURE_MAX}"]
+        told = tools.run("systemd-analyze", "security", *options, self.unit)
         self.assertEqual(told.returncode, 0, told.stdout)
 
     def test_it_has_time_to_drain(self):
         (seconds,) = re.findall(r"^(\d+)s$", settings()["Service"]["TimeoutStopSec"])
-        self.assertGreaterEqual(int(seconds), test_kubernetes.seconds_to_end() + 10)
+        self.assertGreaterEqual(int(seconds), judges.seconds_to_end() + 10)
 
     def test_it_is_not_started_again_with_a_bad_configuration(self):
         missing = tools.run(tools.POPHOOK, "run", "-c", self.unit.with_name("missing.yaml"))

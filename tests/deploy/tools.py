@@ -1,4 +1,4 @@
-"""What the tests of deploy/ share: its places, the programs that judge it, and a pod's folders as the kubelet makes them."""
+"""What the tests of deploy/ share: its places, how to render it, and a pod's folders as the kubelet makes them."""
 
 import os
 import pathlib
@@ -68,7 +68,7 @@ def example_secret():
 
 
 class Folders:
-    """The folders of a pod, below one of our own; in use as a context."""
+    """The folders of a pod, below one of our own, as long as this context lasts."""
 
     def __init__(self, objects, secret):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="pophook-pod-"))
