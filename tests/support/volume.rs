@@ -1,4 +1,4 @@
-//! A volume of a Secret or a ConfigMap, as the kubelet mounts and changes it.
+//! A volume of a Secret or a `ConfigMap`, as the kubelet mounts and changes it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
