@@ -181,11 +181,12 @@ impl App {
             let visits = stop.run_until_cancelled(collector.once(Purpose::Collect)).await;
             let told = notice.tell().await;
             collected.cancel();
-            told?;
-            visits.unwrap_or_else(|| Ok(Vec::new()))
+            // Only what ends the process is told before the deliveries have ended: their outcomes are written down first.
+            Ok::<_, crate::spool::SpoolError>((visits.unwrap_or_else(|| Ok(Vec::new()))?, told))
         };
         let delivering = deliverer.run(Mode::Once, collected.clone(), stop.clone());
-        let (mut visits, mut attempts) = tokio::try_join!(collecting, delivering)?;
+        let ((mut visits, told), mut attempts) = tokio::try_join!(collecting, delivering)?;
+        told?;
         let deletions = stop.run_until_cancelled(collector.delete_what_may_go(&visits)).await;
         for (name, deletion) in deletions.transpose()?.unwrap_or_default() {
             let Some((_, visit)) = visits.iter_mut().find(|(mailbox, _)| *mailbox == name) else { continue };

@@ -123,7 +123,7 @@ fn a_bulk_command_shows_what_it_would_do_and_does_it_only_when_told() {
     check(&pophook, &["spool", "retry", "--older-than", "soon"], 64, &["soon"]);
     check(&pophook, &["spool", "list", "--newer-than", "1h"], 0, &["dead"]);
     let done = pophook.command(&["spool", "retry", "--newer-than", "1h", "--yes", "--json"]).expect(0).json();
-    assert_eq!(done, [serde_json::json!({ "changed": 3, "erased": 0 })]);
+    assert_eq!(done, [serde_json::json!({ "changed": 3, "erased": 0, "joined": 0 })]);
     assert_eq!(dead(), 0);
     check(&pophook, &["spool", "drop", "--state", "pending", "--erase"], 2, &["erase where nobody needs it"]);
     check(&pophook, &["spool", "drop", "--state", "pending", "--erase", "--yes"], 0, &["3 erased"]);
@@ -229,8 +229,8 @@ fn a_running_daemon_shows_a_pause_and_keeps_to_it_after_its_next_start() {
         let running = pophook.start(&["run"]);
         wait_for("the pause is shown", paused);
         wait_for("nothing is under way", || metric("pophook_attempts_in_flight") == Some(0));
+        wait_for("its queue has begun", || metric("pophook_endpoint_concurrency_limit") == Some(1));
         assert_eq!(metric("pophook_endpoint_breaker_state"), Some(0));
-        assert_eq!(metric("pophook_endpoint_concurrency_limit"), Some(1));
         running.terminate();
         running.wait().expect(0);
     }

@@ -40,7 +40,7 @@ const FULL: &str = "Return-Path: <ann@example.org>\r\n\
     To: support+42@example.com, \"Lee, Bob\" <bob@example.com>\r\nCc: carl@example.com\r\n\
     Reply-To: desk@example.org\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\n\
     Date: Thu, 29 Jan 2026 10:11:12 +0100\r\nMessage-ID: <1@example.org>\r\nIn-Reply-To: <0@example.org>\r\n\
-    Token: forged\r\nX-Mailgun-Dkim-Check-Result: Pass\r\nX-Mailgun-Sscore: -99\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n\
+    Token: forged\r\nX-Mailgun-Dkim-Check-Result: Pass\r\nX-Mailgun-Sscore: -99\r\nx-mailgun-incoming: Yes\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n\
     --m\r\nContent-Type: multipart/related; boundary=r\r\n\r\n\
     --r\r\nContent-Type: multipart/alternative; boundary=a\r\n\r\n\
     --a\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello \u{1f4a9}\r\n\
@@ -214,6 +214,7 @@ fn postmark_s_fields() {
         "Token",
         "X-Mailgun-Dkim-Check-Result",
         "X-Mailgun-Sscore",
+        "x-mailgun-incoming",
         "MIME-Version",
     ];
     assert_eq!(names, expected);
@@ -370,7 +371,7 @@ fn mailgun_s_fields_and_its_signature() {
     assert_eq!(form.field("attachment-2"), &file("attachment-2", &quoted(&csv()), "text/csv", b"e;\xe9\r\n"));
     assert_eq!(form.text("token").len(), 50);
     assert_ne!(form.text("token"), "forged");
-    for forged in ["Token", "X-Mailgun-Dkim-Check-Result"] {
+    for forged in ["Token", "X-Mailgun-Dkim-Check-Result", "x-mailgun-incoming"] {
         assert!(!form.names().contains(&forged), "a sender cannot write {forged}");
     }
     assert_eq!(form.text("signature"), signature("key-1", form.text("timestamp"), form.text("token")));

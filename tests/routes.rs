@@ -89,15 +89,19 @@ fn what_a_rule_drops_leaves_the_server_where_that_counts_as_delivered() {
 
 #[test]
 fn what_a_rule_dropped_can_still_be_sent() {
-    let stage = Stage::new(&["spam"], SPAM);
+    let stage = Stage::new(&["spam", "spam again"], &SPAM.replace("subject: spam", "subject: spam*"));
     stage.pophook.once().expect(0);
-    assert_eq!((stage.desk.count(), stage.left().len()), (0, 1));
+    assert_eq!((stage.desk.count(), stage.left().len()), (0, 2));
     let id = stage.pophook.in_state("dropped")[0]["id"].as_str().unwrap().to_owned();
     stage.pophook.command(&["spool", "retry", "--to", "desk", "--yes"]).expect(64);
     stage.pophook.command(&["spool", "retry", &id, "--to", "dsk"]).expect(64);
     stage.pophook.command(&["spool", "retry", &id, "--to", "desk"]).expect(0);
-    stage.pophook.once_until("it is delivered and deleted", || stage.left().is_empty());
-    assert_eq!(stage.desk.subjects(), ["spam"]);
+    stage.pophook.once_until("it is delivered and deleted", || stage.left().len() == 1);
+    for (reason, code) in [("rule ", 64), ("rul spam", 64), ("rule news", 1), ("rule spam", 0)] {
+        stage.pophook.command(&["spool", "retry", "--reason", reason, "--to", "desk", "--yes"]).expect(code);
+    }
+    stage.pophook.once_until("so is all that the rule has dropped", || stage.left().is_empty());
+    assert_eq!(stage.desk.subjects(), ["spam", "spam again"]);
 }
 
 const SEVERAL: &str = "routes:

@@ -76,6 +76,6 @@ step "lints" cargo clippy --all-targets --locked -- -D warnings
 step "lints of the crash points" cargo clippy --locked --features crash-points -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
 step "alert rules" check_rules
-step "tests" cargo test --locked --features crash-points
+step "tests" cargo test --locked --no-fail-fast --features crash-points
 step "no crash points in a plain build" check_crash_points
 step "deployment" tests/deploy/run.sh

@@ -44,6 +44,8 @@ fn deliveries(page: &Page, stats: &Stats, endpoints: &[EndpointRow]) {
     let removed: BTreeSet<&EndpointName> =
         endpoints.iter().filter(|row| row.held == Some(Hold::Removed)).map(|row| &row.endpoint).collect();
     let now = page.clock.now().as_second();
+    // A look that began before it was removed may have ended after its queue did.
+    removed.iter().for_each(|endpoint| metrics.forget_spooled(endpoint));
     let mut of_removed = (0, 0);
     for row in endpoints.iter().filter(|row| !removed.contains(&row.endpoint)) {
         let name = [row.endpoint.as_str()];

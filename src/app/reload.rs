@@ -60,6 +60,8 @@ pub(super) struct Reloader {
     pub(super) notice: watch::Sender<notice::Config>,
     pub(super) grace: watch::Sender<Duration>,
     pub(super) deliver: Control,
+    /// The endpoints that stay, where the spool could not hold the deliveries to others.
+    pub(super) unheld: Option<Vec<EndpointName>>,
 }
 
 /// Why a configuration does not run.
@@ -94,7 +96,13 @@ impl Reloader {
         // What was said last, so that it is said once.
         let mut said: Option<String> = None;
         loop {
-            let asked = self.wait(said.is_some()).await;
+            let asked = self.wait(said.is_some() || self.unheld.is_some()).await;
+            if let Some(kept) = self.unheld.take() {
+                self.hold(kept).await?;
+            }
+            if !asked && said.is_none() {
+                continue;
+            }
             let ended = self.reload().await;
             let (result, text) = match ended {
                 Ok(()) => ("ok", None),
@@ -176,12 +184,21 @@ impl Reloader {
         let (mailboxes, endpoints) = (new.collect.mailboxes.len(), new.deliver.endpoints.len());
         self.running = Config { spool: self.running.spool.clone(), admin: self.running.admin, ..new };
         // Last: what was sorted by the former routes is held with the rest, and shown.
-        match self.spool.keep_endpoints(kept).await {
-            Err(error) if error.is_fatal() => return Err(Refusal::Fatal(error)),
-            Err(error) => tracing::warn!(%error, "endpoints that are gone are held only from the next start on"),
+        self.hold(kept).await.map_err(Refusal::Fatal)?;
+        tracing::info!(mailboxes, endpoints, "the configuration was read anew");
+        Ok(())
+    }
+
+    /// Holds what is pending to endpoints that do not stay; later, if the spool cannot write that down now.
+    async fn hold(&mut self, kept: Vec<EndpointName>) -> Result<(), SpoolError> {
+        match self.spool.keep_endpoints(kept.clone()).await {
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "cannot hold deliveries to endpoints that are gone now; trying again");
+                self.unheld = Some(kept);
+            }
             Ok(()) => {}
         }
-        tracing::info!(mailboxes, endpoints, "the configuration was read anew");
         Ok(())
     }
 }

@@ -64,6 +64,7 @@ impl App {
             notice,
             grace,
             deliver: deliverer.control(),
+            unheld: None,
         };
         loops.spawn(async move { ("reloading", reloader.run(reloads).await) });
         loops.spawn(async move { ("collecting", collector.run(visits).await.map_err(Into::into)) });

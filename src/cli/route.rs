@@ -211,7 +211,10 @@ fn as_text(mailbox: &MailboxName, told: &Explanation, mail: &Mail, deliveries: &
         conditions.iter().for_each(|one| tell(one, 1, &mut lines));
     }
     if told.by_mailbox {
-        lines.push(format!("no rule matched: the deliver_to of mailbox {mailbox} counts"));
+        lines.push(match &told.decision {
+            Decision::Unrouted => format!("no rule matched, and mailbox {mailbox} has no deliver_to"),
+            _ => format!("no rule matched: the deliver_to of mailbox {mailbox} counts"),
+        });
     }
     if told.only_went_on {
         lines.push(format!("a rule matched, and none decided: the deliver_to of mailbox {mailbox} does not count"));

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
 use super::BadArgument;
@@ -26,8 +25,9 @@ pub(super) struct Selection {
     /// Only this state; `dropped` also finds the deliveries that are dead because somebody dropped them
     #[arg(long, value_parser = Filter::STATES)]
     state: Option<String>,
-    /// Only this reason: why a delivery is dead, or why its endpoint is held
-    #[arg(long, value_parser = PossibleValuesParser::new(Filter::reasons()))]
+    /// Only this reason: why a delivery is dead (refused, expired, dropped), why its endpoint is held (gone,
+    /// refuses_all, …), or "rule NAME" of mail that this rule dropped
+    #[arg(long, value_parser = reason)]
     reason: Option<String>,
     /// Only what was spooled longer ago than this, such as 2d or 36h
     #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
@@ -49,9 +49,9 @@ impl Selection {
         self.endpoint.is_some()
     }
 
-    /// Whether one state is meant.
+    /// Whether one state, or one reason, is meant.
     pub(super) fn names_state(&self) -> bool {
-        self.state.is_some()
+        self.state.is_some() || self.reason.is_some()
     }
 
     /// The filter, with these ids, whose names and ids are all known.
@@ -74,6 +74,18 @@ impl Selection {
         let (spooled_until, spooled_since) = (ago(older_than), ago(newer_than));
         Ok(Filter { ids, endpoint, mailbox, state, reason, spooled_until, spooled_since })
     }
+}
+
+/// A reason that a line can have.
+fn reason(text: &str) -> Result<String, String> {
+    if Filter::reasons().any(|known| known == text)
+        || text.strip_prefix(Filter::RULE).is_some_and(|name| !name.is_empty())
+    {
+        return Ok(text.to_owned());
+    }
+    let known = || format!("; known here: {}, \"rule NAME\"", Filter::reasons().collect::<Vec<_>>().join(", "));
+    let remedy = did_you_mean(text, Filter::reasons()).unwrap_or_else(known);
+    Err(format!("no line can have this reason{remedy}"))
 }
 
 /// What is said of an id that is nowhere.

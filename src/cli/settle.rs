@@ -70,7 +70,7 @@ impl Retry {
         }
         if self.to.is_some() && self.ids.is_empty() && !self.selection.names_endpoint() && !self.selection.names_state()
         {
-            let remedy = "--to wants to know what it takes over: name ids, --endpoint or --state";
+            let remedy = "--to wants to know what it takes over: name ids, --endpoint, --state or --reason";
             return Err(BadArgument(remedy.to_owned()).into());
         }
         let spool = store::read(&self.config)?;
@@ -81,7 +81,8 @@ impl Retry {
         expect_copies(&filter.ids, &spool).await?;
         let to = if self.raw { filter.endpoint.take() } else { self.to };
         let would = |row: &Row| filter.retries(row, to.as_deref());
-        if !agreed(&filter, would, "try again", NOTHING, &self.consent, &spool).await? {
+        let what = to.as_ref().map_or("try again".to_owned(), |to| format!("send to {to}"));
+        if !agreed(&filter, would, &what, NOTHING, &self.consent, &spool).await? {
             return Ok(ExitCode::from(LEFT));
         }
         let changed = store::change(&self.config, Command::Retry { filter, to, raw: self.raw }).await?;

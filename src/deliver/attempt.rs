@@ -1,7 +1,5 @@
 //! One try to deliver one message to one endpoint.
 
-use std::collections::BTreeMap;
-use std::io;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -10,32 +8,27 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::Format;
 use super::answer::Answer;
 use super::body::Rendering;
 use super::event;
 use super::failure::Failure;
+use super::letter::Letter;
+use super::letter::is_light;
+use super::letter::told;
 use super::means::Means;
 use super::means::SMALL;
 use super::means::Unready;
-use super::means::facts;
 use super::means::sign;
 use super::means::unparsed;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
 use super::outcome::Says;
-use super::payload;
-use super::payload::Head;
-use super::payload::Options;
-use super::payload::Source;
-use super::payload::json;
 use super::remark::Remark;
 use super::settle::halted;
 use super::settle::settle;
 use super::webhook::Post;
 use crate::crash;
-use crate::ident::MailboxName;
-use crate::parse::Mail;
+
 use crate::spool::Claim;
 use crate::spool::Form;
 use crate::spool::Kind;
@@ -132,27 +125,21 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
         return event::render(means, &claim.message, at).await;
     }
     let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
-    let raw = match (&kept, means.endpoint.include_raw || means.endpoint.format.needs_raw()) {
+    let needs_raw = means.endpoint.include_raw || means.endpoint.format.needs_raw();
+    let raw = match (&kept, needs_raw || kept.as_ref().is_some_and(|mail| mail.is_unread())) {
         (Some(_), false) => Bytes::new(),
         _ => means.spool.raw(claim.message.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?.into(),
     };
-    let small = kept.is_some() && claim.message.size <= SMALL;
+    let small = kept.is_some() && claim.message.size <= SMALL && is_light(&means.endpoint);
     let (means, message, form) = (Arc::clone(means), claim.message.clone(), claim.form);
     let rendering = move || {
-        let (mail, include_raw) = match form {
-            Form::Parsed => {
-                let parse = || Arc::new(means.reading.parse(message.mailbox.as_ref(), &raw));
-                (kept.unwrap_or_else(parse), false)
-            }
-            Form::Unparsed => (Arc::new(unparsed()), true),
+        let parse = || Arc::new(means.reading.parse(message.mailbox.as_ref(), &raw));
+        let mail = match form {
+            Form::Parsed => kept.unwrap_or_else(parse),
+            Form::Unparsed => Arc::new(unparsed()),
         };
-        let options = Options {
-            attachments: means.endpoint.attachments,
-            include_raw: include_raw || means.endpoint.include_raw,
-            include_sanitized_html: means.endpoint.include_sanitized_html,
-        };
-        let (id, size) = (message.id.clone(), message.size);
-        let (labels, format) = (Arc::clone(&means.labels), means.endpoint.format.clone());
+        let (format, options) = told(&means.endpoint, mail.is_unread());
+        let (id, size, labels) = (message.id.clone(), message.size, Arc::clone(&means.labels));
         let letter = Letter { message, labels, mail, raw, format, options };
         let head = letter.head().ok_or(Unready::Render)?;
         sign(&means, &id, at, (head, Rendering::new(move |out| letter.write(out))), size)
@@ -162,45 +149,6 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
         return catch_unwind(AssertUnwindSafe(rendering)).unwrap_or(Err(Unready::Render));
     }
     tokio::task::spawn_blocking(rendering).await.map_err(|_| Unready::Render)?
-}
-
-/// All that a body is made from, held as long as it may have to be written again.
-struct Letter {
-    message: Spooled,
-    labels: Arc<BTreeMap<MailboxName, BTreeMap<String, String>>>,
-    mail: Arc<Mail>,
-    raw: Bytes,
-    format: Format,
-    options: Options,
-}
-
-impl Letter {
-    /// `None` of a message that belongs to no mailbox.
-    fn source(&self) -> Option<Source<'_>> {
-        let facts = facts(&self.message, &self.labels)?;
-        Some(Source { facts, mail: &self.mail, raw: &self.raw, options: self.options })
-    }
-
-    fn head(&self) -> Option<Head> {
-        let source = self.source()?;
-        match self.message.kind {
-            Kind::Mail => Some(payload::head(&self.format, &source)),
-            Kind::Oversize { .. } => Some(payload::event_head(&self.format, self.message.id.as_str()).0),
-            Kind::DeadLetter | Kind::Changed(_) => None,
-        }
-    }
-
-    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        let source = self.source().ok_or_else(|| io::Error::other("the message belongs to no mailbox"))?;
-        match self.message.kind {
-            Kind::Mail => payload::write(&self.format, &source, out),
-            Kind::Oversize { size, limit } => {
-                let (_, frame) = payload::event_head(&self.format, self.message.id.as_str());
-                json::write_oversize(frame, &source.facts, &self.mail, json::TooLarge { size, limit }, out)
-            }
-            Kind::DeadLetter | Kind::Changed(_) => Err(io::Error::other("an event is no letter")),
-        }
-    }
 }
 
 #[cfg(test)]

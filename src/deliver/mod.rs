@@ -33,6 +33,7 @@ mod failure;
 mod gate;
 mod keyring;
 mod keywatch;
+mod letter;
 mod lines;
 mod means;
 mod outcome;

@@ -138,7 +138,11 @@ impl Deliverer {
         let sorting = async {
             let ended = self.sorter.run(mode, collected, stop.clone()).await;
             sorted.cancel();
-            ended
+            match ended {
+                Err(error) if error.is_fatal() => Err(error),
+                // What is under way is written down first.
+                ended => Ok(ended),
+            }
         };
         let delivering = async {
             let (mut sum, mut failed) = (Tally::default(), None);
@@ -163,7 +167,8 @@ impl Deliverer {
                 }
             }
         };
-        tokio::try_join!(sorting, delivering).map(|((), tally)| tally)
+        let (sorted, tally) = tokio::try_join!(sorting, delivering)?;
+        sorted.map(|()| tally)
     }
 }
 
@@ -205,6 +210,6 @@ fn prepare(config: Config, shared: &Shared) -> Result<Prepared, ClientError> {
             clock: shared.clock.clone(),
         }))
     };
-    let rules = Rules { routes: config.routes, oversize_to, reading: Arc::clone(&reading) };
+    let rules = Rules { routes: Arc::new(config.routes), oversize_to, reading: Arc::clone(&reading) };
     Ok(Prepared { means: config.endpoints.into_iter().map(means).collect::<Result<_, _>>()?, rules })
 }

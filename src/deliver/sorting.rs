@@ -21,6 +21,7 @@ use super::recent::Recent;
 use crate::clock::Clock;
 use crate::crash;
 use crate::ident::EndpointName;
+use crate::ident::MailboxName;
 use crate::metrics::DeliverMetrics;
 use crate::parse::Mail;
 use crate::route;
@@ -59,7 +60,7 @@ pub(super) struct Sorter {
 /// Where messages go.
 #[derive(Debug)]
 pub(super) struct Rules {
-    pub(super) routes: Routes,
+    pub(super) routes: Arc<Routes>,
     /// The endpoints that ask to be told of messages that are too large.
     pub(super) oversize_to: Vec<EndpointName>,
     pub(super) reading: Arc<Reading>,
@@ -106,19 +107,24 @@ impl Sorter {
     async fn sort(&self, batch: Vec<Unsorted>, stop: &CancellationToken) -> Result<(), SpoolError> {
         let mut sorted = Vec::with_capacity(batch.len());
         let rules = self.rules.read().await;
-        for parsed in parse_all(batch, Arc::clone(&rules.reading), stop.clone()).await {
+        let mut decided = Vec::new();
+        for parsed in parse_all(batch, &rules, stop.clone()).await {
             match parsed {
-                Parsed::Mail(message, mail) => {
+                Parsed::Mail(message, mail, decision) => {
                     let verdict = match message.kind {
-                        Kind::Mail => self.route(&rules.routes, &message, &mail),
+                        Kind::Mail => verdict(&decision),
                         Kind::Oversize { .. } => told_to(&rules.oversize_to),
                         // They are routed when they are committed.
                         Kind::DeadLetter | Kind::Changed(_) => Verdict::Settled,
                     };
+                    for defect in mail.defects.iter().filter(|_| message.kind == Kind::Mail) {
+                        self.metrics.defects.with_label_values(&[defect.kind.as_str()]).inc();
+                    }
                     if matches!(&verdict, Verdict::Routed(endpoints) if !endpoints.is_empty()) {
                         self.recent.put(message.key, mail, message.size, self.clock.uptime());
                     }
                     sorted.push(Sorted { message: message.key, verdict });
+                    decided.extend((message.kind == Kind::Mail).then_some((message, decision)));
                 }
                 Parsed::NotBegun(message) => {
                     sorted.push(Sorted { message: message.key, verdict: Verdict::PutBack });
@@ -129,48 +135,65 @@ impl Sorter {
                 }
             }
         }
-        self.write_down(sorted, stop).await
+        if self.write_down(sorted, stop).await? == Written::Sorted {
+            decided.iter().for_each(|(message, decision)| self.tell(message, decision));
+        }
+        Ok(())
     }
 
     /// Writes down where messages go, however long that takes: to parse them anew would count against them. Asked to
     /// stop, it tries once more to take the counts back.
-    async fn write_down(&self, sorted: Vec<Sorted>, stop: &CancellationToken) -> Result<(), SpoolError> {
+    async fn write_down(&self, sorted: Vec<Sorted>, stop: &CancellationToken) -> Result<Written, SpoolError> {
         loop {
             crash::point!("before sort");
             let written = self.spool.sort(sorted.clone()).await;
             crash::point!("after sort");
             let error = match written {
                 Err(error) if !error.is_fatal() => error,
-                done => return done,
+                done => return done.map(|()| Written::Sorted),
             };
             tracing::warn!(%error, "cannot write down where messages go; trying again");
             if stop.run_until_cancelled(self.clock.wait(LOOK_AGAIN)).await.is_none() {
                 let back = |one: Sorted| Sorted { verdict: Verdict::PutBack, ..one };
                 return match self.spool.sort(sorted.into_iter().map(back).collect()).await {
                     Err(error) if error.is_fatal() => Err(error),
-                    _ => Ok(()),
+                    _ => Ok(Written::PutBack),
                 };
             }
         }
     }
 
-    fn route(&self, routes: &Routes, message: &Spooled, mail: &Mail) -> Verdict {
-        for defect in &mail.defects {
-            self.metrics.defects.with_label_values(&[defect.kind.as_str()]).inc();
-        }
-        let Some(mailbox) = &message.mailbox else { return Verdict::Routed(Vec::new()) };
-        match route::route(routes, mailbox, mail, message.size) {
-            Decision::Deliver(endpoints) => Verdict::Routed(endpoints),
-            Decision::Drop { rule, counts_as_delivered } => {
-                self.metrics.dropped.with_label_values(&[&rule]).inc();
-                tracing::info!(id = %message.id, %mailbox, rule, "dropped by a rule");
-                Verdict::Dropped(Dropped { rule, counts_as_delivered })
+    /// Tells of mail that goes nowhere.
+    fn tell(&self, message: &Spooled, decision: &Decision) {
+        let (id, mailbox) = (&message.id, message.mailbox.as_ref().map(MailboxName::as_str));
+        match decision {
+            Decision::Deliver(_) => {}
+            Decision::Drop { rule, .. } => {
+                self.metrics.dropped.with_label_values(&[rule]).inc();
+                tracing::info!(%id, mailbox, rule, "dropped by a rule");
             }
             Decision::Unrouted => {
-                tracing::warn!(id = %message.id, %mailbox, "unrouted: no rule matched and the mailbox has no deliver_to");
-                Verdict::Routed(Vec::new())
+                tracing::warn!(%id, mailbox, "unrouted: no rule matched and the mailbox has no deliver_to");
             }
         }
+    }
+}
+
+/// Whether it is written down where messages go.
+#[derive(Debug, PartialEq, Eq)]
+enum Written {
+    Sorted,
+    /// They are sorted again at the next start.
+    PutBack,
+}
+
+fn verdict(decision: &Decision) -> Verdict {
+    match decision {
+        Decision::Deliver(endpoints) => Verdict::Routed(endpoints.clone()),
+        Decision::Drop { rule, counts_as_delivered } => {
+            Verdict::Dropped(Dropped { rule: rule.clone(), counts_as_delivered: *counts_as_delivered })
+        }
+        Decision::Unrouted => Verdict::Routed(Vec::new()),
     }
 }
 
@@ -184,24 +207,30 @@ fn told_to(asking: &[EndpointName]) -> Verdict {
 
 /// What became of one message of a batch.
 enum Parsed {
-    Mail(Spooled, Arc<Mail>),
+    Mail(Spooled, Arc<Mail>, Decision),
     /// We were asked to stop, or an earlier message of the batch did not end.
     NotBegun(Spooled),
     /// The parse crashed or overran: its count stays.
     NotEnded(Spooled),
 }
 
-/// Parses a batch, in order. A parse that crashes or overruns is given up with
-/// its thread; the messages after it are put back.
-async fn parse_all(batch: Vec<Unsorted>, reading: Arc<Reading>, stop: CancellationToken) -> Vec<Parsed> {
+/// Parses a batch, in order, and judges each mail by the routes. What crashes or overruns is given up with its thread;
+/// the messages after it are put back.
+async fn parse_all(batch: Vec<Unsorted>, rules: &Rules, stop: CancellationToken) -> Vec<Parsed> {
+    let (reading, routes) = (Arc::clone(&rules.reading), Arc::clone(&rules.routes));
     let messages: Vec<Spooled> = batch.iter().map(|one| one.message.clone()).collect();
     let (done, mut mails) = mpsc::channel(batch.len().max(1));
     let (ended, in_order) = oneshot::channel();
     let parsing = move || {
         for Unsorted { raw, message, .. } in batch {
             crash::point!("in parse");
-            let parse = || Arc::new(reading.parse(message.mailbox.as_ref(), &raw));
-            if stop.is_cancelled() || done.blocking_send(parse()).is_err() {
+            let read = || {
+                let mail = Arc::new(reading.parse(message.mailbox.as_ref(), &raw));
+                let route = |mailbox| route::route(&routes, mailbox, &mail, message.size);
+                let decision = message.mailbox.as_ref().map_or(Decision::Unrouted, route);
+                (mail, decision)
+            };
+            if stop.is_cancelled() || done.blocking_send(read()).is_err() {
                 break;
             }
         }
@@ -218,7 +247,7 @@ async fn parse_all(batch: Vec<Unsorted>, reading: Arc<Reading>, stop: Cancellati
     let mut left = messages.into_iter();
     for message in left.by_ref() {
         match timeout(PARSE_MAX, mails.recv()).await {
-            Ok(Some(mail)) => parsed.push(Parsed::Mail(message, mail)),
+            Ok(Some((mail, decision))) => parsed.push(Parsed::Mail(message, mail, decision)),
             // The thread ended before its time: by order, or because this parse crashed.
             Ok(None) if in_order.await.is_ok() => {
                 parsed.push(Parsed::NotBegun(message));

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::Endpoint;
+use super::Format;
 use super::Ordering;
 use super::Signing;
 use super::backoff;
@@ -15,6 +16,8 @@ use crate::spool::Weight;
 const WEIGHT: Weight = Weight { times: 2, plus: 256 << 10 };
 /// The whole body is held, to be signed.
 const WEIGHT_WHOLE: Weight = Weight { times: 4, plus: 256 << 10 };
+/// A template is rendered whole, out of a copy of all that it may ask for.
+const WEIGHT_TEMPLATE: Weight = WEIGHT_WHOLE_WITH_RAW;
 /// The whole message in base64 comes to the body.
 const WEIGHT_WHOLE_WITH_RAW: Weight = Weight { times: 5, plus: 256 << 10 };
 
@@ -44,6 +47,9 @@ pub(super) fn wanted(
 }
 
 fn weight(endpoint: &Endpoint) -> Weight {
+    if matches!(endpoint.format, Format::Template(_)) {
+        return WEIGHT_TEMPLATE;
+    }
     match &endpoint.signing {
         Signing::Keys(keys) if keys.need_whole_bodies() && endpoint.include_raw => WEIGHT_WHOLE_WITH_RAW,
         Signing::Keys(keys) if keys.need_whole_bodies() => WEIGHT_WHOLE,

@@ -124,12 +124,18 @@ impl DeliverMetrics {
         ]
     }
 
+    /// Takes away what a look at the spool tells of `endpoint`: under its own name, if it left the configuration, nothing.
+    pub fn forget_spooled(&self, endpoint: &EndpointName) {
+        let gauges = [&self.pending, &self.oldest_pending, &self.held, &self.paused_until, &self.dead_letters];
+        gauges.into_iter().for_each(|gauge| forget(gauge, endpoint.as_str()));
+    }
+
     /// Takes the label pairs of `endpoint` away: it left the configuration.
     pub fn forget(&self, endpoint: &EndpointName) {
         let name = endpoint.as_str();
+        self.forget_spooled(endpoint);
         forget(&self.attempts, name);
-        for gauge in self.of_endpoint().into_iter().chain([&self.dead_letters, &self.signing_keys, &self.signing_ends])
-        {
+        for gauge in self.of_endpoint().into_iter().chain([&self.signing_keys, &self.signing_ends]) {
             forget(gauge, name);
         }
         for histogram in [&self.attempt_seconds, &self.latency] {

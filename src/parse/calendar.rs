@@ -31,6 +31,9 @@ const PART_MAX: usize = 512 * 1024;
 /// Events beyond these, over all parts, are left to the attachments.
 const EVENTS_MAX: usize = 100;
 
+/// A longer method is none; those of RFC 5546 have at most 14 letters.
+const METHOD_MAX: usize = 64;
+
 /// Attendees beyond these, of one event, are left to the attachment.
 const ATTENDEES_MAX: usize = 1000;
 
@@ -48,8 +51,12 @@ pub(super) fn find(root: &Part<'_>) -> Invitation {
     let mut found = Invitation::default();
     let is_calendar = |part: &&Part<'_>| part.mime.content_type == "text/calendar";
     for part in root.leaves().into_iter().filter(is_calendar).filter(|part| part.body.len() <= PART_MAX) {
+        let missing = EVENTS_MAX - found.events.len();
+        if missing == 0 {
+            break;
+        }
         let text = report::text(part);
-        let events = catch_unwind(|| read(&text)).unwrap_or_default();
+        let events = catch_unwind(|| read(&text, missing)).unwrap_or_default();
         // What is published is for whoever likes to look; attached, it is no message of its own.
         let speaks = |method: &&str| *method != "PUBLISH" || part.mime.disposition != Disposition::Attachment;
         let method = events.iter().find_map(|event| event.method.as_deref()).filter(speaks);
@@ -61,17 +68,18 @@ pub(super) fn find(root: &Part<'_>) -> Invitation {
         }
         found.events.extend(events);
     }
-    found.events.truncate(EVENTS_MAX);
     found
 }
 
 /// The methods of RFC 5546.
 const METHODS: [&str; 8] = ["PUBLISH", "REQUEST", "REPLY", "ADD", "CANCEL", "REFRESH", "COUNTER", "DECLINECOUNTER"];
 
-fn read(text: &str) -> Vec<Event> {
+/// The first `most` events of a calendar.
+fn read(text: &str, most: usize) -> Vec<Event> {
     let Entry::ICalendar(calendar) = Parser::new(text).entry() else { return Vec::new() };
     let method = calendar.components.iter().find_map(|component| component.property(&ICalendarProperty::Method));
     let method = method.and_then(text_of).map(|method| method.to_ascii_uppercase());
+    let method = method.filter(|method| method.len() <= METHOD_MAX);
     let is_event = |component: &&ICalendarComponent| {
         matches!(component.component_type, ICalendarComponentType::VEvent | ICalendarComponentType::VTodo)
     };
@@ -80,7 +88,7 @@ fn read(text: &str) -> Vec<Event> {
     // Exceptions of a series are told only where the series itself is not.
     let series = events.iter().any(|component| !exceptions(component));
     let told = events.into_iter().filter(|component| !series || !exceptions(component));
-    told.take(EVENTS_MAX).map(|component| event(&calendar, component, method.clone())).collect()
+    told.take(most).map(|component| event(&calendar, component, method.clone())).collect()
 }
 
 fn event(calendar: &ICalendar, component: &ICalendarComponent, method: Option<String>) -> Event {
@@ -242,6 +250,22 @@ mod tests {
         let event = "BEGIN:VEVENT\nUID:u\nEND:VEVENT\n";
         let of = |count: usize| events(&format!("BEGIN:VCALENDAR\n{}END:VCALENDAR", event.repeat(count))).len();
         assert_eq!((of(EVENTS_MAX + 1), of(PART_MAX / event.len())), (EVENTS_MAX, 0));
+    }
+
+    #[test]
+    fn many_parts_have_no_more_events_than_one_and_a_long_method_is_none() {
+        let event = "BEGIN:VEVENT\nUID:u\nEND:VEVENT\n".repeat(60);
+        let method = |length: usize| format!("METHOD:{}", "x".repeat(length));
+        let part = |method: &str| {
+            format!("--b\nContent-Type: text/calendar\n\nBEGIN:VCALENDAR\n{method}\n{event}END:VCALENDAR\n")
+        };
+        let of = |parts: &str| {
+            let mail = format!("Content-Type: multipart/mixed; boundary=b\n\n{parts}--b--\n");
+            parse(mail.as_bytes(), &Options::default()).calendar
+        };
+        assert_eq!(of(&part("METHOD:REQUEST").repeat(3)).len(), EVENTS_MAX);
+        let told = |length| of(&part(&method(length)))[0].method.as_ref().map(String::len);
+        assert_eq!((told(METHOD_MAX), told(METHOD_MAX + 1)), (Some(METHOD_MAX), None));
     }
 
     #[test]

@@ -86,6 +86,11 @@ impl Mail {
         self.text.as_deref()?.get(self.reply.clone()?)
     }
 
+    /// Whether only its bytes can tell what it says: the parser failed, or was not asked.
+    pub fn is_unread(&self) -> bool {
+        self.defects.iter().any(|defect| defect.kind == DefectKind::ParserFailed)
+    }
+
     /// The value of the topmost header field called `name`.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers_named(name).next()
@@ -115,6 +120,14 @@ pub struct Address {
     pub address: String,
     /// The name of the group that it was listed in (RFC 5322 section 3.4).
     pub group: Option<String>,
+}
+
+impl Address {
+    /// The text after the first `+` of the local part, if there is any.
+    pub fn tag(&self) -> Option<&str> {
+        let local = self.address.rsplit_once('@').map_or(&*self.address, |(local, _)| local);
+        local.split_once('+').map(|(_, tag)| tag).filter(|tag| !tag.is_empty())
+    }
 }
 
 /// Who the mail was really for.

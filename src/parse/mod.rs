@@ -168,8 +168,8 @@ fn header_only(raw: &[u8]) -> Mail {
     }
 }
 
-/// Cuts a byte order mark and blank lines, behind which some servers hide the header.
-fn trim_start(raw: &[u8]) -> &[u8] {
+/// The mail without a byte order mark and blank lines, behind which some servers hide the header.
+pub fn trim_start(raw: &[u8]) -> &[u8] {
     let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
     let blank = raw.len() - raw.trim_ascii_start().len();
     let (blanks, _) = raw.split_at_checked(blank).unwrap_or((raw, &[]));

@@ -23,17 +23,15 @@ pub(super) fn find(fields: &[Field<'_>], names: &[String], to: &[Address], cc: &
 }
 
 fn add(found: &mut Vec<Recipient>, seen: &mut HashSet<String>, source: &str, addresses: &[Address]) {
-    for Address { address, .. } in addresses {
-        if seen.insert(address.to_ascii_lowercase()) {
-            found.push(Recipient { address: address.clone(), tag: tag(address), source: source.to_owned() });
+    for given in addresses {
+        if seen.insert(given.address.to_ascii_lowercase()) {
+            found.push(Recipient {
+                address: given.address.clone(),
+                tag: given.tag().map(str::to_owned),
+                source: source.to_owned(),
+            });
         }
     }
-}
-
-/// The text after the first `+` of the local part, if there is any.
-fn tag(address: &str) -> Option<String> {
-    let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
-    local.split_once('+').map(|(_, tag)| tag.to_owned()).filter(|tag| !tag.is_empty())
 }
 
 #[cfg(test)]

@@ -58,7 +58,10 @@ fn decode_line(line: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
     let Some((&first, letters)) = line.split_first() else { return Some(()) };
     let length = usize::from(six_bits(first)?);
     let needed = length.div_ceil(3) * 4;
-    if letters.len() > needed + 1 && length > 0 {
+    // Of a line that says it holds nothing, what follows is a check sum, or it is no such line.
+    let blank = |b: &&u8| matches!(b, b' ' | b'`');
+    let follow = if length > 0 { letters.len() } else { letters.iter().filter(|b| !blank(b)).count() };
+    if follow > needed + 1 {
         return None;
     }
     let end = bytes.len() + length;
@@ -107,6 +110,8 @@ mod tests {
             "begin 644 \n`\nend\n",
             " begin 644 x\n`\nend\n",
             "begin 644 x\né\nend\n",
+            "begin 644 x\n  indented words\nend\n",
+            "begin 644 x\n`` \n `a word\nend\n",
         ] {
             check(text, text, &[]);
         }

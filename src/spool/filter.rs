@@ -42,15 +42,20 @@ impl Filter {
     pub const STATES: [&str; 9] =
         ["dead", "quarantined", "unrouted", "pending", "spooled", "oversize", "delivered", "skipped", "dropped"];
 
-    /// Every reason that can be asked for: why a delivery is dead, then why its endpoint is held.
+    /// How the reason of mail begins that a rule dropped; the rule's name follows.
+    pub const RULE: &str = "rule ";
+
+    /// Every reason that can be asked for, beside a rule that drops: why a delivery is dead, then why its endpoint is held.
     pub fn reasons() -> impl Iterator<Item = &'static str> {
         Reason::ALL.into_iter().map(Reason::as_str).chain(Hold::ALL.into_iter().map(Hold::as_str))
     }
 
-    /// Whether what an operator dropped is asked for by name.
+    /// Whether what an operator or a rule dropped is asked for by name.
     pub fn asks_for_dropped(&self) -> bool {
         let dropped = Some(Reason::Dropped.as_str());
-        !self.ids.is_empty() || self.reason.as_deref() == dropped || self.state.as_deref() == dropped
+        let reason = self.reason.as_deref();
+        let by_rule = reason.is_some_and(|reason| reason.starts_with(Filter::RULE));
+        !self.ids.is_empty() || by_rule || reason == dropped || self.state.as_deref() == dropped
     }
 
     /// Whether `row` is wanted.
@@ -76,8 +81,8 @@ impl Filter {
         })
     }
 
-    /// Whether a retry does something with `row`: dead letters by default, but for those that an operator has settled
-    /// and does not ask for; delivered ones only where they are asked for; waiting ones only to move them elsewhere;
+    /// Whether a retry does something with `row`: dead letters by default, but for what was dropped and is not asked
+    /// for; delivered ones only where they are asked for; waiting ones only to move them elsewhere;
     /// messages that wait for a human are sorted anew.
     pub fn retries(&self, row: &Row, to: Option<&str>) -> bool {
         if row.endpoint.is_none() {
@@ -127,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reasons_are_all_that_a_line_gives() {
+    fn the_reasons_are_all_that_a_delivery_gives() {
         let known: Vec<&str> = Filter::reasons().collect();
         assert_eq!(
             known,

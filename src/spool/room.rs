@@ -1,6 +1,6 @@
 //! Whether there is room for more mail, and for how much. Pure.
 //!
-//! Above the high-water mark delivered copies go before their time, and mailboxes with much unsettled mail wait, until
+//! Above the high-water mark copies of what rules dropped, and then of what was delivered, go before their time, and mailboxes with much unsettled mail wait, until
 //! the low-water mark is reached. A full spool takes nothing until it is below the high-water mark again. What one visit
 //! was promised is not promised to another.
 

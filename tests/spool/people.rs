@@ -91,6 +91,9 @@ async fn a_delivery_that_moves_where_there_is_one_joins_it() {
         assert_eq!(done.changed, 1, "{there}");
         assert_eq!(done.joined, u64::from(there == "delivered"), "{there}");
         assert_eq!(states(&spool).await, [expected], "{there}");
+        let orphans = "SELECT count(*) FROM attempt WHERE delivery NOT IN (SELECT key FROM delivery)";
+        let file = rusqlite::Connection::open(ground.path()).unwrap();
+        assert_eq!(file.query_row(orphans, [], |row| row.get::<_, u64>(0)).unwrap(), 0, "{there}");
     };
     check("pending", "erp pending").await;
     check("delivered", "erp delivered").await;

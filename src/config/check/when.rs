@@ -29,7 +29,11 @@ const RESULTS: [&str; 8] = ["pass", "fail", "none", "neutral", "softfail", "poli
 
 /// What `when` asks, all of which must hold.
 pub(super) fn conditions(when: &When, known: &Names<'_>, path: &Path, report: &mut Report) -> Vec<Condition> {
-    nested(when, known, (path, 1), report)
+    let found = nested(when, known, (path, 1), report);
+    if found.is_empty() && !report.has_within(path) {
+        report.add(path, "holds no condition, so every mail would match; write one, or take the key out");
+    }
+    found
 }
 
 fn nested(when: &When, known: &Names<'_>, (path, depth): (&Path, usize), report: &mut Report) -> Vec<Condition> {
@@ -45,9 +49,15 @@ fn nested(when: &When, known: &Names<'_>, (path, depth): (&Path, usize), report:
         if list.is_empty() {
             report.add(&path, "holds no condition; write some, each group after a -, or take the key out");
         }
-        let group =
-            |(at, when): (usize, &When)| Condition::All(nested(when, known, (&path.index(at), depth + 1), report));
-        Some(list.items().map(group).collect())
+        let mut group = |(at, when): (usize, &When)| {
+            let path = path.index(at);
+            let parts = nested(when, known, (&path, depth + 1), report);
+            if parts.is_empty() && !report.has_within(&path) {
+                report.add(&path, "holds no condition, so every mail would match; write one, or take the group out");
+            }
+            Condition::All(parts)
+        };
+        Some(list.items().map(&mut group).collect())
     };
     let (every, some) = (groups(&when.all, "all"), groups(&when.any, "any"));
     all.extend(every.map(Condition::All));
@@ -105,7 +115,13 @@ fn texts(when: &When, known: &Names<'_>, path: &Path, report: &mut Report) -> Ve
     }
     matchers.extend(named("label", &when.label, Field::Label, path, report));
     matchers.extend(named("header", &when.header, Field::Header, path, report));
-    matchers.extend(when.auth.iter().flat_map(|auth| results(auth, &path.key("auth"), report)));
+    if let Some(auth) = &when.auth {
+        let (path, before) = (path.key("auth"), matchers.len());
+        matchers.extend(results(auth, &path, report));
+        if matchers.len() == before {
+            no_name(&path, "spf, dkim, dmarc or arc", report);
+        }
+    }
     matchers
 }
 
@@ -118,10 +134,19 @@ fn named(
     report: &mut Report,
 ) -> Vec<Matcher> {
     let path = path.key(key);
+    if map.as_ref().is_some_and(BTreeMap::is_empty) {
+        no_name(&path, "a name", report);
+    }
     let matcher = |(name, patterns): (&String, &Patterns)| {
         Matcher::Text(field(name.clone()), any_of(patterns, &path.key(name), report))
     };
     map.iter().flatten().map(matcher).collect()
+}
+
+fn no_name(path: &Path, name: &str, report: &mut Report) {
+    if !report.has_within(path) {
+        report.add(path, format!("holds no pattern; write {name} and a pattern below it, or take the key out"));
+    }
 }
 
 fn results(auth: &Auth, path: &Path, report: &mut Report) -> Vec<Matcher> {

@@ -32,6 +32,7 @@ pub(in crate::config) struct Route {
     /// What listings and metrics call the rule. Default: its number, from 1.
     pub(in crate::config) name: Option<String>,
     /// The conditions, all of which must hold. Default: none, which every mail meets.
+    #[serde(default, deserialize_with = "written")]
     pub(in crate::config) when: Option<When>,
     /// The endpoints that get the mail. This or `drop` is required.
     pub(in crate::config) deliver_to: Option<List<String>>,
@@ -52,6 +53,7 @@ pub(in crate::config) struct When {
     /// The mailbox that the mail arrived in.
     pub(in crate::config) mailbox: Option<Patterns>,
     /// Per name of a label, patterns for what that mailbox's label says.
+    #[serde(default, deserialize_with = "written")]
     pub(in crate::config) label: Option<BTreeMap<String, Patterns>>,
     /// An address in From or Sender, or the return path.
     pub(in crate::config) sender: Option<Patterns>,
@@ -62,6 +64,7 @@ pub(in crate::config) struct When {
     /// The subject; a mail without one has an empty one.
     pub(in crate::config) subject: Option<Patterns>,
     /// Per name of a header field, patterns for its value.
+    #[serde(default, deserialize_with = "written")]
     pub(in crate::config) header: Option<BTreeMap<String, Patterns>>,
     /// The id of a mailing list, as List-Id gives it between angle brackets.
     pub(in crate::config) list_id: Option<Patterns>,
@@ -82,12 +85,14 @@ pub(in crate::config) struct When {
     /// The least score that a spam filter gave it, by the filter's own scale.
     pub(in crate::config) spam_score_from: Option<Plain<Score>>,
     /// What the trusted server found about where it comes from.
+    #[serde(default, deserialize_with = "written")]
     pub(in crate::config) auth: Option<Auth>,
     /// Groups of conditions, all of which must hold.
     pub(in crate::config) all: Option<List<When>>,
     /// Groups of conditions, one of which must hold.
     pub(in crate::config) any: Option<List<When>>,
     /// Conditions that must not hold together.
+    #[serde(default, deserialize_with = "written")]
     pub(in crate::config) not: Option<Box<When>>,
 }
 
@@ -116,6 +121,11 @@ pub(in crate::config) struct DropOptions {
 }
 
 mapping!(Route, When, Auth, DropOptions);
+
+/// Elsewhere a key without a value counts as not written. Here it would widen a rule to all mail.
+fn written<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
 
 /// Whether mail is dropped: true or false, or true with options.
 #[derive(Debug)]

@@ -594,7 +594,7 @@ fn routes_name_what_exists() {
     );
     route("{ deliver_to: [f] }", "F:5: routes[0].deliver_to[0]: no endpoint is named \"f\"; known here: e");
     let remedy = "is missing; write the endpoints that get this mail, such as [helpdesk], or drop: true";
-    route("{ when: {} }", &format!("F:5: routes[0].deliver_to: {remedy}"));
+    route("{}", &format!("F:5: routes[0].deliver_to: {remedy}"));
     route("{ deliver_to: [] }", &format!("F:5: routes[0].deliver_to: {remedy}"));
     route(
         "{ when: { sender: [] }, deliver_to: [e] }",
@@ -646,6 +646,19 @@ fn conditions_of_routes_are_such_as_some_mail_can_meet() {
     wrong("{ tag: [] }", "tag", "holds no pattern, so no mail would match; write one, or take the key out");
     wrong("{ any: [] }", "any", "holds no condition; write some, each group after a -, or take the key out");
     wrong("{ not: {} }", "not", "holds no condition, so no mail would match; write one, or take the key out");
+    let always = "holds no condition, so every mail would match; write one, or take";
+    when("{}", &format!("F:5: routes[0].when: {always} the key out"));
+    for empty in ["{}", "{ all: [{ tag: a }, {}] }"] {
+        let path = if empty == "{}" { "any[1]" } else { "any[1].all[1]" };
+        wrong(&format!("{{ any: [{{ sender: x }}, {empty}] }}"), path, &format!("{always} the group out"));
+    }
+    when("", "F:5: routes[0].when: is nothing; write a mapping");
+    wrong("{ sender: x, auth: }", "auth", "is nothing; write a mapping");
+    for (key, name) in [("label", "a name"), ("header", "a name"), ("auth", "spf, dkim, dmarc or arc")] {
+        let remedy = format!("holds no pattern; write {name} and a pattern below it, or take the key out");
+        wrong(&format!("{{ {key}: {{}} }}"), key, &remedy);
+        wrong(&format!("{{ sender: x, {key}: {{}} }}"), key, &remedy);
+    }
     wrong("{ any: [{ not: { subjct: a } }] }", "any[0].not.subjct", "is an unknown key; did you mean subject?");
     wrong("{ any: [{ subject: a }, { mailbox: b }] }", "any[1].mailbox", "no mailbox is named \"b\"; known here: a");
     wrong("{ not: { subject: /(/ } }", "not.subject", "\"/(/\" is no regular expression: unclosed group");

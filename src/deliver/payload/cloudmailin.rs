@@ -57,7 +57,7 @@ impl<'a> Incoming<'a> {
             envelope: Envelope::of(mail),
             plain: mail.text.as_deref(),
             html: mail.html.as_deref(),
-            reply_plain: vendor::stripped_text(mail),
+            reply_plain: mail.reply_text(),
             attachments: part::carried(source).iter().map(File::of).collect(),
             message: source.options.include_raw.then_some(raw::Text(source.raw)),
         }
@@ -85,7 +85,7 @@ struct Spf<'a> {
 
 #[derive(Serialize)]
 struct Spamd<'a> {
-    score: &'a str,
+    score: String,
     success: bool,
     description: &'a str,
 }

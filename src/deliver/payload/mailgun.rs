@@ -4,6 +4,7 @@
 //! bytes. A header field is also a field of the form, unless its name is one of the form's own: a sender must not be
 //! able to write those, nor what Mailgun would say of the mail (`X-Mailgun-…`).
 
+use std::borrow::Cow;
 use std::io;
 
 use hmac::Hmac;
@@ -30,8 +31,8 @@ const TOKEN: usize = 50;
 const OURS: [&str; 9] =
     ["recipient", "timestamp", "token", "signature", "message-", "content-id-map", "attachment", "body-", "stripped-"];
 
-/// What Mailgun says of a mail in fields of its own.
-const VERDICTS: [&str; 4] = ["X-Mailgun-Sflag", "X-Mailgun-Sscore", "X-Mailgun-Spf", "X-Mailgun-Dkim-Check-Result"];
+/// How the fields begin in which Mailgun says what it found, in lower case.
+const VERDICTS: &str = "x-mailgun-";
 
 pub(super) fn head(source: &Source<'_>) -> Head {
     Head::of(Fields::of(source).content_type())
@@ -43,10 +44,10 @@ pub(super) fn write(key: &Secret, source: &Source<'_>, out: &mut dyn io::Write) 
     let mut field = |name: &str, value: &[u8]| fields.field(out, name, value);
     field("recipient", vendor::envelope_recipient(mail).as_bytes())?;
     field("sender", vendor::envelope_sender(mail).as_bytes())?;
-    field("from", vendor::header(mail, "From").unwrap_or_default().as_bytes())?;
+    field("from", mail.header("From").unwrap_or_default().as_bytes())?;
     field("subject", mail.subject.as_deref().unwrap_or_default().as_bytes())?;
     field("body-plain", mail.text.as_deref().unwrap_or_default().as_bytes())?;
-    field("stripped-text", vendor::stripped_text(mail).unwrap_or_default().as_bytes())?;
+    field("stripped-text", mail.reply_text().unwrap_or_default().as_bytes())?;
     field("stripped-signature", b"")?;
     if let Some(html) = &mail.html {
         field("body-html", html.as_bytes())?;
@@ -112,11 +113,14 @@ impl Fields {
 }
 
 /// The fields of the mail, and what Mailgun would have added to them.
-fn headers(mail: &Mail) -> Vec<(&str, &str)> {
-    let verdict = |name: &str| VERDICTS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
-    let written = mail.headers.iter().map(|field| (field.name.as_str(), field.value.as_str()));
-    let spam = vendor::spam(mail);
-    let flag = spam.as_ref().map(|spam| if spam.flag { "Yes" } else { "No" });
+fn headers(mail: &Mail) -> Vec<(&str, Cow<'_, str>)> {
+    let verdict = |name: &str| name.get(..VERDICTS.len()).is_some_and(|head| head.eq_ignore_ascii_case(VERDICTS));
+    let written = mail.headers.iter().map(|field| (field.name.as_str(), Cow::from(field.value.as_str())));
+    let mut told: Vec<_> = written.filter(|(name, _)| !verdict(name)).collect();
+    if let Some(spam) = vendor::spam(mail) {
+        told.push(("X-Mailgun-Sflag", if spam.flag { "Yes" } else { "No" }.into()));
+        told.extend(spam.score.map(|score| ("X-Mailgun-Sscore", score.into())));
+    }
     let spf = match vendor::spf(mail) {
         "pass" => Some("Pass"),
         "neutral" => Some("Neutral"),
@@ -124,9 +128,14 @@ fn headers(mail: &Mail) -> Vec<(&str, &str)> {
         "softfail" => Some("SoftFail"),
         _ => None,
     };
-    let said = VERDICTS.into_iter().zip([flag, spam.and_then(|spam| spam.score), spf, None]);
-    let said = said.filter_map(|(name, value)| Some((name, value?)));
-    written.filter(|(name, _)| !verdict(name)).chain(said).collect()
+    let dkim = match mail.auth.as_ref().and_then(|auth| auth.dkim.as_deref()) {
+        Some("pass") => Some("Pass"),
+        Some("fail") => Some("Fail"),
+        _ => None,
+    };
+    let said = [("X-Mailgun-Spf", spf), ("X-Mailgun-Dkim-Check-Result", dkim)];
+    told.extend(said.into_iter().filter_map(|(name, value)| Some((name, value?.into()))));
+    told
 }
 
 /// Whether a header field of this name would pass for a field that we answer for. Mailgun itself sends `From`, `Sender`

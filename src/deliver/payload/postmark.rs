@@ -3,6 +3,7 @@
 //! Fields that have a place of their own are taken out of `Headers`, as Postmark does; the envelope sender stands there
 //! first, as `Return-Path`, and what a spam filter said follows in Postmark's words. `MessageID` is a UUID made of our id.
 
+use std::borrow::Cow;
 use std::io;
 
 use serde::Serialize;
@@ -76,7 +77,7 @@ struct Full<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Header<'a> {
     name: &'a str,
-    value: &'a str,
+    value: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -111,10 +112,10 @@ impl<'a> Inbound<'a> {
             message_id: vendor::uuid(source.facts.id),
             reply_to: vendor::formatted(&mail.reply_to),
             mailbox_hash: vendor::recipient_tag(mail),
-            date: vendor::header(mail, "Date").unwrap_or_default(),
+            date: mail.header("Date").unwrap_or_default(),
             text_body: mail.text.as_deref().unwrap_or_default(),
             html_body: mail.html.as_deref().unwrap_or_default(),
-            stripped_text_reply: vendor::stripped_text(mail).unwrap_or_default(),
+            stripped_text_reply: mail.reply_text().unwrap_or_default(),
             tag: "",
             raw_email: source.options.include_raw.then_some(raw::Text(source.raw)),
             headers: headers(mail),
@@ -128,7 +129,7 @@ impl Full<'_> {
         Full {
             email: &address.address,
             name: address.name.as_deref().unwrap_or_default(),
-            mailbox_hash: vendor::tag(&address.address),
+            mailbox_hash: address.tag().unwrap_or_default(),
         }
     }
 }
@@ -150,13 +151,14 @@ fn headers(mail: &Mail) -> Vec<Header<'_>> {
     let sender = known.then(|| ("Return-Path", vendor::envelope_sender(mail)));
     let spam = vendor::spam(mail);
     let status = spam.as_ref().map(|spam| ("X-Spam-Status", if spam.flag { "Yes" } else { "No" }));
-    let score = spam.and_then(|spam| Some(("X-Spam-Score", spam.score?)));
-    let ours: Vec<(&str, &str)> = [sender, status, score].into_iter().flatten().collect();
+    let score = spam.and_then(|spam| Some(("X-Spam-Score", spam.score?.into())));
+    let written = [sender, status].into_iter().flatten().map(|(name, value)| (name, Cow::from(value)));
+    let ours: Vec<(&str, Cow<'_, str>)> = written.chain(score).collect();
     let is = |field: &parse::Header, name: &str| field.name.eq_ignore_ascii_case(name);
     let elsewhere = |field: &parse::Header| {
         ELSEWHERE.iter().any(|name| is(field, name)) || ours.iter().any(|(name, _)| is(field, name))
     };
     let others = mail.headers.iter().filter(|field| !elsewhere(field));
-    let others: Vec<(&str, &str)> = others.map(|field| (field.name.as_str(), field.value.as_str())).collect();
+    let others: Vec<_> = others.map(|field| (field.name.as_str(), field.value.as_str().into())).collect();
     ours.into_iter().chain(others).map(|(name, value)| Header { name, value }).collect()
 }

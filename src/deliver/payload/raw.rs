@@ -10,7 +10,7 @@ use crate::deliver::payload::Head;
 use crate::deliver::payload::Source;
 
 pub(super) fn head() -> Head {
-    Head { content_type: "message/rfc822".to_owned(), headers: Vec::new() }
+    Head::of("message/rfc822".to_owned())
 }
 
 pub(super) fn write(source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {

@@ -15,6 +15,7 @@ use super::vendor;
 use crate::deliver::Sendgrid;
 use crate::deliver::payload::Head;
 use crate::deliver::payload::Source;
+use crate::parse;
 use crate::parse::Attachment;
 use crate::parse::Mail;
 
@@ -27,6 +28,7 @@ pub(super) fn write(mode: Sendgrid, source: &Source<'_>, out: &mut dyn io::Write
     if mode == Sendgrid::Parsed {
         form.field(out, "headers", &header_block(source))?;
     }
+    // What DKIM found is told per domain, and nothing in the mail tells which domains those were.
     form.field(out, "dkim", b"none")?;
     form.field(out, "SPF", vendor::spf(mail).as_bytes())?;
     let mut charsets = Map::new();
@@ -54,7 +56,7 @@ pub(super) fn write(mode: Sendgrid, source: &Source<'_>, out: &mut dyn io::Write
 
 /// The fields that `charsets` speaks of.
 fn texts(mail: &Mail, mode: Sendgrid) -> Vec<(&'static str, &str)> {
-    let header = |name| vendor::header(mail, name);
+    let header = |name| mail.header(name);
     let always = [
         ("to", header("To").unwrap_or_default()),
         ("from", header("From").unwrap_or_default()),
@@ -68,7 +70,7 @@ fn texts(mail: &Mail, mode: Sendgrid) -> Vec<(&'static str, &str)> {
 
 /// The header as it came, up to the blank line; where the mail's bytes are not at hand, its decoded fields.
 fn header_block(source: &Source<'_>) -> Vec<u8> {
-    let raw = source.raw;
+    let raw = parse::trim_start(source.raw);
     if raw.is_empty() {
         let fields = source.mail.headers.iter();
         return fields.flat_map(|field| format!("{}: {}\n", field.name, field.value).into_bytes()).collect();

@@ -9,18 +9,14 @@ use sha1::Sha1;
 use crate::ident::MessageId;
 use crate::parse::Address;
 use crate::parse::Mail;
+use crate::parse::SpamFilter;
 
 /// The namespace of URLs (RFC 9562 section 6.6).
 const URLS: [u8; 16] = [0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8];
 
-/// The value of the topmost field called `name`, decoded.
-pub(super) fn header<'a>(mail: &'a Mail, name: &str) -> Option<&'a str> {
-    mail.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value.as_str())
-}
-
 /// Who sent it, by the envelope: Return-Path, else X-Envelope-From, else From. Empty for `<>`, and where nothing is known.
 pub(super) fn envelope_sender(mail: &Mail) -> &str {
-    let noted = || header(mail, "X-Envelope-From").map(|text| text.trim().trim_matches(['<', '>']));
+    let noted = || mail.header("X-Envelope-From").map(|text| text.trim().trim_matches(['<', '>']));
     let written = || mail.from.first().map(|from| from.address.as_str());
     mail.return_path.as_deref().or_else(noted).or_else(written).unwrap_or_default()
 }
@@ -35,38 +31,26 @@ pub(super) fn recipient_tag(mail: &Mail) -> &str {
     mail.recipients.first().and_then(|recipient| recipient.tag.as_deref()).unwrap_or_default()
 }
 
-/// The text after the first `+` of the local part.
-pub(super) fn tag(address: &str) -> &str {
-    let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
-    local.split_once('+').map_or("", |(_, tag)| tag)
-}
-
-/// The text without what it quotes and without its signature.
-pub(super) fn stripped_text(mail: &Mail) -> Option<&str> {
-    mail.reply_text()
-}
-
 /// What a filter said of the mail.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Spam<'a> {
     /// Whether it called it spam.
     pub(super) flag: bool,
-    /// The figure, as written.
-    pub(super) score: Option<&'a str>,
-    /// The whole of what it said.
+    /// The figure.
+    pub(super) score: Option<String>,
+    /// The whole of what it said, as `SpamAssassin` words it; empty where another filter spoke.
     pub(super) report: &'a str,
 }
 
-/// What a filter said of the mail, in X-Spam-Status or X-Spam-Score.
+/// What the last filter that saw the mail said of it.
 pub(super) fn spam(mail: &Mail) -> Option<Spam<'_>> {
-    let number = |text: &'_ &str| text.parse::<f64>().is_ok_and(f64::is_finite);
-    let written = header(mail, "X-Spam-Score").map(str::trim).filter(number);
-    let status = header(mail, "X-Spam-Status").map(str::trim);
-    let told = status.and_then(|status| status.split_once("score=")).map(|(_, rest)| rest);
-    let told = told.and_then(|rest| rest.split([' ', ',']).next()).filter(number);
-    let flag = status.is_some_and(|status| status.get(..3).is_some_and(|yes| yes.eq_ignore_ascii_case("yes")));
-    let score = told.or(written);
-    (status.is_some() || score.is_some()).then(|| Spam { flag, score, report: status.unwrap_or_default() })
+    let said = mail.spam.as_ref()?;
+    let report = mail.header("X-Spam-Status").filter(|_| said.source == SpamFilter::SpamAssassin);
+    Some(Spam {
+        flag: said.flag,
+        score: said.score.map(|score| score.to_string()),
+        report: report.unwrap_or_default().trim(),
+    })
 }
 
 /// The result of SPF, of a server that the mailbox trusts or else of Received-SPF: one of those of RFC 7208, `none` where
@@ -74,7 +58,7 @@ pub(super) fn spam(mail: &Mail) -> Option<Spam<'_>> {
 pub(super) fn spf(mail: &Mail) -> &str {
     const RESULTS: [&str; 7] = ["pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"];
     let trusted = mail.auth.as_ref().and_then(|auth| auth.spf.as_deref());
-    let said = trusted.or_else(|| header(mail, "Received-SPF")?.split_whitespace().next());
+    let said = trusted.or_else(|| mail.header("Received-SPF")?.split_whitespace().next());
     let known = said.and_then(|said| RESULTS.into_iter().find(|result| said.eq_ignore_ascii_case(result)));
     known.unwrap_or("none")
 }
@@ -97,7 +81,7 @@ pub(super) struct Peer<'a> {
 
 /// What the topmost Received field says, which our own server wrote (RFC 5321 section 4.4).
 pub(super) fn peer(mail: &Mail) -> Peer<'_> {
-    let Some(rest) = header(mail, "Received").and_then(|value| value.trim_start().strip_prefix("from ")) else {
+    let Some(rest) = mail.header("Received").and_then(|value| value.trim_start().strip_prefix("from ")) else {
         return Peer::default();
     };
     let (from, by) = rest.split_once(" by ").unwrap_or((rest, ""));
@@ -160,12 +144,17 @@ mod tests {
 
     #[test]
     fn spam_is_what_a_filter_called_so() {
-        let check = |header: &str, expected: Option<(bool, Option<&str>)>| {
+        let check = |header: &str, expected: Option<(bool, Option<&str>, &str)>| {
             let mail = mail(header);
-            assert_eq!(spam(&mail).map(|spam| (spam.flag, spam.score)), expected, "{header}");
+            let spam = spam(&mail);
+            assert_eq!(spam.as_ref().map(|spam| (spam.flag, spam.score.as_deref(), spam.report)), expected, "{header}");
         };
-        check("X-Spam-Status: Yes, score=12.3 required=5.0 tests=A\n\n", Some((true, Some("12.3"))));
-        check("X-Spam-Status: No\nX-Spam-Score: -1.5\n\n", Some((false, Some("-1.5"))));
+        let status = "Yes, score=12.3 required=5.0 tests=A";
+        check(&format!("X-Spam-Status: {status}\n\n"), Some((true, Some("12.3"), status)));
+        check("X-Spam-Status: No\nX-Spam-Score: -1.5\n\n", Some((false, Some("-1.5"), "No")));
+        check("X-Spam-Flag: YES\n\n", Some((true, None, "")));
+        check("X-Rspamd-Action: reject\nX-Spam-Status: No, score=0\n\n", Some((true, None, "")));
+        check("X-MS-Exchange-Organization-SCL: 9\n\n", Some((true, Some("9"), "")));
         check("X-Spam-Score: much\n\n", None);
         check("X-Spam-Score: nan\n\n", None);
         check("Subject: x\n\n", None);

@@ -27,7 +27,7 @@ pub(super) fn find(text: &str, starts: &[usize], end: usize) -> Option<Attributi
         return named(last);
     }
     let lower = longest.to_lowercase();
-    let said: Vec<&Language> = LANGUAGES.iter().filter(|of| of.verbs.iter().any(|verb| lower.contains(verb))).collect();
+    let said: Vec<&Language> = LANGUAGES.iter().filter(|of| of.verbs.iter().any(|verb| says(&lower, verb))).collect();
     let opened = |given: &str| said.iter().any(|of| of.opens.iter().any(|open| begins(given, open)));
     let dated = |given: &str| given.starts_with(|c: char| c.is_ascii_digit());
     let addressed = |given: &str| given.contains('@') && given.trim_end_matches([':', '：', ' ']).ends_with(['>', ')']);
@@ -47,9 +47,24 @@ pub(super) fn find(text: &str, starts: &[usize], end: usize) -> Option<Attributi
 /// `Ann Lee wrote:` alone.
 fn named(last: &str) -> Option<Attribution> {
     let ends = last.trim_end_matches([':', '：', ' ', '\u{a0}', '\u{202f}', ')']).to_lowercase();
-    let verb = LANGUAGES.iter().flat_map(|of| of.verbs).any(|verb| ends.ends_with(verb));
+    let verb = LANGUAGES
+        .iter()
+        .flat_map(|of| of.verbs)
+        .any(|verb| ends.ends_with(verb) && begins_word(&ends, ends.len() - verb.len()));
     let short = last.split_whitespace().count() <= 12;
     (verb && short).then(|| Attribution { lines: 1, certain: is_certain(last) && has_digit(last) })
+}
+
+/// Whether `text` has `verb` at the beginning of a word; its end may be another (`napisała`).
+fn says(text: &str, verb: &str) -> bool {
+    text.match_indices(verb).any(|(at, _)| begins_word(text, at))
+}
+
+/// Whether no word goes on at `at`. Chinese and Japanese have no case, and no blanks between words.
+fn begins_word(text: &str, at: usize) -> bool {
+    let (before, after) = text.split_at(at);
+    let cased = |c: char| c.is_lowercase();
+    !(before.ends_with(char::is_alphanumeric) && after.starts_with(cased))
 }
 
 fn weekday(given: &str) -> bool {

@@ -122,6 +122,11 @@ impl<'t> Line<'t> {
             .filter(|inner| !inner.is_empty() && inner.len() < ATTRIBUTION_MAX)
     }
 
+    /// Whether it may be one of the two marks below, which are looked up in all languages.
+    pub(super) fn looks_like_mark(&self) -> bool {
+        self.between_dashes().is_some() || self.text.len() < LABEL_MAX * 2 && self.text.ends_with([':', '：'])
+    }
+
     /// Whether this stands above a mail that is quoted to the end.
     pub(super) fn is_original_mark(&self) -> bool {
         self.between_dashes().is_some_and(|inner| LANGUAGES.iter().any(|of| of.original.iter().any(|p| same(inner, p))))

@@ -87,9 +87,11 @@ impl Seen {
 
     /// Takes the signature of a telephone off the end, once it is known to be the end.
     fn leave_signature(&mut self, text: &str) {
+        if self.first.is_none() || self.quote_below {
+            return;
+        }
         let (start, _) = self.last;
-        let signs = Line::at(text, start).is_some_and(|line| line.is_sent_from());
-        if self.first.is_none() || self.quote_below || !signs {
+        if !Line::at(text, start).is_some_and(|line| line.is_sent_from()) {
             return;
         }
         if self.first == Some(start) {
@@ -152,12 +154,15 @@ impl Reader {
             self.seen.quote(text);
             return Step::Go;
         }
-        if line.is_forward_mark() {
-            self.forwards = true;
-            return Step::Stop;
-        }
-        if line.is_original_mark() {
-            return self.history();
+        if line.looks_like_mark() && self.marks < MARKS_MAX {
+            self.marks += 1;
+            if line.is_forward_mark() {
+                self.forwards = true;
+                return Step::Stop;
+            }
+            if line.is_original_mark() {
+                return self.history();
+            }
         }
         if let Some((_, before)) = self.block.take_if(|(block, _)| block.is_whole()) {
             self.seen = before;
@@ -212,7 +217,7 @@ impl Reader {
             self.above.clear();
             return Some(Step::Go);
         }
-        // Where nothing marks the quoted lines, only a date and an address tell that they are that; and where nothing
+        // Where nothing marks the quoted lines, only a moment or an address tells that they are that; and where nothing
         // stands above, the answer stands somewhere below.
         if !found.certain || before.first.is_none() {
             return None;

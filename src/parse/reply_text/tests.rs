@@ -26,6 +26,8 @@ fn a_text_without_history_stays_whole() {
         "Hello,\n\nOutlook for Mac crashes.\n",
         "Hallo,\n\nvon meinem Handy aus geht es nicht.\n",
         "See what is attached. Ann wrote:\n",
+        "On 3 March 2026 at 10:00 the job overwrites a@example.com:\nand then?\n",
+        "Am 3.3.2026 um 10:00 beschrieb ich a@example.com:\nund dann?\n",
     ] {
         check(text, text);
     }
@@ -153,6 +155,11 @@ fn hostile_texts_take_little_time() {
         ["From: a\n", "On 1 wrote:\n", "> \n", "-- \n", "a:\n\n", "-----\n", ":", "On ", "\n \n", "a wrote:\n\n\n>\n"]
     {
         let text = line.repeat(20_000);
+        assert!(find(&text, None).end <= text.len());
+    }
+    // Each quoted line asks whether what stands above is a signature, and each mark is looked up in every language.
+    let long = format!("x\ny{}\n", " ".repeat(500_000));
+    for text in [long + &">\n".repeat(200_000), format!("--{}-\n", "x".repeat(400)).repeat(50_000)] {
         assert!(find(&text, None).end <= text.len());
     }
 }

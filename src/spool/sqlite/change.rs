@@ -111,6 +111,13 @@ fn move_over(connection: &Connection, seq: i64, from: &str, to: &str, now: Times
         .query_row(params![seq, to], |row| row.get(0))?;
     if made > 0 {
         take_history_over(connection, seq, from, to)?;
+    } else {
+        // Nothing would name them any more, and their answers may quote the letter.
+        connection
+            .prepare_cached(
+                "DELETE FROM attempt WHERE delivery = (SELECT key FROM delivery WHERE message = ?1 AND endpoint = ?2)",
+            )?
+            .execute(params![seq, from])?;
     }
     connection
         .prepare_cached("DELETE FROM delivery WHERE message = ?1 AND endpoint = ?2")?

@@ -97,12 +97,14 @@ pub(super) fn look(
     let mut live = live_bytes(connection)?;
     let mut released = 0;
     pressure.level = room::level(pressure.level, live, config.max_size);
+    // What an operator dropped stays and is passed over, so that each of these is asked for but once when none is left.
+    let mut which = [DROPPED_BY_RULE, "state = 'delivered'"].into_iter().peekable();
     while pressure.level != Level::Low && released < RELEASE_AT_ONCE {
-        let seq = match oldest(connection, DROPPED_BY_RULE)? {
-            None => oldest(connection, "state = 'delivered'")?,
-            dropped => dropped,
+        let Some(these) = which.peek() else { break };
+        let Some(seq) = oldest(connection, these)? else {
+            which.next();
+            continue;
         };
-        let Some(seq) = seq else { break };
         erase(connection, seq, now)?;
         released += 1;
         live = live_bytes(connection)?;

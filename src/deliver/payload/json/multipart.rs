@@ -16,7 +16,7 @@ pub(super) fn name(number: usize) -> String {
 
 /// What goes before the form.
 pub(super) fn head(source: &Source<'_>) -> Head {
-    Head { content_type: Form::of(source.facts.id).content_type(), headers: Vec::new() }
+    Head::of(Form::of(source.facts.id).content_type())
 }
 
 /// Writes the form: the JSON first, then each attachment. Also a mail without attachments is a form, so that receivers
