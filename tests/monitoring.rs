@@ -124,17 +124,19 @@ fn an_alert_goes_from_pending_to_firing_and_away_and_there_is_none_while_all_is_
     let soon =
         Regex::new(r"for: \d+[mh]").unwrap().replace_all(&file("deploy/prometheus/rules.yaml"), "for: 2s").into_owned();
     let prometheus = Prometheus::start(&stage.pophook.admin(), &soon);
-    let state = |name: &str| prometheus.alerts().into_iter().find(|(alert, _)| alert == name).map(|(_, state)| state);
+    // Of how fast this machine's disk is, it tells nothing.
+    let alerts = || prometheus.alerts().into_iter().filter(|(name, _)| name != "PophookSpoolSlow").collect::<Vec<_>>();
+    let state = |name: &str| alerts().into_iter().find(|(alert, _)| alert == name).map(|(_, state)| state);
     wait_for("five scrapes", || prometheus.query("count_over_time(up[1m]) >= 5").is_ok_and(|found| !found.is_empty()));
     wait_for("every rule is evaluated", || prometheus.unwell().is_empty());
-    wait_for("all is well", || prometheus.alerts().is_empty());
+    wait_for("all is well", || alerts().is_empty());
 
     stage.pophook.write_config("mailboxes: [");
     wait_for("pending", || state("PophookConfigNotTaken").as_deref() == Some("pending"));
     wait_for("firing", || state("PophookConfigNotTaken").as_deref() == Some("firing"));
-    assert_eq!(prometheus.alerts().len(), 1, "{:?}", prometheus.alerts());
+    assert_eq!(alerts().len(), 1, "{:?}", alerts());
     Stage::configure(&stage.pophook, &stage.server, &stage.desk);
-    wait_for("the file is mended", || prometheus.alerts().is_empty());
+    wait_for("the file is mended", || alerts().is_empty());
 
     stage.desk.set(Answer::With(429, "retry-after", "7200".to_owned()));
     stage.server.put(messages(&["c"]).remove(0));
