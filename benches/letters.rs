@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use letters::Size;
 use letters::build;
 use pophook::deliver::Attachments;
+use pophook::deliver::carriage::unlimited;
 use pophook::deliver::payload::Facts;
 use pophook::deliver::payload::Options;
 use pophook::deliver::payload::Source;
@@ -56,7 +57,8 @@ fn render(raw: &[u8], mail: &parse::Mail, mailbox: &MailboxName) -> Vec<u8> {
     };
     let options = Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false };
     let mut body = Vec::with_capacity(raw.len() * 2);
-    json::write(&Source { facts, mail, raw, options }, &mut body).unwrap();
+    let ways = unlimited(&mail.attachments, options.attachments);
+    json::write(&Source { facts, mail, raw, options, ways: &ways }, &mut body).unwrap();
     body
 }
 

@@ -126,6 +126,10 @@ metrics! {
         signing_keys: IntGaugeVec ["endpoint"] "pophook_signing_keys_valid";
         /// When the last signing key ends, or has ended, in Unix time; absent while one has no end.
         signing_ends: IntGaugeVec ["endpoint"] "pophook_signing_ends_timestamp_seconds";
+        /// Attachments that were to lie in the attachment store, by what came of it.
+        uploads: IntCounterVec ["result"] "pophook_attachment_uploads_total";
+        /// How long uploads to the attachment store took, in seconds.
+        upload_seconds: Histogram [] "pophook_attachment_upload_seconds" buckets EXCHANGE_BUCKETS;
         /// Mails that a rule dropped, by its name or, where it has none, its number.
         dropped: IntCounterVec ["rule"] "pophook_messages_dropped_by_rule_total";
         /// Defects found in mails, by kind.

@@ -56,7 +56,7 @@ fn what_no_line_can_have_is_refused() {
     let lists =
         |filter: &[&str], code, words: &[&str]| check(&pophook, &[&["spool", "list"], filter].concat(), code, words);
     lists(&["--state", "ded"], 64, &["'ded'", "dead, quarantined, unrouted, pending"]);
-    lists(&["--reason", "tired"], 64, &["'tired'", "refused, expired, dropped, gone"]);
+    lists(&["--reason", "tired"], 64, &["'tired'", "refused, expired, too_large, dropped, gone"]);
     lists(&["--endpoint", "dsk"], 64, &["no endpoint is named \"dsk\"", "did you mean desk?"]);
     lists(&["--mailbox", "suport"], 64, &["no mailbox is named \"suport\"", "did you mean support?"]);
     lists(&["msg_nothing"], 1, &["no message msg_nothing in the spool"]);

@@ -16,6 +16,7 @@ use pophook::deliver::CloudEvents;
 use pophook::deliver::Cloudmailin;
 use pophook::deliver::Format;
 use pophook::deliver::Sendgrid;
+use pophook::deliver::carriage::unlimited;
 use pophook::deliver::payload;
 use pophook::deliver::payload::Facts;
 use pophook::deliver::payload::Head;
@@ -62,7 +63,8 @@ fn with_source<T>(raw: &[u8], options: Options, read: impl FnOnce(&Source<'_>) -
     let id = MessageId::of(&mailbox, &Content::of(raw));
     let facts = Facts::of(raw, &id, &mailbox, "2026-01-31T12:00:00Z".parse::<Timestamp>().unwrap());
     let mail = parse::parse(raw, &parse::Options::default());
-    read(&Source { facts, mail: &mail, raw, options })
+    let ways = unlimited(&mail.attachments, options.attachments);
+    read(&Source { facts, mail: &mail, raw, options, ways: &ways })
 }
 
 /// The head and the body, which are the same each time.

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use pophook::deliver::Attachments;
+use pophook::deliver::carriage::unlimited;
 use pophook::deliver::payload::Facts;
 use pophook::deliver::payload::Options;
 use pophook::deliver::payload::Source;
@@ -53,7 +54,8 @@ fn body(raw: &[u8], options: &parse::Options) -> Value {
     let mail = parse::parse(raw, options);
     let options = Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false };
     let mut body = Vec::new();
-    json::write(&Source { facts, mail: &mail, raw, options }, &mut body).unwrap();
+    let ways = unlimited(&mail.attachments, options.attachments);
+    json::write(&Source { facts, mail: &mail, raw, options, ways: &ways }, &mut body).unwrap();
     serde_json::from_slice(&body).unwrap()
 }
 

@@ -56,12 +56,13 @@ check_rules() {
     target/prometheus/promtool test rules deploy/prometheus/rules_test.yaml
 }
 
-step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d setpriv strace sqlite3 shellcheck
+step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d fetchmail getmail setpriv strace sqlite3 shellcheck
 need_popa3d
 need_prometheus
 # Two of the mail servers drop from root to the mail's owner.
 need_root
 need_rust
+step "a store for the tests" need_s3s
 for tool in fmt clippy; do
     cargo "$tool" --version >/dev/null 2>&1 || {
         name=${tool/fmt/rustfmt}

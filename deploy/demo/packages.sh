@@ -4,6 +4,7 @@
 #   need NAME...     names of the tables below; nothing happens for those that are there
 #   need_popa3d      unpacks popa3d to target/popa3d, for its package cannot stand beside Dovecot's
 #   need_prometheus  unpacks prometheus and promtool to target/prometheus, for their package would start a service
+#   need_s3s         builds s3s-fs, a store that speaks S3, to target/s3s; nothing else is touched
 #   need_root        lets sudo ask for its password now, where somebody else than root runs this
 #   need_rust        only looks, and tells where to get it
 
@@ -28,6 +29,7 @@ packages_of() {
     setpriv) echo util-linux ;;
     python-venv) echo python3-venv ;;
     systemd-analyze) echo systemd ;;
+    getmail) echo getmail6 ;;
     *) echo "$1" ;;
     esac
 }
@@ -88,6 +90,17 @@ need_popa3d() {
     mv "$work/root" "$root"
     chmod 755 "$root"
     rm -rf "$work"
+}
+
+need_s3s() {
+    local root=target/s3s version=0.14.1 log
+    [[ ! -x $root/bin/s3s-fs ]] || return 0
+    echo "Missing here, and built to $root now with cargo (nothing is installed; some minutes): s3s-fs $version"
+    log=$(mktemp)
+    # Without what a debugger would need, it takes a tenth of the disk.
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=true cargo install --quiet --locked --debug --features binary \
+        --root "$root" --target-dir "$root/build" "s3s-fs@$version" >"$log" 2>&1 || { cat "$log" >&2; exit 69; }
+    rm -rf "$log" "$root/build"
 }
 
 need_root() {

@@ -39,8 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// Tells all problems of the configuration at once, and with --online what the servers say
 ///
 /// --online looks at the spool's folder, logs in to each mailbox and counts its messages (nothing is retrieved or
-/// deleted), and looks whether each endpoint can be reached and has a valid signing key; nothing is posted. A mailbox
-/// whose refresh token a running pophook uses is not logged in to, which is a note and no finding. Exit code 0: fine.
+/// deleted), and looks whether each endpoint can be reached and has a valid signing key; nothing is posted. Into the
+/// attachment store it puts a small object, `pophook-check`, and fetches it by a link. A mailbox whose refresh token a running pophook uses is not logged in to, which is a note and no finding. Exit code 0: fine.
 /// 64: the file. 2: findings online.
 #[derive(Debug, Args)]
 pub(super) struct Check {
@@ -94,6 +94,9 @@ async fn online(mut config: Config) -> anyhow::Result<ExitCode> {
         let ours = sources.are_ours(&mailbox.name);
         let spool = config.spool.path.clone();
         asked.spawn(async move { (1, index, ask_mailbox(&mailbox, ours, &spool).await) });
+    }
+    if let Some(store) = config.deliver.store.clone() {
+        asked.spawn(async move { (3, 0, try_store(&store).await) });
     }
     for (index, endpoint) in config.deliver.endpoints.iter().cloned().enumerate() {
         asked.spawn(async move { (2, index, ask_endpoint(&endpoint).await) });
@@ -190,6 +193,12 @@ async fn ask_endpoint(endpoint: &deliver::Endpoint) -> Answer {
     let days = endpoint.signing.standing(now).and_then(|keys| keys.days_left(now));
     let warn = |days| format!("its last signing key ends in {days} days or less; add one to signing_keys");
     Answer { name, said: said.into(), warnings: days.map(warn).into_iter().collect() }
+}
+
+async fn try_store(store: &deliver::AttachmentStore) -> Answer {
+    let said = deliver::try_out(store, &Clock::system()).await;
+    let said = said.map(|()| format!("bucket {}: an object was put, and fetched by its link", store.bucket));
+    Answer { name: "attachment_store".to_owned(), said: said.into(), warnings: Vec::new() }
 }
 
 /// What is wrong where mail would wait for want of a key.

@@ -4,6 +4,7 @@ mod bulk;
 mod check;
 mod endpoint;
 mod gzip;
+mod import;
 mod interrupt;
 mod log;
 mod mailbox;
@@ -66,6 +67,7 @@ enum Command {
     Endpoint(endpoint::Endpoint),
     #[command(subcommand)]
     Oauth(oauth::Oauth),
+    ImportLedger(import::ImportLedger),
     Parse(parse::Parse),
     #[command(subcommand)]
     Route(route::Route),
@@ -100,6 +102,7 @@ impl Cli {
             Command::Mailbox(mailbox) => mailbox.run(),
             Command::Endpoint(endpoint) => endpoint.run(),
             Command::Oauth(oauth) => oauth.run(),
+            Command::ImportLedger(import) => import.run(),
             Command::Parse(parse) => parse.run(),
             Command::Route(route) => route.run(),
             Command::Receive(receive) => receive.run(),

@@ -19,6 +19,7 @@ use crate::deliver::Attachments;
 use crate::deliver::CloudEvents;
 use crate::deliver::Cloudmailin;
 use crate::deliver::Sendgrid;
+use crate::deliver::carriage::unlimited;
 use crate::deliver::payload;
 use crate::deliver::payload::Facts;
 use crate::deliver::payload::Options;
@@ -163,8 +164,9 @@ impl Parse {
         let include_sanitized_html = self.include_sanitized_html;
         let options = Options { attachments, include_raw: self.include_raw, include_sanitized_html };
         let mail = parse::parse(raw, &parse::Options::default());
+        let ways = unlimited(&mail.attachments, attachments);
         let mut body = Vec::new();
-        payload::write(&self.format()?, &Source { facts, mail: &mail, raw, options }, &mut body)?;
+        payload::write(&self.format()?, &Source { facts, mail: &mail, raw, options, ways: &ways }, &mut body)?;
         Ok(body)
     }
 }

@@ -2,15 +2,14 @@
 //!
 //! It quotes the mail: what it prints is for the operator's own terminal, and never for a log.
 
+mod shown;
+
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bytesize::ByteSize;
 use clap::Args;
 use clap::Subcommand;
-use serde_json::Value;
-use serde_json::json;
 
 use super::BadArgument;
 use super::ConfigFile;
@@ -20,8 +19,12 @@ use super::parse::read_mail;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::did_you_mean;
-use crate::deliver::Attachments;
 use crate::deliver::Endpoint;
+use crate::deliver::Links;
+use crate::deliver::carriage::Link;
+use crate::deliver::carriage::TooLarge;
+use crate::deliver::carriage::Way;
+use crate::deliver::carriage::ways;
 use crate::deliver::payload;
 use crate::deliver::payload::Facts;
 use crate::deliver::payload::Source;
@@ -29,18 +32,10 @@ use crate::ident::Content;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
 use crate::ident::MessageId;
+use crate::parse::Attachment;
 use crate::parse::Mail;
 use crate::route;
 use crate::route::Decision;
-use crate::route::Explanation;
-use crate::route::ToldCondition;
-use crate::route::ToldRule;
-use crate::route::Tried;
-
-/// How much of a value is shown, in characters.
-const SHOWN: usize = 60;
-/// How many values of one field are shown.
-const VALUES_SHOWN: usize = 5;
 
 /// Explains where mail goes
 #[derive(Debug, Subcommand)]
@@ -69,9 +64,14 @@ pub(super) struct Explain {
 /// What an endpoint would get.
 struct Delivery<'a> {
     endpoint: &'a Endpoint,
+    post: Result<Post, TooLarge>,
+}
+
+struct Post {
     content_type: String,
     /// Bytes of the body.
     size: u64,
+    ways: Vec<Way>,
 }
 
 impl Route {
@@ -99,9 +99,9 @@ impl Explain {
         });
         let deliveries = deliveries.collect::<io::Result<Vec<_>>>()?;
         if self.json {
-            out::json(&as_json(mailbox, &told, &mail, &deliveries))?;
+            out::json(&shown::as_json(mailbox, &told, &mail, &deliveries))?;
         } else {
-            for line in as_text(mailbox, &told, &mail, &deliveries) {
+            for line in shown::as_text(mailbox, &told, &mail, &deliveries) {
                 out::line(line.as_bytes())?;
             }
         }
@@ -139,10 +139,20 @@ fn delivery<'a>(
         include_raw: endpoint.include_raw,
         include_sanitized_html: endpoint.include_sanitized_html,
     };
-    let source = Source { facts, mail, raw, options };
+    let links = config.deliver.store.as_ref().and_then(|store| Links::new(store).ok());
+    let link = |part: &Attachment| match &links {
+        Some(links) => links.to(&id, &part.part, facts.spooled_at),
+        None => Link { url: String::new(), expires_at: String::new() },
+    };
+    let ways = match ways(&mail.attachments, (endpoint.attachments, &endpoint.limits), link) {
+        Ok(ways) => ways,
+        Err(why) => return Ok(Delivery { endpoint, post: Err(why) }),
+    };
+    let source = Source { facts, mail, raw, options, ways: &ways };
     let mut body = Measured(0);
     payload::write(&endpoint.format, &source, &mut body)?;
-    Ok(Delivery { endpoint, content_type: payload::head(&endpoint.format, &source).content_type, size: body.0 })
+    let content_type = payload::head(&endpoint.format, &source).content_type;
+    Ok(Delivery { endpoint, post: Ok(Post { content_type, size: body.0, ways }) })
 }
 
 /// Counts bytes and keeps none.
@@ -161,114 +171,4 @@ impl io::Write for Measured {
 
 fn size(length: usize) -> u64 {
     length.try_into().unwrap_or(u64::MAX)
-}
-
-/// How attachments travel, in the configuration's word.
-fn way(attachments: Attachments) -> &'static str {
-    match attachments {
-        Attachments::Inline => "inline",
-        Attachments::Multipart => "multipart",
-        Attachments::Omit => "omit",
-    }
-}
-
-fn as_json(mailbox: &MailboxName, told: &Explanation, mail: &Mail, deliveries: &[Delivery<'_>]) -> Value {
-    let (decision, rule, counts) = match &told.decision {
-        Decision::Deliver(_) => ("deliver", None, None),
-        Decision::Drop { rule, counts_as_delivered } => ("drop", Some(rule), Some(*counts_as_delivered)),
-        Decision::Unrouted => ("unrouted", None, None),
-    };
-    let rules = told.rules.iter().map(|rule| {
-        let ToldRule { number, label, tried, conditions } = rule;
-        json!({ "number": number, "name": label, "tried": tried, "conditions": conditions })
-    });
-    let deliveries = deliveries.iter().map(|delivery| {
-        json!({
-            "endpoint": delivery.endpoint.name.as_str(), "content_type": delivery.content_type, "size": delivery.size,
-            "attachments": way(delivery.endpoint.attachments), "include_raw": delivery.endpoint.include_raw,
-        })
-    });
-    json!({
-        "mailbox": mailbox.as_str(), "decision": decision, "dropped_by": rule, "counts_as_delivered": counts,
-        "by_mailbox": told.by_mailbox, "only_went_on": told.only_went_on, "attachments": mail.attachments.len(),
-        "rules": rules.collect::<Vec<_>>(), "deliveries": deliveries.collect::<Vec<_>>(),
-    })
-}
-
-fn as_text(mailbox: &MailboxName, told: &Explanation, mail: &Mail, deliveries: &[Delivery<'_>]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for ToldRule { number, label, tried, conditions } in &told.rules {
-        let name = if number.to_string() == *label { String::new() } else { format!(" ({label})") };
-        let outcome = match tried {
-            Tried::Matched => "matched",
-            Tried::NotMatched => "not matched",
-            Tried::NotTried => "not tried: a rule before it decided",
-        };
-        lines.push(format!("rule {number}{name}: {outcome}"));
-        if conditions.is_empty() && *tried == Tried::Matched {
-            lines.push("    it has no conditions".to_owned());
-        }
-        conditions.iter().for_each(|one| tell(one, 1, &mut lines));
-    }
-    if told.by_mailbox {
-        lines.push(match &told.decision {
-            Decision::Unrouted => format!("no rule matched, and mailbox {mailbox} has no deliver_to"),
-            _ => format!("no rule matched: the deliver_to of mailbox {mailbox} counts"),
-        });
-    }
-    if told.only_went_on {
-        lines.push(format!("a rule matched, and none decided: the deliver_to of mailbox {mailbox} does not count"));
-    }
-    match &told.decision {
-        Decision::Unrouted => lines.push("unrouted: nobody says where it goes; it would wait for you".to_owned()),
-        Decision::Drop { rule, counts_as_delivered: true } => {
-            lines.push(format!("dropped by rule {rule}; that counts as delivered"));
-        }
-        Decision::Drop { rule, counts_as_delivered: false } => {
-            lines.push(format!("dropped by rule {rule}; that does not count as delivered"));
-        }
-        Decision::Deliver(_) => {}
-    }
-    for Delivery { endpoint, content_type, size } in deliveries {
-        let count = mail.attachments.len();
-        let raw = if endpoint.include_raw { ", with the raw mail" } else { "" };
-        let attachments = match count {
-            0 => "no attachments".to_owned(),
-            _ => format!("{count} attachments ({})", way(endpoint.attachments)),
-        };
-        let size = ByteSize(*size);
-        lines.push(format!("endpoint {} gets {content_type}, {size}, {attachments}{raw}", endpoint.name));
-    }
-    lines
-}
-
-/// One condition on a line, and those that it joins below.
-fn tell(told: &ToldCondition, depth: usize, lines: &mut Vec<String>) {
-    let ToldCondition { condition, held, wanted, seen, parts } = told;
-    let (indent, holds) = ("    ".repeat(depth), if *held { "yes" } else { "no " });
-    if wanted.is_empty() {
-        lines.push(format!("{indent}{holds} {condition}"));
-    } else {
-        let (seen, verb) = match (condition.as_str(), held) {
-            ("larger_than" | "smaller_than" | "spam_score_from" | "spam" | "has_attachment", _) => {
-                (seen.first().map_or("(none)".to_owned(), Clone::clone), "; wanted:")
-            }
-            (_, true) => (shown(seen), " matches"),
-            (_, false) => (shown(seen), " does not match"),
-        };
-        lines.push(format!("{indent}{holds} {condition} {seen}{verb} {wanted}"));
-    }
-    parts.iter().for_each(|part| tell(part, depth + 1, lines));
-}
-
-/// Values as they can be shown on a terminal.
-fn shown(seen: &[String]) -> String {
-    let quoted = seen.iter().take(VALUES_SHOWN).map(|value| format!("\"{}\"", out::excerpt(value, SHOWN)));
-    let mut shown: Vec<String> = quoted.collect();
-    match seen.len().saturating_sub(VALUES_SHOWN) {
-        0 if seen.is_empty() => shown.push("(none)".to_owned()),
-        0 => {}
-        more => shown.push(format!("and {more} more")),
-    }
-    shown.join(", ")
 }

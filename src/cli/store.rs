@@ -52,10 +52,18 @@ pub(super) fn read(config: &ConfigFile) -> anyhow::Result<Readers> {
 
 /// Has `command` carried out: by the daemon, if one runs. Without one it needs no secret either, as nothing is sent.
 pub(super) async fn change(config: &ConfigFile, command: Command) -> anyhow::Result<Changed> {
+    let spool = config.load_spool()?;
+    if !spool.path.exists() {
+        read(config)?;
+    }
+    begin(config, command).await
+}
+
+/// As [`change`], and makes the spool where there is none yet.
+pub(super) async fn begin(config: &ConfigFile, command: Command) -> anyhow::Result<Changed> {
     if let Some(changed) = socket::ask(&config.load_spool()?.path, &command).await? {
         return Ok(changed);
     }
-    read(config)?;
     let Outline { spool, mailboxes, endpoints } = config.load_outline()?;
     let spool = Sqlite::open(spool, Clock::system(), Metrics::new()?.spool)?;
     spool.enrol(mailboxes).await?;

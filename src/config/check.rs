@@ -17,6 +17,7 @@ mod reload;
 mod route;
 mod server;
 mod spool;
+mod store;
 mod when;
 
 use std::net::Ipv4Addr;
@@ -62,6 +63,8 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     }
     let egress = Arc::new(egress::check(file.egress.as_ref()));
     let mail = if has_smtp(file) { Mail::Sent } else { Mail::Nowhere };
+    let store = store::check(file.attachment_store.as_ref(), outside, report);
+    endpoint::attachments::check(&file.endpoints, file.attachment_store.is_some(), report);
     let endpoints = endpoint::check(&file.endpoints, &egress, (&known_endpoints, mail), outside, report);
     let notice = notices::check(file.notices.as_ref(), &endpoints, outside, report);
     let asks = |endpoint: &deliver::Endpoint| endpoint.events.contains(&deliver::Event::MailOversize);
@@ -92,7 +95,14 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
             mailboxes: collected.mailboxes,
         },
         oauth: oauth::Config { grants: collected.grants },
-        deliver: deliver::Config { endpoints, routes, labels: collected.labels, reading: collected.reading, in_flight },
+        deliver: deliver::Config {
+            endpoints,
+            routes,
+            labels: collected.labels,
+            reading: collected.reading,
+            in_flight,
+            store,
+        },
         notice,
         admin: admin::Config { listen },
         grace: or(&file.grace, GRACE),

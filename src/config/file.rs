@@ -10,6 +10,7 @@ mod oauth2;
 mod operation;
 mod route;
 mod signing;
+mod store;
 
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub(super) use route::Score;
 pub(super) use route::When;
 pub(super) use signing::Moment;
 pub(super) use signing::SigningKey;
+pub(super) use store::AttachmentStore;
 
 use crate::config::list::List;
 use crate::config::locate::Walk;
@@ -76,6 +78,8 @@ pub(super) struct File {
     /// The HTTP receivers that mail is posted to.
     #[schemars(required)]
     pub(super) endpoints: Option<List<Endpoint>>,
+    /// Where attachments lie that travel as links.
+    pub(super) attachment_store: Option<AttachmentStore>,
     /// Which addresses endpoints may have.
     pub(super) egress: Option<Egress>,
     /// Which mail goes where; the first rule that matches decides.

@@ -1,6 +1,4 @@
 //! Choices from a fixed list, each under the name that the file uses.
-//!
-//! A name of a later version is known here, so that it is refused as *not supported yet* and not as a slip.
 
 use schemars::Schema;
 use schemars::json_schema;
@@ -8,6 +6,7 @@ use schemars::json_schema;
 use crate::collect::Dedupe;
 use crate::config::nearest::did_you_mean;
 use crate::config::plain::FromText;
+use crate::deliver::Addressing;
 use crate::deliver::AfterBlock;
 use crate::deliver::Attachments;
 use crate::deliver::CloudEvents;
@@ -15,6 +14,7 @@ use crate::deliver::Cloudmailin;
 use crate::deliver::Compress;
 use crate::deliver::Event;
 use crate::deliver::Meaning;
+use crate::deliver::OnLarge;
 use crate::deliver::Preset;
 use crate::deliver::Sendgrid;
 use crate::notice;
@@ -28,8 +28,6 @@ use crate::spool::Change;
 pub(super) trait Named: Copy + 'static {
     /// Every value and its name.
     const NAMES: &'static [(&'static str, Self)];
-    /// Names that are planned.
-    const LATER: &'static [&'static str] = &[];
 }
 
 impl Named for Tls {
@@ -119,9 +117,22 @@ impl Named for Event {
 }
 
 impl Named for Attachments {
-    const NAMES: &'static [(&'static str, Attachments)] =
-        &[("inline", Attachments::Inline), ("multipart", Attachments::Multipart), ("omit", Attachments::Omit)];
-    const LATER: &'static [&'static str] = &["link"];
+    const NAMES: &'static [(&'static str, Attachments)] = &[
+        ("inline", Attachments::Inline),
+        ("multipart", Attachments::Multipart),
+        ("omit", Attachments::Omit),
+        ("link", Attachments::Link),
+    ];
+}
+
+impl Named for OnLarge {
+    const NAMES: &'static [(&'static str, OnLarge)] =
+        &[("link", OnLarge::Link), ("omit", OnLarge::Omit), ("refuse", OnLarge::Refuse)];
+}
+
+impl Named for Addressing {
+    const NAMES: &'static [(&'static str, Addressing)] =
+        &[("path", Addressing::Path), ("virtual_host", Addressing::VirtualHost)];
 }
 
 impl Named for Compress {
@@ -189,9 +200,6 @@ impl<T: Named> FromText for T {
         }
         let names: Vec<&str> = T::NAMES.iter().map(|(name, _)| *name).collect();
         let known = names.join(", ");
-        if T::LATER.contains(&text) {
-            return Err(format!("{text:?} is not supported yet; known here: {known}"));
-        }
         let remedy = did_you_mean(text, names).unwrap_or_else(|| format!("; known here: {known}"));
         Err(format!("{text:?} is not known{remedy}"))
     }
@@ -208,11 +216,6 @@ mod tests {
 
     fn check<T: Named>(text: &str, expected: &str) {
         assert_eq!(T::from_text(text).err().as_deref(), Some(expected));
-    }
-
-    #[test]
-    fn what_comes_later_is_not_a_slip() {
-        check::<Attachments>("link", r#""link" is not supported yet; known here: inline, multipart, omit"#);
     }
 
     #[test]

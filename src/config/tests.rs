@@ -5,6 +5,7 @@ mod lines;
 mod problems;
 mod several;
 mod signing;
+mod store;
 
 use std::collections::BTreeMap;
 use std::io;

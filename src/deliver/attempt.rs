@@ -1,36 +1,24 @@
 //! One try to deliver one message to one endpoint.
 
-use std::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::answer::Answer;
-use super::body::Rendering;
 use super::event;
 use super::failure::Failure;
 use super::letter::Letter;
-use super::letter::is_light;
-use super::letter::told;
 use super::means::Means;
-use super::means::SMALL;
 use super::means::Unready;
-use super::means::sign;
-use super::means::unparsed;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
-use super::outcome::Says;
 use super::remark::Remark;
 use super::settle::halted;
 use super::settle::settle;
 use super::webhook::Post;
 use crate::crash;
-
 use crate::spool::Claim;
-use crate::spool::Form;
 use crate::spool::Kind;
 use crate::spool::Record;
 use crate::spool::SpoolError;
@@ -62,6 +50,7 @@ pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Option<At
         }
         Err(Unready::Render) => Answer::Failed(Failure::Render),
         Err(Unready::Released) => Answer::Failed(Failure::Released),
+        Err(Unready::Failed(failure)) => Answer::Failed(failure),
         Err(Unready::NoValidKey) => {
             means.spool.unclaim(vec![claim.delivery]).await?;
             return Ok(None);
@@ -91,16 +80,7 @@ fn conclude(
             let body = (judgement.outcome != Outcome::Delivered).then(|| aside.before(body));
             (judgement, Some(status), None, body, Some(Remark::answered(aside, started_at, took)))
         }
-        Answer::Failed(failure) => {
-            let says = if failure.is_ours() { Says::Ours } else { Says::Nothing };
-            (
-                Judgement { outcome: Outcome::Deferred, says },
-                None,
-                Some(failure.as_str()),
-                None,
-                Remark::failed(failure),
-            )
-        }
+        Answer::Failed(failure) => (failure.judgement(), None, Some(failure.as_str()), None, Remark::failed(failure)),
     };
     let judgement = halted(judgement, &claim, means.endpoint.ordering);
     let record = Record {
@@ -124,31 +104,9 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
     if let Kind::DeadLetter | Kind::Changed(_) = claim.message.kind {
         return event::render(means, &claim.message, at).await;
     }
-    let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
-    let needs_raw = means.endpoint.include_raw || means.endpoint.format.needs_raw();
-    let raw = match (&kept, needs_raw || kept.as_ref().is_some_and(|mail| mail.is_unread())) {
-        (Some(_), false) => Bytes::new(),
-        _ => means.spool.raw(claim.message.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?.into(),
-    };
-    let small = kept.is_some() && claim.message.size <= SMALL && is_light(&means.endpoint);
-    let (means, message, form) = (Arc::clone(means), claim.message.clone(), claim.form);
-    let rendering = move || {
-        let parse = || Arc::new(means.reading.parse(message.mailbox.as_ref(), &raw));
-        let mail = match form {
-            Form::Parsed => kept.unwrap_or_else(parse),
-            Form::Unparsed => Arc::new(unparsed()),
-        };
-        let (format, options) = told(&means.endpoint, mail.is_unread());
-        let (id, size, labels) = (message.id.clone(), message.size, Arc::clone(&means.labels));
-        let letter = Letter { message, labels, mail, raw, format, options };
-        let head = letter.head().ok_or(Unready::Render)?;
-        sign(&means, &id, at, (head, Rendering::new(move |out| letter.write(out))), size)
-    };
-    if small {
-        // As on a thread of its own: what crashes there is deferred, and takes nothing else down.
-        return catch_unwind(AssertUnwindSafe(rendering)).unwrap_or(Err(Unready::Render));
-    }
-    tokio::task::spawn_blocking(rendering).await.map_err(|_| Unready::Render)?
+    let letter = Letter::read(means, claim, at).await?;
+    letter.keep_linked(means).await?;
+    letter.sign(means, at).await
 }
 
 #[cfg(test)]
@@ -211,6 +169,7 @@ mod tests {
             reading: Arc::default(),
             spool: Arc::clone(&spool),
             recent: Arc::default(),
+            store: None,
             clock: clock.clone(),
         });
         let wanted = Wanted::default();

@@ -20,6 +20,7 @@ use native_tls::Identity;
 use native_tls::Protocol;
 use native_tls::TlsConnector;
 use reqwest::redirect::Policy;
+use rusty_s3::BucketError;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -33,15 +34,18 @@ const IDLE: Duration = Duration::from_secs(4);
 /// The oldest that a client, and with it a connection that is used again, grows.
 const AGE: Duration = Duration::from_secs(60);
 
-/// Why an endpoint's client cannot be made.
+/// Why the client of an endpoint, or of the attachment store, cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Its certificates, or TLS itself.
-    #[error("endpoint {name}: cannot make its TLS settings")]
+    #[error("{name}: cannot make its TLS settings")]
     Tls { name: String, source: native_tls::Error },
     /// Anything else.
-    #[error("endpoint {name}: cannot make its HTTP client")]
+    #[error("{name}: cannot make its HTTP client")]
     Client { name: String, source: reqwest::Error },
+    /// The attachment store's bucket and address make no URL.
+    #[error("attachment_store: its url and bucket make no address: {0}")]
+    Bucket(BucketError),
     /// Posts are to be signed, and there is nothing that they could be signed with.
     #[error("endpoint {name}: a signing key is none; nothing is sent unsigned")]
     Key { name: String },
@@ -74,7 +78,7 @@ struct Plan {
 pub(super) struct Begun(Arc<AtomicU64>);
 
 impl Connections {
-    /// Makes the first client of the endpoint `name`.
+    /// Makes the first client of what errors call `name`.
     pub(super) fn new(name: &str, http: &Http, clock: &Clock) -> Result<Connections, ClientError> {
         let tls = tls(http).map_err(|source| ClientError::Tls { name: name.to_owned(), source })?;
         // Behind a proxy, only the proxy is looked up; whoever wrote it wants it to be connected to.

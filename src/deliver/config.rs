@@ -1,7 +1,9 @@
 //! What the road needs to know of its endpoints.
 
+mod attachments;
 mod format;
 mod http;
+mod store;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -10,6 +12,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::Url;
 
+pub use attachments::Attachments;
+pub use attachments::Limits;
+pub use attachments::OnLarge;
 pub use format::CloudEvents;
 pub use format::Cloudmailin;
 pub use format::Format;
@@ -19,6 +24,8 @@ pub use http::Compress;
 pub use http::Http;
 pub use http::Proxy;
 pub use http::Timeouts;
+pub use store::Addressing;
+pub use store::AttachmentStore;
 
 use super::Keyring;
 use super::Reading;
@@ -42,6 +49,8 @@ pub struct Config {
     pub reading: Reading,
     /// The most that is under way to all endpoints together.
     pub in_flight: InFlight,
+    /// Where attachments lie that travel as links. There is one where an endpoint asks for links.
+    pub store: Option<AttachmentStore>,
 }
 
 /// Attempts under way.
@@ -64,6 +73,8 @@ pub struct Endpoint {
     pub format: Format,
     /// How attachments travel.
     pub attachments: Attachments,
+    /// How large they may be.
+    pub limits: Limits,
     /// Whether the payload carries the whole message in base64 too.
     pub include_raw: bool,
     /// Whether the payload carries the HTML in a form that can be shown, too.
@@ -159,17 +170,6 @@ pub enum Event {
     Changed(Change),
 }
 
-/// How attachments travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attachments {
-    /// In the JSON, as base64.
-    Inline,
-    /// Beside the JSON, as files of a form.
-    Multipart,
-    /// Named and measured, without their bytes.
-    Omit,
-}
-
 /// How posts are signed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Signing {
@@ -198,6 +198,7 @@ impl Endpoint {
             url: Url::parse(url).unwrap(),
             format: Format::Json,
             attachments: Attachments::Inline,
+            limits: Limits::default(),
             include_raw: false,
             include_sanitized_html: false,
             events: Vec::new(),

@@ -144,7 +144,11 @@ impl Gate {
             (Outcome::Delivered, _) => Some(Ended::Well),
             (Outcome::Deferred, Says::Nothing | Says::Gone) => Some(Ended::Badly),
             // It is the message; it is a matter of pace; it is on our side of the line.
-            (Outcome::Refused, _) | (Outcome::Deferred, Says::Wait(_) | Says::Ours | Says::Hold | Says::Halt) => None,
+            (Outcome::Refused, _)
+            | (
+                Outcome::Deferred,
+                Says::Wait(_) | Says::Ours | Says::Store | Says::TooLarge | Says::Hold | Says::Halt,
+            ) => None,
         };
         let changed = ended.map_or(Changed::Nothing, |ended| self.breaker.hear(ended, ticket, self.next, moment));
         match (ended, judgement.says) {
@@ -156,7 +160,9 @@ impl Gate {
         if changed == Changed::Closed {
             self.limit.restart();
         }
-        self.remember(judgement.outcome, message);
+        if judgement.says != Says::TooLarge {
+            self.remember(judgement.outcome, message);
+        }
         Asks {
             news: self.told.hear(judgement, changed, moment.now),
             pause: self.pause(judgement.says, moment.uptime),
@@ -202,7 +208,7 @@ impl Gate {
             Says::Nothing if self.refused.len() >= REFUSED_MAX => Some(Hold::RefusesAll),
             Says::Halt => Some(Hold::HeadRefused),
             Says::Hold => Some(Hold::Status),
-            Says::Nothing | Says::Wait(_) | Says::Ours => None,
+            Says::Nothing | Says::Wait(_) | Says::Ours | Says::Store | Says::TooLarge => None,
         }
     }
 
@@ -355,6 +361,22 @@ mod tests {
         let since = |second| Health { gone_since: Some(second), ..Health::default() };
         check(since(at(0)), &[(59, Deferred), (60, Deferred)], &[None, hold]);
         check(since(at(9999)), &[(0, Deferred), (59, Deferred), (60, Deferred)], &[None, None, hold]);
+    }
+
+    #[test]
+    fn what_is_on_our_side_of_the_line_says_nothing_of_the_endpoint() {
+        let mut gate = gate(Health::default());
+        let before = (gate.limit(CAP), gate.breaker_state());
+        for message in 0..99 {
+            for (outcome, says) in
+                [(Outcome::Deferred, Says::Ours), (Outcome::Deferred, Says::Store), (Outcome::Refused, Says::TooLarge)]
+            {
+                let asks = gate.ends(outcome, says, message, 0);
+                assert_eq!((asks.pause, asks.hold, asks.news), (None, None, News::Nothing), "{says:?}");
+            }
+        }
+        assert_eq!((gate.limit(CAP), gate.breaker_state()), before);
+        assert_eq!(gate.ends(Outcome::Refused, Says::Nothing, 1, 0).hold, None, "its first refusal");
     }
 
     #[test]

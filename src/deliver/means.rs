@@ -6,11 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Endpoint;
+use super::Failure;
 use super::body::Rendering;
 use super::payload::Facts;
 use super::payload::Head;
 use super::reading::Reading;
 use super::recent::Recent;
+use super::store::Store;
 use super::webhook::Draft;
 use super::webhook::Post;
 use super::webhook::Unsigned;
@@ -37,6 +39,8 @@ pub(super) struct Means {
     pub(super) reading: Arc<Reading>,
     pub(super) spool: Arc<dyn Spool>,
     pub(super) recent: Arc<Recent>,
+    /// Where attachments lie that travel as links, where there is such a place.
+    pub(super) store: Option<Arc<Store>>,
     pub(super) clock: Clock,
 }
 
@@ -50,6 +54,8 @@ pub(super) enum Unready {
     Released,
     /// Our copy cannot be read.
     Spool(SpoolError),
+    /// Its attachments must not, or cannot, travel.
+    Failed(Failure),
 }
 
 /// Signs a body as sent at `at`; it is made of a message of `size` raw bytes.

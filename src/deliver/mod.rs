@@ -2,8 +2,9 @@
 //!
 //! `sorting` parses each spooled message and commits where it goes. `queue` is one endpoint's loop: it claims what is
 //! due, as far as slots are free, and lets `attempt` post it by its `means` (`payload` renders, `body` says from where, `signature`
-//! signs, `webhook` sends, `upload` watches the body go out, `answer` reads what comes back). `event` renders what is told of dead letters and
-//! accounts; `reading` parses by what each mailbox asks for. `client` makes the connections: `resolve` looks names up, and `egress` says which addresses are allowed.
+//! signs, `webhook` sends, `upload` watches the body go out, `answer` reads what comes back). `letter` gathers what a mail's body is
+//! made of, `carriage` decides how each attachment travels, and `store` keeps those that travel as links. `event` renders
+//! what is told of dead letters and accounts; `reading` parses by what each mailbox asks for. `client` makes the connections: `resolve` looks names up, and `egress` says which addresses are allowed.
 //! `outcome`, `statuses`, `backoff` and `settle` decide what an answer means, `failure` why none came, `keyring` which
 //! keys are valid, and `told` and `remark` what of an answer is news for the log; they are pure. `keywatch` holds an
 //! endpoint while none of its keys is valid. `probe` is for operators.
@@ -14,6 +15,8 @@
 //!
 //! An endpoint's slot is free when the answer is in; the record of it joins the next group commit. **An error that
 //! nobody foresaw defers: it never refuses, and it never deletes.** This half never speaks POP3.
+
+pub mod carriage;
 
 pub mod payload;
 
@@ -50,6 +53,7 @@ mod settle;
 mod slots;
 mod sorting;
 mod statuses;
+mod store;
 mod task;
 mod tell;
 mod told;
@@ -60,7 +64,9 @@ mod when;
 mod writing;
 
 pub use client::ClientError;
+pub use config::Addressing;
 pub use config::AfterBlock;
+pub use config::AttachmentStore;
 pub use config::Attachments;
 pub use config::ClientCertificate;
 pub use config::CloudEvents;
@@ -73,6 +79,8 @@ pub use config::Format;
 pub use config::HeadBlock;
 pub use config::Http;
 pub use config::InFlight;
+pub use config::Limits;
+pub use config::OnLarge;
 pub use config::Ordering;
 pub use config::Pace;
 pub use config::Proxy;
@@ -100,3 +108,5 @@ pub use score::Tally;
 pub use statuses::Meaning;
 pub use statuses::Preset;
 pub use statuses::Statuses;
+pub use store::Links;
+pub use store::try_out;

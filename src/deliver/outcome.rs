@@ -56,6 +56,10 @@ pub(super) enum Says {
     Hold,
     /// Nothing: what failed is on our side of the line.
     Ours,
+    /// Nothing: the attachment store fails, and that uses up nobody's time.
+    Store,
+    /// Nothing: the message is larger than what the configuration lets go to it.
+    TooLarge,
     /// The message before which all others wait was refused for too long, and a human is to look at it.
     Halt,
 }

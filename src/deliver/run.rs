@@ -18,6 +18,8 @@ use super::score::Tally;
 use super::slots::Slots;
 use super::sorting::Rules;
 use super::sorting::Sorter;
+use super::store;
+use super::store::Store;
 use super::webhook::Webhook;
 use crate::clock::Clock;
 use crate::metrics::DeliverMetrics;
@@ -94,6 +96,9 @@ impl Deliverer {
     ) -> Result<Deliverer, ClientError> {
         for kind in DefectKind::ALL {
             metrics.defects.with_label_values(&[kind.as_str()]);
+        }
+        for result in store::RESULTS {
+            metrics.uploads.with_label_values(&[result]);
         }
         let slots = Arc::new(Slots::new(config.in_flight));
         let (spool, clock, metrics) = (Arc::clone(spool), clock.clone(), metrics.clone());
@@ -199,6 +204,8 @@ fn prepare(config: Config, shared: &Shared) -> Result<Prepared, ClientError> {
     let (labels, reading) = (Arc::new(config.labels), Arc::new(config.reading));
     let asks = |endpoint: &&super::Endpoint| endpoint.events.contains(&Event::MailOversize);
     let oversize_to = config.endpoints.iter().filter(asks).map(|endpoint| endpoint.name.clone()).collect();
+    let store =
+        config.store.map(|store| Store::new(&store, &shared.clock, &shared.metrics).map(Arc::new)).transpose()?;
     let means = |endpoint: super::Endpoint| {
         Ok(Arc::new(Means {
             webhook: Webhook::new(endpoint.clone(), &shared.clock)?,
@@ -207,6 +214,7 @@ fn prepare(config: Config, shared: &Shared) -> Result<Prepared, ClientError> {
             reading: Arc::clone(&reading),
             spool: Arc::clone(&shared.spool),
             recent: Arc::clone(&shared.recent),
+            store: store.clone(),
             clock: shared.clock.clone(),
         }))
     };

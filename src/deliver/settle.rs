@@ -28,6 +28,9 @@ pub(super) fn settle(judgement: Judgement, claim: &Claim, endpoint: &Endpoint, n
     let next = || due(backoff::wait(&endpoint.retry.backoff, claim.failures, chance));
     match judgement.outcome {
         Outcome::Delivered => End::Delivered,
+        Outcome::Refused if judgement.says == Says::TooLarge => End::Dead(Reason::TooLarge),
+        // However long the store is away: the endpoint was not asked yet.
+        Outcome::Deferred if judgement.says == Says::Store => End::Deferred { due: next(), counts: Counts::Store },
         Outcome::Refused if is_over(claim, endpoint.ordering) => End::Dead(Reason::Refused),
         // Its time is over, and this attempt has failed too.
         Outcome::Refused | Outcome::Deferred if expired => End::Dead(Reason::Expired),
@@ -56,7 +59,9 @@ fn is_over(claim: &Claim, ordering: Ordering) -> bool {
 pub(super) fn halted(judgement: Judgement, claim: &Claim, ordering: Ordering) -> Judgement {
     match ordering {
         Ordering::PerMailbox(HeadBlock { at_most, then: AfterBlock::Halt })
-            if judgement.outcome == Outcome::Refused && claim.refused_for >= at_most =>
+            if judgement.outcome == Outcome::Refused
+                && judgement.says != Says::TooLarge
+                && claim.refused_for >= at_most =>
         {
             Judgement { says: Says::Halt, ..judgement }
         }
@@ -67,6 +72,7 @@ pub(super) fn halted(judgement: Judgement, claim: &Claim, ordering: Ordering) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::Failure;
     use crate::deliver::outcome::judge;
     use crate::ident::Content;
     use crate::ident::MailboxName;
@@ -181,6 +187,26 @@ mod tests {
             check(status, (4, 4), Duration::ZERO, 0.0, End::Dead(Reason::Refused));
         }
         check(500, (4, 4), Duration::ZERO, 0.0, later(30_000, Counts::Failure));
+    }
+
+    /// What becomes of a delivery whose time was over long ago.
+    fn check_failure(failure: Failure, ordering: Ordering, expected: End) {
+        let endpoint = Endpoint { ordering, ..Endpoint::for_testing("http://localhost") };
+        let claim = Claim { refused_for: Duration::from_secs(9999), ..claim(0, 0, Duration::from_secs(99 * DAY)) };
+        let judgement = halted(failure.judgement(), &claim, ordering);
+        assert_eq!(settle(judgement, &claim, &endpoint, Timestamp::UNIX_EPOCH, 0.0), expected, "{failure:?}");
+    }
+
+    #[test]
+    fn a_store_that_fails_ends_nothing_and_a_mail_that_is_too_large_ends_at_once() {
+        let block = HeadBlock { at_most: Duration::from_secs(3600), then: AfterBlock::Halt };
+        for ordering in [Ordering::None, Ordering::PerMailbox(block)] {
+            for failure in [Failure::StoreUnreachable, Failure::StoreRefused, Failure::StoreFailed] {
+                check_failure(failure, ordering, later(5_000, Counts::Store));
+            }
+            check_failure(Failure::AttachmentTooLarge, ordering, End::Dead(Reason::TooLarge));
+            check_failure(Failure::Proxy, ordering, End::Dead(Reason::Expired));
+        }
     }
 
     #[test]

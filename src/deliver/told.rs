@@ -73,7 +73,8 @@ impl Told {
             (Outcome::Deferred, Says::Nothing | Says::Gone | Says::Hold) => {
                 if std::mem::replace(&mut self.failing, true) { News::Nothing } else { News::Fails }
             }
-            (Outcome::Refused, Says::Nothing | Says::Gone | Says::Hold) | (_, Says::Ours | Says::Halt) => News::Nothing,
+            (Outcome::Refused, Says::Nothing | Says::Gone | Says::Hold)
+            | (_, Says::Ours | Says::Store | Says::TooLarge | Says::Halt) => News::Nothing,
         }
     }
 

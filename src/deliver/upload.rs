@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -18,7 +19,10 @@ use http_body::Frame;
 use http_body::SizeHint;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
+use super::Failure;
+use super::Timeouts;
 use super::body::Body;
 use super::body::Rendering;
 
@@ -26,6 +30,10 @@ use super::body::Rendering;
 const CHUNK: usize = 64 << 10;
 /// Chunks that are written ahead of the wire.
 const AHEAD: usize = 2;
+/// The whole exchange: this, and a second for each [`RATE`] bytes.
+const WHOLE: Duration = Duration::from_secs(45);
+/// The slowest upload that is waited for, in bytes per second.
+const RATE: u64 = 512 << 10;
 
 /// How far a body has gone out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +141,34 @@ impl http_body::Body for Upload {
     fn size_hint(&self) -> SizeHint {
         self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
+}
+
+/// How long an exchange may take until the answer's header is there.
+pub(super) fn whole(times: Timeouts, body: &Body) -> Duration {
+    let upload = Duration::from_secs(body.size() / RATE);
+    times.whole.unwrap_or_else(|| WHOLE.max(times.connect.saturating_add(times.answer)).saturating_add(upload))
+}
+
+/// Returns when the upload stalls or breaks, or the answer to it does not begin in time.
+pub(super) async fn too_slow(times: Timeouts, mut upload: watch::Receiver<Progress>) -> Failure {
+    // Nothing goes out before there is a connection, whose time is its own.
+    let mut patience = times.connect.saturating_add(times.stall);
+    loop {
+        let progress = *upload.borrow_and_update();
+        match progress {
+            Progress::Underway => {}
+            Progress::Gone => break,
+            Progress::Broken => return Failure::Render,
+        }
+        match timeout(patience, upload.changed()).await {
+            Ok(Ok(())) => patience = times.stall,
+            // The body is dropped, sent or not: the answer, or an error, is what remains to wait for.
+            Ok(Err(_)) => break,
+            Err(_) => return Failure::UploadStalled,
+        }
+    }
+    tokio::time::sleep(times.answer).await;
+    Failure::AnswerTimeout
 }
 
 /// Writes a body into `chunks`. Should it fail or crash, the end is not told.

@@ -6,7 +6,6 @@
 use std::io;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -20,7 +19,6 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::header::HeaderMap;
 use reqwest::header::HeaderName;
 use reqwest::header::HeaderValue;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::Compress;
@@ -39,12 +37,10 @@ use super::signature;
 use super::signature::Signer;
 use super::upload::Progress;
 use super::upload::Upload;
+use super::upload::too_slow;
+use super::upload::whole;
 use crate::clock::Clock;
 
-/// The whole exchange: this, and a second for each [`UPLOAD_RATE`] bytes.
-const WHOLE: Duration = Duration::from_secs(45);
-/// The slowest upload that is waited for, in bytes per second.
-const UPLOAD_RATE: u64 = 512 << 10;
 /// Bodies that are not larger go as they are: compressing them saves no packet worth it.
 const COMPRESSED_FROM: usize = 8 << 10;
 
@@ -89,7 +85,7 @@ pub(super) struct Post {
 
 impl Webhook {
     pub(super) fn new(endpoint: Endpoint, clock: &Clock) -> Result<Webhook, ClientError> {
-        let connections = Arc::new(Connections::new(endpoint.name.as_str(), &endpoint.http, clock)?);
+        let connections = Arc::new(Connections::new(&format!("endpoint {}", endpoint.name), &endpoint.http, clock)?);
         Ok(Webhook { connections, endpoint })
     }
 
@@ -138,18 +134,11 @@ impl Webhook {
 
     /// Posts, and reads the answer as far as it is worth.
     pub(super) async fn post(&self, post: Post) -> Answer {
-        match timeout(self.whole(&post.body), self.exchange(&post)).await {
+        match timeout(whole(self.endpoint.http.timeouts, &post.body), self.exchange(&post)).await {
             Ok(Ok(response)) => answer::read(response, &self.endpoint.url, post.at).await,
             Ok(Err(failure)) => Answer::Failed(failure),
             Err(_) => Answer::Failed(Failure::ExchangeTimeout),
         }
-    }
-
-    /// How long an exchange may take until the answer's header is there.
-    fn whole(&self, body: &Body) -> Duration {
-        let times = self.endpoint.http.timeouts;
-        let upload = Duration::from_secs(body.size() / UPLOAD_RATE);
-        times.whole.unwrap_or_else(|| WHOLE.max(times.connect.saturating_add(times.answer)).saturating_add(upload))
     }
 
     async fn exchange(&self, post: &Post) -> Result<Response, Failure> {
@@ -176,7 +165,7 @@ impl Webhook {
                 Err(_) if *progress.borrow() == Progress::Broken => Err(Failure::Render),
                 answer => self.answered(answer),
             },
-            failure = self.too_slow(progress.clone()) => Err(failure),
+            failure = too_slow(self.endpoint.http.timeouts, progress.clone()) => Err(failure),
         }
     }
 
@@ -204,29 +193,6 @@ impl Webhook {
             (Some(_), "https") => Via::Tunnel,
             (Some(_), _) => Via::Proxy,
         }
-    }
-
-    /// Returns when the upload stalls or breaks, or the answer to it does not begin in time.
-    async fn too_slow(&self, mut upload: watch::Receiver<Progress>) -> Failure {
-        let times = self.endpoint.http.timeouts;
-        // Nothing goes out before there is a connection, whose time is its own.
-        let mut patience = times.connect.saturating_add(times.stall);
-        loop {
-            let progress = *upload.borrow_and_update();
-            match progress {
-                Progress::Underway => {}
-                Progress::Gone => break,
-                Progress::Broken => return Failure::Render,
-            }
-            match timeout(patience, upload.changed()).await {
-                Ok(Ok(())) => patience = times.stall,
-                // The body is dropped, sent or not: the answer, or an error, is what remains to wait for.
-                Ok(Err(_)) => break,
-                Err(_) => return Failure::UploadStalled,
-            }
-        }
-        tokio::time::sleep(times.answer).await;
-        Failure::AnswerTimeout
     }
 
     fn headers(&self, post: &Post) -> HeaderMap {
@@ -276,6 +242,7 @@ mod tests {
     use std::io::Read as _;
     use std::sync::atomic::AtomicUsize;
     use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     use tokio::io::AsyncBufReadExt as _;
     use tokio::io::AsyncReadExt as _;
@@ -481,12 +448,15 @@ mod tests {
 
     #[test]
     fn a_whole_exchange_has_time_for_its_size_unless_a_time_is_written() {
-        let check = |connect: u64, whole: Option<u64>, size: usize, expected: u64| {
+        let check = |connect: u64, written: Option<u64>, size: usize, expected: u64| {
             let mut endpoint = Endpoint::for_testing("http://localhost/");
             endpoint.http.timeouts.connect = Duration::from_secs(connect);
-            endpoint.http.timeouts.whole = whole.map(Duration::from_secs);
+            endpoint.http.timeouts.whole = written.map(Duration::from_secs);
             let webhook = Webhook::new(endpoint, &clock()).unwrap();
-            assert_eq!(webhook.whole(&Body::Whole(vec![0; size].into())), Duration::from_secs(expected));
+            assert_eq!(
+                whole(webhook.endpoint.http.timeouts, &Body::Whole(vec![0; size].into())),
+                Duration::from_secs(expected)
+            );
         };
         check(10, None, 2, 45);
         check(10, None, 10 << 20, 65);

@@ -160,6 +160,7 @@ impl Report {
         match self.settled.reason.as_str() {
             "refused" => "it refused this mail five times",
             "expired" => "it did not take the mail in the time that it is tried for",
+            "too_large" => "the mail has an attachment larger than the endpoint may get",
             _ => "the mail is a dead letter",
         }
     }

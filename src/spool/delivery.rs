@@ -192,6 +192,8 @@ pub enum Counts {
     Failure,
     /// A refusal of this message: the next wait is longer, and the fifth ends it.
     Refusal,
+    /// A failure of the attachment store: the next wait is longer, but the time that the endpoint has begins anew.
+    Store,
     /// Nothing: the endpoint asked everyone to wait.
     Nothing,
 }
@@ -203,22 +205,25 @@ pub enum Reason {
     Refused,
     /// Its time was over.
     Expired,
+    /// It has attachments larger than the endpoint may get.
+    TooLarge,
     /// An operator dropped it.
     Dropped,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 3] = [Reason::Refused, Reason::Expired, Reason::Dropped];
+    pub const ALL: [Reason; 4] = [Reason::Refused, Reason::Expired, Reason::TooLarge, Reason::Dropped];
 
     /// The reasons that make a dead letter, for the metrics: what an operator dropped is settled.
-    pub const DEAD_LETTERS: [Reason; 2] = [Reason::Refused, Reason::Expired];
+    pub const DEAD_LETTERS: [Reason; 3] = [Reason::Refused, Reason::Expired, Reason::TooLarge];
 
     /// The name in listings and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Refused => "refused",
             Reason::Expired => "expired",
+            Reason::TooLarge => "too_large",
             Reason::Dropped => "dropped",
         }
     }

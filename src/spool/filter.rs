@@ -139,6 +139,7 @@ mod tests {
             [
                 "refused",
                 "expired",
+                "too_large",
                 "dropped",
                 "gone",
                 "refuses_all",

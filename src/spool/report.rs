@@ -155,6 +155,13 @@ pub enum Command {
         /// These unique-ids in their printed form; empty for all.
         unique_ids: Vec<String>,
     },
+    /// Notes messages that another program has taken as skipped, unless they are known.
+    Import {
+        /// Whose.
+        mailbox: String,
+        /// Their unique-ids in their printed form.
+        unique_ids: Vec<String>,
+    },
     /// Settles a flood.
     Reset {
         /// Whose.

@@ -210,6 +210,27 @@ async fn each_end_counts_as_what_it_was() {
     assert_eq!((row.attempts, row.reason.as_deref(), row.last_status), (5, Some("refused"), Some(500)));
 }
 
+/// The endpoint was not asked: its time begins with the first attempt that reaches it.
+#[tokio::test]
+async fn the_time_in_which_the_attachment_store_fails_is_not_the_delivery_s() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    routed(&spool, "hello", &["desk"]).await;
+    for (counts, failures, tried_for) in [
+        (Counts::Store, 0, Duration::ZERO),
+        (Counts::Store, 1, Duration::ZERO),
+        (Counts::Failure, 2, Duration::ZERO),
+        (Counts::Failure, 3, HOUR),
+        (Counts::Store, 4, 2 * HOUR),
+        (Counts::Failure, 5, Duration::ZERO),
+    ] {
+        let claim = only(claim(&spool, "desk").await);
+        assert_eq!((claim.failures, claim.tried_for), (failures, tried_for));
+        record(&spool, &ground.clock, &claim, End::Deferred { due: ground.clock.now(), counts }).await;
+        ground.clock.advance(HOUR);
+    }
+}
+
 #[tokio::test]
 async fn only_what_was_not_tried_in_this_round_is_wanted() {
     let ground = Ground::new();

@@ -26,6 +26,7 @@ pub mod pop3_server;
 pub mod pophook;
 pub mod prometheus;
 pub mod receiver;
+pub mod s3;
 pub mod script;
 pub mod small_disk;
 pub mod smtp_server;

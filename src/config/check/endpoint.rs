@@ -1,12 +1,13 @@
 //! The endpoints.
 
+pub(super) mod attachments;
 mod authorization;
 mod client_certificate;
 mod dead_letter;
 mod format;
 mod http;
 mod order;
-mod proxy;
+pub(super) mod proxy;
 mod retry;
 mod signing;
 mod statuses;
@@ -95,7 +96,7 @@ fn check_one(
     let http = http::check(endpoint, url.as_ref(), egress, path, outside, report);
     let signing = signing::check(endpoint, path, outside, report);
     let format = format::check(endpoint, path, outside, report);
-    let attachments = format::attachments(endpoint, path, report);
+    let attachments = attachments::usual(endpoint);
     let Within(max_in_flight) = or(&endpoint.max_concurrency, MAX_CONCURRENCY);
     let statuses = statuses::check(endpoint, path, report);
     let retry = retry::check(endpoint, path, report);
@@ -105,6 +106,7 @@ fn check_one(
         url: url?,
         format: format?,
         attachments,
+        limits: attachments::limits(endpoint),
         include_raw: endpoint.include_raw.unwrap_or(false),
         include_sanitized_html: endpoint.include_sanitized_html.unwrap_or(false),
         events: items(&endpoint.events).map(|(_, Plain(event))| *event).collect(),

@@ -14,6 +14,7 @@ use crate::config::names::Shape;
 use crate::config::names::Unsigned;
 use crate::config::plain::Plain;
 use crate::config::secret::Source;
+use crate::config::units::Size;
 use crate::config::units::Within;
 use crate::deliver::AfterBlock;
 use crate::deliver::Attachments;
@@ -22,6 +23,7 @@ use crate::deliver::Cloudmailin;
 use crate::deliver::Compress;
 use crate::deliver::Event;
 use crate::deliver::Meaning;
+use crate::deliver::OnLarge;
 use crate::deliver::Preset;
 use crate::deliver::Rate;
 use crate::deliver::Sendgrid;
@@ -74,9 +76,17 @@ pub(in crate::config) struct Endpoint {
     pub(in crate::config) statuses: Option<BTreeMap<String, Plain<Meaning>>>,
     /// The vendor whose receivers the endpoint is like: answers mean what they mean there. Default: default.
     pub(in crate::config) status_preset: Option<Plain<Preset>>,
-    /// How attachments travel: in the body, beside it as files of a form (`format: json` alone), or only named and
-    /// measured. Default: inline, with `format: template` omit.
+    /// How attachments travel: in the body, beside it as files of a form (`format: json` alone), as links to where they
+    /// lie in `attachment_store`, or only named and measured. Default: inline, with `format: template` omit.
     pub(in crate::config) attachments: Option<Plain<Attachments>>,
+    /// The largest attachment that travels so, decoded. Default: no limit.
+    pub(in crate::config) max_attachment_size: Option<Plain<Size>>,
+    /// How much all attachments of one mail may be together, decoded: those that no longer fit are large ones. Default:
+    /// no limit.
+    pub(in crate::config) max_attachments_size: Option<Plain<Size>>,
+    /// What becomes of large ones: `link` puts them into `attachment_store`, `omit` leaves their bytes out and says so,
+    /// `refuse` makes the mail a dead letter. Default: omit.
+    pub(in crate::config) on_large_attachment: Option<Plain<OnLarge>>,
     /// Whether the payload carries the whole message too. Default: false.
     pub(in crate::config) include_raw: Option<bool>,
     /// Whether the payload carries the HTML in a form that is safe to show, too. Default: false.

@@ -105,7 +105,7 @@ fn a_section_of_the_wrong_shape_is_not_missing_too() {
 fn an_unknown_key_is_told_with_its_neighbours() {
     check_top(
         "colour: red\n",
-        "F:4: colour: is an unknown key; known here: admin, collect, defaults, deliver, egress, endpoints, grace, include, mailboxes, notices, reload, removed_endpoints, routes, spool",
+        "F:4: colour: is an unknown key; known here: admin, attachment_store, collect, defaults, deliver, egress, endpoints, grace, include, mailboxes, notices, reload, removed_endpoints, routes, spool",
     );
     check_mailbox(
         "retention:\n  delete_afer: 1d\n",
@@ -115,16 +115,6 @@ fn an_unknown_key_is_told_with_its_neighbours() {
         "routes:\n  - when:\n      subjct: x\n    deliver_to: [e]\n",
         "F:6: routes[0].when.subjct: is an unknown key; did you mean subject?",
     );
-}
-
-#[test]
-fn what_comes_later_is_not_supported_yet() {
-    let later = "is not supported yet; known here:";
-    let endpoint = |key: &str, value: &str, known: &str| {
-        let expected = format!("F:7: endpoints[0].{key}: {value:?} {later} {known}");
-        check_endpoint(&format!("signing: none\n{key}: {value}\n"), &expected);
-    };
-    endpoint("attachments", "link", "inline, multipart, omit");
 }
 
 #[test]

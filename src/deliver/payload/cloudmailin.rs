@@ -15,6 +15,7 @@ use super::part;
 use super::raw;
 use super::vendor;
 use crate::deliver::Cloudmailin;
+use crate::deliver::carriage::Way;
 use crate::deliver::payload::Head;
 use crate::deliver::payload::Source;
 use crate::parse::Attachment;
@@ -58,7 +59,7 @@ impl<'a> Incoming<'a> {
             plain: mail.text.as_deref(),
             html: mail.html.as_deref(),
             reply_plain: mail.reply_text(),
-            attachments: part::carried(source).iter().map(File::of).collect(),
+            attachments: source.attachments().filter_map(File::of).collect(),
             message: source.options.include_raw.then_some(raw::Text(source.raw)),
         }
     }
@@ -111,7 +112,10 @@ impl Envelope<'_> {
 
 #[derive(Serialize)]
 struct File<'a> {
-    content: Base64<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Base64<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
     file_name: &'a str,
     content_type: &'a str,
     size: u64,
@@ -120,16 +124,23 @@ struct File<'a> {
     content_id: Option<&'a str>,
 }
 
-impl File<'_> {
-    fn of(part: &Attachment) -> File<'_> {
-        File {
-            content: part::base64(part),
+impl<'a> File<'a> {
+    /// `None` of one that does not travel: there is no word for it.
+    fn of((part, way): (&'a Attachment, &'a Way)) -> Option<File<'a>> {
+        let (content, url) = match way {
+            Way::Content | Way::Multipart => (Some(part::base64(part)), None),
+            Way::Linked(link) => (None, Some(&*link.url)),
+            Way::Omitted(_) => return None,
+        };
+        Some(File {
+            content,
+            url,
             file_name: &part.safe_filename,
             content_type: &part.content_type,
             size: part::size(part),
             disposition: if part.inline { "inline" } else { "attachment" },
             content_id: part.content_id.as_deref().filter(|_| part.inline),
-        }
+        })
     }
 }
 
@@ -167,7 +178,7 @@ impl Serialize for Headers<'_> {
 
 fn write_form(source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let form = Form::of(source.facts.id);
-    let Incoming { headers, envelope, plain, html, reply_plain, message, .. } = Incoming::of(source);
+    let Incoming { headers, envelope, plain, html, reply_plain, message, attachments } = Incoming::of(source);
     let tls = if envelope.tls { "true" } else { "false" };
     for (name, value) in [
         ("to", envelope.to),
@@ -200,6 +211,20 @@ fn write_form(source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     for (name, value) in [("plain", plain), ("html", html), ("reply_plain", reply_plain)] {
         if let Some(value) = value {
             form.field(out, name, value.as_bytes())?;
+        }
+    }
+    for (at, file) in attachments.iter().enumerate().filter(|(_, file)| file.url.is_some()) {
+        let size = file.size.to_string();
+        let fields = [
+            ("url", file.url),
+            ("file_name", Some(file.file_name)),
+            ("content_type", Some(file.content_type)),
+            ("size", Some(&*size)),
+            ("disposition", Some(file.disposition)),
+            ("content_id", file.content_id),
+        ];
+        for (name, value) in fields.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            form.field(out, &format!("attachments[{at}][{name}]"), value.as_bytes())?;
         }
     }
     for part in part::carried(source) {

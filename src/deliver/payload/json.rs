@@ -133,7 +133,7 @@ pub struct TooLarge {
 /// What goes before the body that carries a mail.
 pub fn head(source: &Source<'_>) -> Head {
     match source.options.attachments {
-        Attachments::Inline | Attachments::Omit => Head::json(),
+        Attachments::Inline | Attachments::Omit | Attachments::Link => Head::json(),
         Attachments::Multipart => multipart::head(source),
     }
 }
@@ -145,7 +145,7 @@ pub fn head(source: &Source<'_>) -> Head {
 pub fn write(source: &Source<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let json = |out: &mut dyn io::Write| with_received(source, |payload| Ok(serde_json::to_writer(out, &payload)?));
     match source.options.attachments {
-        Attachments::Inline | Attachments::Omit => json(out),
+        Attachments::Inline | Attachments::Omit | Attachments::Link => json(out),
         Attachments::Multipart => multipart::write(source, json, out),
     }
 }
@@ -208,6 +208,10 @@ pub fn schema() -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::carriage::Link;
+    use crate::deliver::carriage::Omission;
+    use crate::deliver::carriage::Way;
+    use crate::deliver::carriage::unlimited;
     use crate::deliver::payload::Options;
     use crate::ident::MailboxName;
     use crate::ident::MessageId;
@@ -221,7 +225,8 @@ mod tests {
     fn rendered(options: Options) -> serde_json::Value {
         given(|facts| {
             let mail = parse::parse(RAW, &parse::Options::default());
-            let source = Source { facts: *facts, mail: &mail, raw: RAW, options };
+            let ways = unlimited(&mail.attachments, options.attachments);
+            let source = Source { facts: *facts, mail: &mail, raw: RAW, options, ways: &ways };
             let [body, again] = [(); 2].map(|()| {
                 let mut body = Vec::new();
                 write(&source, &mut body).unwrap();
@@ -289,7 +294,7 @@ mod tests {
                 Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: asked };
             let body = given(|facts| {
                 let mut body = Vec::new();
-                write(&Source { facts: *facts, mail: &mail, raw: b"", options }, &mut body).unwrap();
+                write(&Source { facts: *facts, mail: &mail, raw: b"", options, ways: &[] }, &mut body).unwrap();
                 body
             });
             assert_eq!(body["data"].get("html_sanitized").cloned(), expected);
@@ -313,6 +318,44 @@ mod tests {
     }
 
     #[test]
+    fn a_form_has_files_for_those_alone_that_are_neither_linked_nor_left_out() {
+        let raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: a/b\r\n\r\none\r\n\
+            --b\r\nContent-Type: a/b\r\n\r\ntwo\r\n--b\r\nContent-Type: a/b\r\n\r\nthree\r\n--b--\r\n";
+        let mail = parse::parse(raw, &parse::Options::default());
+        let link = Link { url: "https://s/k?a=b".to_owned(), expires_at: "2026-01-31T12:00:00Z".to_owned() };
+        let ways = [Way::Linked(link), Way::Multipart, Way::Omitted(Omission::TooMuch)];
+        let options =
+            Options { attachments: Attachments::Multipart, include_raw: false, include_sanitized_html: false };
+        let told = given(|facts| {
+            let source = Source { facts: *facts, mail: &mail, raw: b"", options, ways: &ways };
+            let mut body = Vec::new();
+            write(&source, &mut body).unwrap();
+            let form = String::from_utf8(body).unwrap();
+            assert_eq!(form.matches("filename=").count(), 1, "{form}");
+            let (_, file) = form.split_once("name=\"attachment-2\"").unwrap();
+            assert!(file.contains("\r\n\r\ntwo\r\n"), "{file}");
+            let (_, json) = form.split_once("\r\n\r\n").unwrap();
+            json.split("\r\n").next().unwrap().into()
+        });
+        let ways = told["data"]["attachments"].as_array().unwrap().iter().map(|part| {
+            let way = ["content", "url", "expires_at", "multipart", "omitted"].map(|key| part[key].as_str());
+            way.map(|way| way.unwrap_or_default())
+        });
+        let expected = [
+            ["", "https://s/k?a=b", "2026-01-31T12:00:00Z", "", ""],
+            ["", "", "", "attachment-2", ""],
+            ["", "", "", "", "beyond max_attachments_size"],
+        ];
+        assert_eq!(ways.collect::<Vec<_>>(), expected);
+        let definition = schema()["$defs"]["Attachment"]["properties"].clone();
+        for part in told["data"]["attachments"].as_array().unwrap() {
+            for key in part.as_object().unwrap().keys() {
+                assert!(definition[key]["description"].is_string(), "{key}: {definition}");
+            }
+        }
+    }
+
+    #[test]
     fn attachments_travel_beside_the_json_as_files_of_a_form() {
         let id = MessageId::parse("msg_p54ru6mx5sc2wc6slugowgnw2j").unwrap();
         let raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\n\
@@ -331,7 +374,8 @@ mod tests {
         };
         let options =
             Options { attachments: Attachments::Multipart, include_raw: false, include_sanitized_html: false };
-        let source = Source { facts, mail: &mail, raw: &[], options };
+        let ways = unlimited(&mail.attachments, options.attachments);
+        let source = Source { facts, mail: &mail, raw: &[], options, ways: &ways };
         let head = head(&source);
         let boundary = head.content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
         let mut body = Vec::new();

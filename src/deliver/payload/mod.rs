@@ -30,9 +30,11 @@ pub use self::template::Template;
 pub use self::template::TemplateError;
 use crate::deliver::Attachments;
 use crate::deliver::Format;
+use crate::deliver::carriage::Way;
 use crate::ident::MailboxName;
 use crate::ident::MessageId;
 use crate::ident::UniqueId;
+use crate::parse::Attachment;
 use crate::parse::Mail;
 
 /// What the spool knows of a message.
@@ -85,6 +87,15 @@ pub struct Source<'a> {
     pub raw: &'a [u8],
     /// What the endpoint chose.
     pub options: Options,
+    /// How each attachment travels, in the mail's order.
+    pub ways: &'a [Way],
+}
+
+impl<'a> Source<'a> {
+    /// Each attachment, and how it travels.
+    fn attachments(&self) -> impl Iterator<Item = (&'a Attachment, &'a Way)> + use<'a> {
+        self.mail.attachments.iter().zip(self.ways)
+    }
 }
 
 /// What goes before a body.

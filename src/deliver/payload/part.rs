@@ -2,18 +2,16 @@
 
 use std::io;
 
-use crate::deliver::Attachments;
+use crate::deliver::carriage::Way;
 use crate::deliver::payload::Source;
 use crate::deliver::payload::json::Base64;
 use crate::deliver::payload::json::Plain;
 use crate::parse::Attachment;
 
 /// The attachments whose bytes travel. These formats cannot name a part without its bytes.
-pub(super) fn carried<'a>(source: &Source<'a>) -> &'a [Attachment] {
-    match source.options.attachments {
-        Attachments::Inline | Attachments::Multipart => &source.mail.attachments,
-        Attachments::Omit => &[],
-    }
+pub(super) fn carried<'a>(source: &Source<'a>) -> Vec<&'a Attachment> {
+    let carried = source.attachments().filter(|(_, way)| matches!(way, Way::Content | Way::Multipart));
+    carried.map(|(part, _)| part).collect()
 }
 
 /// The number of decoded bytes.

@@ -119,7 +119,7 @@ impl<'a> Inbound<'a> {
             tag: "",
             raw_email: source.options.include_raw.then_some(raw::Text(source.raw)),
             headers: headers(mail),
-            attachments: part::carried(source).iter().map(File::of).collect(),
+            attachments: part::carried(source).into_iter().map(File::of).collect(),
         }
     }
 }

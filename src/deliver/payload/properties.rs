@@ -14,6 +14,7 @@ use super::Source;
 use super::write;
 use crate::deliver::Attachments;
 use crate::deliver::Format;
+use crate::deliver::carriage::unlimited;
 use crate::ident::Content;
 use crate::ident::MailboxName;
 use crate::ident::MessageId;
@@ -31,11 +32,13 @@ pub fn letter(input: &[u8]) {
     assert_eq!(mail, parse::parse(input, &options), "parsed twice");
     let Ok(mailbox) = MailboxName::parse("m") else { return };
     let id = MessageId::of(&mailbox, &Content::of(input));
+    let ways = unlimited(&mail.attachments, Attachments::Inline);
     let source = Source {
         facts: Facts::of(input, &id, &mailbox, Timestamp::UNIX_EPOCH),
         mail: &mail,
         raw: input,
         options: Options { attachments: Attachments::Inline, include_raw: true, include_sanitized_html: false },
+        ways: &ways,
     };
     let body = rendered(&Format::Json, &source);
     let (least, factor) = BOUNDS;

@@ -46,7 +46,7 @@ pub(super) fn write(mode: Sendgrid, source: &Source<'_>, out: &mut dyn io::Write
         form.field(out, "spam_report", spam.report.as_bytes())?;
     }
     if mode == Sendgrid::Parsed {
-        write_files(&form, part::carried(source), out)?;
+        write_files(&form, &part::carried(source), out)?;
     }
     if mode == Sendgrid::Raw || source.options.include_raw {
         form.field(out, "email", source.raw)?;
@@ -80,7 +80,7 @@ fn header_block(source: &Source<'_>) -> Vec<u8> {
     raw.get(..end.unwrap_or(raw.len())).unwrap_or_default().to_vec()
 }
 
-fn write_files(form: &Form, parts: &[Attachment], out: &mut dyn io::Write) -> io::Result<()> {
+fn write_files(form: &Form, parts: &[&Attachment], out: &mut dyn io::Write) -> io::Result<()> {
     form.field(out, "attachments", parts.len().to_string().as_bytes())?;
     let (mut about, mut ids) = (Map::new(), Map::new());
     for (part, number) in parts.iter().zip(1..) {

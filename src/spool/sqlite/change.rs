@@ -1,25 +1,22 @@
-//! The changing commands: retry, drop, take, reset, resume, keep a token.
+//! The changing commands. Those about what a mailbox's ledger says stand in `mailbox`.
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::params;
 
-use super::collected::flood_name;
 use super::endpoint;
 use super::event::NO_NOTICE_WAITS;
+use super::mailbox;
 use super::record;
 use super::release;
 use super::reports;
 use super::token;
 use crate::crash;
 use crate::ident::EndpointName;
-use crate::ident::UniqueId;
 use crate::spool::Changed;
 use crate::spool::Command;
 use crate::spool::Filter;
-use crate::spool::Flood;
 use crate::spool::Hold;
-use crate::spool::Listed;
 use crate::spool::Row;
 use crate::spool::SpoolError;
 use crate::spool::State;
@@ -33,8 +30,9 @@ pub(super) fn change(
     let changed = match command {
         Command::Drop { filter, erase } => return drop_rows(connection, filter, *erase, now),
         Command::Retry { filter, to, raw } => return retry(connection, filter, to.as_deref(), *raw, now),
-        Command::Take { mailbox, unique_ids } => take(connection, mailbox, unique_ids),
-        Command::Reset { mailbox, listed } => reset(connection, mailbox, *listed),
+        Command::Take { mailbox, unique_ids } => mailbox::take(connection, mailbox, unique_ids),
+        Command::Import { mailbox, unique_ids } => mailbox::import(connection, mailbox, unique_ids),
+        Command::Reset { mailbox, listed } => mailbox::reset(connection, mailbox, *listed),
         Command::Resume { endpoint } => resume(connection, endpoint, ran_ms),
         Command::KeepToken { mailbox, token } => token::keep(connection, mailbox, token, now).map(|()| 1),
     }?;
@@ -232,41 +230,6 @@ fn erase_if_settled(connection: &Connection, seq: i64, now: Timestamp) -> Result
     release::erase(connection, seq, now)
 }
 
-fn take(connection: &Connection, mailbox: &str, unique_ids: &[String]) -> Result<u64, SpoolError> {
-    require_mailbox(connection, mailbox)?;
-    if unique_ids.is_empty() {
-        let all = connection.execute("DELETE FROM ledger WHERE mailbox = ?1 AND state = 'skipped'", [mailbox])?;
-        return Ok(u64::try_from(all).unwrap_or(u64::MAX));
-    }
-    let mut changed = 0;
-    for text in unique_ids {
-        let id = UniqueId::from_text(text)
-            .ok_or_else(|| SpoolError::Impossible(format!("{text:?} is no unique-id as `spool list` prints it")))?;
-        let taken = connection
-            .prepare_cached("DELETE FROM ledger WHERE mailbox = ?1 AND unique_id = ?2 AND state = 'skipped'")?
-            .execute(params![mailbox, id.as_bytes()])?;
-        if taken == 0 {
-            return Err(SpoolError::Impossible(format!("mailbox {mailbox:?} has skipped no message {text}")));
-        }
-        changed += 1;
-    }
-    Ok(changed)
-}
-
-fn reset(connection: &Connection, mailbox: &str, listed: Listed) -> Result<u64, SpoolError> {
-    require_mailbox(connection, mailbox)?;
-    let flood = match listed {
-        Listed::Seen => Flood::AsSeen,
-        Listed::New => Flood::AsNew,
-    };
-    let changed = connection
-        .execute("UPDATE mailbox SET flood = ?2 WHERE name = ?1 AND flood <> 'none'", [mailbox, flood_name(flood)])?;
-    if changed == 0 {
-        return Err(SpoolError::Impossible(format!("mailbox {mailbox:?} waits for no decision about its unique-ids")));
-    }
-    Ok(1)
-}
-
 fn resume(connection: &Connection, name: &str, ran_ms: i64) -> Result<u64, SpoolError> {
     require_endpoint(connection, name)?;
     endpoint::resume(connection, name, ran_ms)?;
@@ -279,9 +242,4 @@ fn require_endpoint(connection: &Connection, name: &str) -> Result<(), SpoolErro
         .prepare_cached("SELECT 1 FROM endpoint WHERE name = ?1 AND coalesce(held, '') <> ?2")?
         .exists([name, Hold::Removed.as_str()])?;
     if configured { Ok(()) } else { Err(SpoolError::Impossible(format!("no endpoint {name:?} in the configuration"))) }
-}
-
-fn require_mailbox(connection: &Connection, name: &str) -> Result<(), SpoolError> {
-    let known = connection.prepare_cached("SELECT 1 FROM mailbox WHERE name = ?1")?.exists([name])?;
-    if known { Ok(()) } else { Err(SpoolError::Impossible(format!("the spool knows no mailbox {name:?}"))) }
 }

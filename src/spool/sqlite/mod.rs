@@ -16,6 +16,7 @@ mod enrol;
 mod event;
 mod fresh;
 mod heads;
+mod mailbox;
 mod open;
 mod oversize;
 mod queue;

@@ -42,7 +42,7 @@ pub(super) fn record(
         .prepare_cached(
             "UPDATE delivery SET state = ?2, reason = ?3, due = ?4, attempts = max(attempts, ?5), tried_at = ?6,
                     last_status = ?7, failures = failures + ?8, refusals = refusals + ?9,
-                    budget_from = coalesce(budget_from, ?10),
+                    budget_from = CASE WHEN ?14 THEN NULL ELSE coalesce(budget_from, ?10) END,
                     refused_ms = refused_ms + CASE WHEN ?9 THEN coalesce(?13 - refused_from, 0) ELSE 0 END,
                     refused_from = CASE WHEN ?9 THEN ?13 END,
                     settled_at = CASE WHEN ?2 = 'pending' THEN NULL ELSE ?11 END
@@ -61,7 +61,8 @@ pub(super) fn record(
             budget_from,
             now.as_millisecond(),
             record.generation,
-            budget_ms
+            budget_ms,
+            counts == Counts::Store
         ])?;
     if changed == 0 {
         // Its number is used up all the same.

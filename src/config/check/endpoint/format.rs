@@ -16,7 +16,6 @@ use crate::config::plain::or;
 use crate::config::problem::Path;
 use crate::config::problem::Report;
 use crate::config::secret::resolve;
-use crate::deliver::Attachments;
 use crate::deliver::CloudEvents;
 use crate::deliver::Cloudmailin;
 use crate::deliver::Format;
@@ -58,23 +57,6 @@ pub(super) fn check(endpoint: &Endpoint, path: &Path, outside: &dyn Outside, rep
         }
         Shape::Template => template(endpoint, &path.key("template"), outside, report),
     }
-}
-
-/// How attachments travel: a template seldom asks for their bytes, so it gets them only if that is written.
-pub(super) fn attachments(endpoint: &Endpoint, path: &Path, report: &mut Report) -> Attachments {
-    if endpoint.attachments.is_some() && shape(endpoint) == Shape::Raw {
-        report.add(&path.key("attachments"), "has no effect with format: raw, which is the whole mail; take it out");
-    }
-    let usual = if shape(endpoint) == Shape::Template { Attachments::Omit } else { Attachments::Inline };
-    let chosen = or(&endpoint.attachments, usual);
-    if chosen == Attachments::Multipart && !matches!(shape(endpoint), Shape::Json | Shape::Raw) {
-        let name = name(shape(endpoint));
-        report.add(
-            &path.key("attachments"),
-            format!("multipart goes with format: json alone; {name} carries files in its own way"),
-        );
-    }
-    chosen
 }
 
 /// Events have no place in the formats of others.
@@ -120,10 +102,10 @@ fn template(endpoint: &Endpoint, path: &Path, outside: &dyn Outside, report: &mu
     noted(template, &path, report).map(|template| Format::Template(Arc::new(template)))
 }
 
-fn shape(endpoint: &Endpoint) -> Shape {
+pub(super) fn shape(endpoint: &Endpoint) -> Shape {
     or(&endpoint.format, Shape::Json)
 }
 
-fn name(shape: Shape) -> &'static str {
+pub(super) fn name(shape: Shape) -> &'static str {
     Shape::NAMES.iter().find(|(_, known)| *known == shape).map_or("json", |(name, _)| name)
 }

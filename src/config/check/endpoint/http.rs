@@ -49,7 +49,7 @@ pub(super) fn check(
         client_certificate: client_certificate::check(endpoint, path, outside, report),
         headers: authorization::headers(endpoint, path, outside, report),
         timeouts: timeouts(endpoint, path, report),
-        proxy: proxy::check(endpoint, url, path, outside, report),
+        proxy: proxy::check(&endpoint.proxy, url, path, outside, report),
         egress: Arc::clone(egress),
         compress: or(&endpoint.compress, Compress::None),
     }

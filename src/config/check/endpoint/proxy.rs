@@ -1,4 +1,4 @@
-//! The HTTP proxy on the way to an endpoint: the one that is written for it, else the one of the environment.
+//! The HTTP proxy on the way to an endpoint or to the attachment store: the one that is written for it, else the one of the environment.
 //!
 //! `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, also in lower case, are read as curl does.
 
@@ -7,25 +7,25 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
 use crate::config::check::noted;
-use crate::config::file::Endpoint;
 use crate::config::outside::Outside;
 use crate::config::problem::Path;
 use crate::config::problem::Report;
+use crate::config::secret::Source;
 use crate::config::secret::resolve;
 use crate::deliver::Proxy;
 
 const REMEDY: &str = "write one such as http://proxy.example.com:3128, or none";
 
 // The texts never repeat a proxy's URL: it may carry a password.
-pub(super) fn check(
-    endpoint: &Endpoint,
+pub(in crate::config::check) fn check(
+    written: &Option<Source>,
     url: Option<&Url>,
     path: &Path,
     outside: &dyn Outside,
     report: &mut Report,
 ) -> Option<Proxy> {
     let path = path.key("proxy");
-    let Some(source) = &endpoint.proxy else {
+    let Some(source) = written else {
         let found = of_environment(url?, outside)?;
         let text =
             "of the environment is no HTTP proxy (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY); write one here, or none";

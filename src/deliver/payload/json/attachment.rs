@@ -11,14 +11,13 @@ use serde::Serializer;
 
 use super::forwarded::Forwarded;
 use super::multipart;
-use crate::deliver::Attachments;
-use crate::deliver::payload::Options;
+use crate::deliver::carriage::Way;
 use crate::parse;
 
 /// Bytes that are encoded at a time: a multiple of three, so that the pieces join without padding.
 const CHUNK: usize = 12 * 1024;
 
-/// A part that is not the body. It has one of `content`, `multipart` and `omitted`.
+/// A part that is not the body. It has one of `content`, `url` (with `expires_at`), `multipart` and `omitted`.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Attachment<'a> {
     /// As the sender wrote it, decoded.
@@ -43,25 +42,33 @@ pub(super) struct Attachment<'a> {
     /// The decoded bytes in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<Base64<'a>>,
+    /// Where the decoded bytes can be fetched, by GET and without a login. Signed anew each time that the mail is posted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    /// Until when `url` can be followed, RFC 3339 in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<&'a str>,
     /// What an attached mail says, where the mailbox asks for it to be opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<Forwarded<'a>>,
     /// The name of the form's file that holds the decoded bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     multipart: Option<String>,
-    /// Why the bytes are not here.
+    /// Why the bytes are not here: `by configuration`, `larger than max_attachment_size` or `beyond max_attachments_size`.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted: Option<&'a str>,
 }
 
 impl Attachment<'_> {
     /// The attachment that stands at place `number`, from 1.
-    pub(super) fn of<'a>(given: &'a parse::Attachment, number: usize, options: &Options) -> Attachment<'a> {
-        let (content, multipart, omitted) = match options.attachments {
-            Attachments::Inline => (Some(Base64(Plain::Content(&given.content))), None, None),
-            Attachments::Multipart => (None, Some(multipart::name(number)), None),
-            Attachments::Omit => (None, None, Some("by configuration")),
-        };
+    pub(super) fn of<'a>(given: &'a parse::Attachment, number: usize, way: &'a Way) -> Attachment<'a> {
+        let (mut content, mut multipart, mut link, mut omitted) = (None, None, None, None);
+        match way {
+            Way::Content => content = Some(Base64(Plain::Content(&given.content))),
+            Way::Multipart => multipart = Some(multipart::name(number)),
+            Way::Linked(signed) => link = Some(signed),
+            Way::Omitted(why) => omitted = Some(why.as_str()),
+        }
         Attachment {
             filename: given.filename.as_deref(),
             safe_filename: &given.safe_filename,
@@ -74,6 +81,8 @@ impl Attachment<'_> {
             part: &given.part,
             mail: given.mail.as_deref().map(Forwarded::of),
             content,
+            url: link.map(|link| &*link.url),
+            expires_at: link.map(|link| &*link.expires_at),
             multipart,
             omitted,
         }

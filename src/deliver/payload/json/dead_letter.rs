@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::MAIL_DEAD_LETTER;
 use super::shape;
 use crate::deliver::Attachments;
+use crate::deliver::carriage::Way;
 use crate::deliver::payload::Facts;
 use crate::deliver::payload::Options;
 use crate::parse::Mail;
@@ -34,11 +35,11 @@ pub(super) fn envelope<'a>(
     Envelope {
         r#type: MAIL_DEAD_LETTER,
         timestamp: format!("{told_at:.3}"),
-        data: Data { mail: shape::data(facts, mail, raw, &WHOLE), dead_letter },
+        data: Data { mail: shape::data(facts, (mail, std::iter::repeat(&Way::Content)), raw, &WHOLE), dead_letter },
     }
 }
 
-/// A delivery of a mail became a dead letter: its endpoint refused it, or its time was over.
+/// A delivery of a mail became a dead letter: its endpoint refused it, its time was over, or an attachment is too large.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DeadLetterEnvelope")]
 pub(in crate::deliver::payload) struct Envelope<'a> {
@@ -73,7 +74,7 @@ impl Data<'_> {
 struct Settled<'a> {
     /// The endpoint that did not take it.
     endpoint: &'a str,
-    /// `refused` (five times) or `expired` (its time was over).
+    /// `refused` (five times), `expired` (its time was over) or `too_large` (an attachment exceeds what the endpoint may get).
     reason: &'a str,
     /// Attempts made.
     attempts: u32,

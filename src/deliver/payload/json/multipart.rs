@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::deliver::carriage::Way;
 use crate::deliver::payload::Head;
 use crate::deliver::payload::Source;
 use crate::deliver::payload::form::Form;
@@ -31,7 +32,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let form = Form::of(source.facts.id);
     form.written(out, PAYLOAD, json)?;
-    for (attachment, number) in source.mail.attachments.iter().zip(1..) {
+    for ((attachment, _), number) in source.attachments().zip(1..).filter(|((_, way), _)| **way == Way::Multipart) {
         let file = (&*attachment.safe_filename, &*attachment.content_type);
         form.file(out, &name(number), file, |out| attachment.content.write_to(out))?;
     }

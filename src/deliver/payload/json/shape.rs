@@ -17,6 +17,7 @@ use super::findings::Event;
 use super::findings::List;
 use super::findings::Spam;
 use super::letter::Letter;
+use crate::deliver::carriage::Way;
 use crate::deliver::payload::Facts;
 use crate::deliver::payload::Options;
 use crate::deliver::payload::Source;
@@ -26,13 +27,22 @@ use crate::parse::Kind;
 use crate::parse::Mail;
 
 pub(super) fn envelope<'a>(source: &Source<'a>) -> Envelope<'a> {
-    let Source { facts, mail, raw, options } = source;
+    let Source { facts, mail, raw, options, ways } = source;
     let spooled_at = format!("{:.3}", facts.spooled_at);
-    Envelope { r#type: MAIL_RECEIVED, timestamp: spooled_at, data: data(facts, mail, Some(raw), options) }
+    Envelope {
+        r#type: MAIL_RECEIVED,
+        timestamp: spooled_at,
+        data: data(facts, (mail, ways.iter()), Some(raw), options),
+    }
 }
 
-/// The mail and where it came from; without `raw`, our copy of it is gone.
-pub(super) fn data<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: Option<&'a [u8]>, options: &Options) -> Data<'a> {
+/// The mail, how its attachments travel, and where it came from; without `raw`, our copy of it is gone.
+pub(super) fn data<'a>(
+    facts: &Facts<'a>,
+    (mail, ways): (&'a Mail, impl Iterator<Item = &'a Way>),
+    raw: Option<&'a [u8]>,
+    options: &Options,
+) -> Data<'a> {
     Data {
         id: facts.id.as_str(),
         mailbox: facts.mailbox.as_str(),
@@ -54,8 +64,9 @@ pub(super) fn data<'a>(facts: &Facts<'a>, mail: &'a Mail, raw: Option<&'a [u8]>,
         attachments: mail
             .attachments
             .iter()
+            .zip(ways)
             .zip(1..)
-            .map(|(part, number)| Attachment::of(part, number, options))
+            .map(|((part, way), number)| Attachment::of(part, number, way))
             .collect(),
         auth: mail.auth.as_ref().map(Auth::of),
         spam: mail.spam.as_ref().map(Spam::of),

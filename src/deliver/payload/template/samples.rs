@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::deliver::Attachments;
+use crate::deliver::carriage::unlimited;
 use crate::deliver::payload::Facts;
 use crate::deliver::payload::Options;
 use crate::deliver::payload::Source;
@@ -48,7 +49,8 @@ pub(super) fn all<E>(mut try_on: impl FnMut(&str, &Source<'_>) -> Result<(), E>)
         let facts = Facts::of(raw, &id, &mailbox, NOON);
         let mail = parse::parse(raw, &parse::Options::default());
         let options = Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false };
-        try_on(name, &Source { facts, mail: &mail, raw, options })?;
+        let ways = unlimited(&mail.attachments, options.attachments);
+        try_on(name, &Source { facts, mail: &mail, raw, options, ways: &ways })?;
     }
     Ok(())
 }
