@@ -12,6 +12,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
+use rusqlite::Connection;
+use rusqlite::OpenFlags;
 use support::mails;
 use support::oracle::Owed;
 use support::pop3_server::Message;
@@ -23,28 +25,26 @@ use support::stage::message;
 use support::stage::messages;
 use support::wait_for;
 
-/// Where the commands of the document find spool and backup.
-const SPOOL: &str = "/var/lib/pophook/spool.db";
-const BACKUP: &str = "/backup/pophook.db";
-
-/// Runs the lines of deploy/README.md that contain `mark`, on other files, and as whoever runs this.
-fn as_documented(mark: &str, spool: &Path, backup: &Path) {
+/// Runs the line of deploy/README.md that begins with `words`, on the files of a stage, and as whoever runs this.
+fn as_documented(words: &str, stage: &Stage, backup: &Path) {
     let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/README.md")).unwrap();
-    let lines: Vec<&str> = document.lines().filter(|line| line.contains(mark) && line.contains(SPOOL)).collect();
-    assert_eq!(lines.len(), 1, "one line of deploy/README.md has {mark:?}");
+    let lines: Vec<&str> = document.lines().filter(|line| line.starts_with(words)).collect();
+    assert_eq!(lines.len(), 1, "one line of deploy/README.md begins with {words:?}");
     let line = lines[0]
-        .replace(SPOOL, spool.to_str().unwrap())
-        .replace(BACKUP, backup.to_str().unwrap())
+        .replace("/var/lib/pophook/spool.db", stage.pophook.spool().to_str().unwrap())
+        .replace("/etc/pophook/pophook.yaml", stage.pophook.config().to_str().unwrap())
+        .replace("/backup/pophook.db", backup.to_str().unwrap())
         .replace("-o pophook -g pophook", "");
-    let ran = Command::new("sh").arg("-c").arg(&line).output().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_pophook")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let ran = Command::new("sh").arg("-c").arg(&line).env("PATH", path).output().unwrap();
     assert!(ran.status.success(), "{line}\n{}", String::from_utf8_lossy(&ran.stderr));
 }
 
 /// What SQLite says to a statement.
 fn ask(file: &Path, statement: &str) -> String {
-    let ran = Command::new("sqlite3").arg("-readonly").arg(file).arg(statement).output().expect("sqlite3 is installed");
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    String::from_utf8(ran.stdout).unwrap().trim().to_owned()
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    connection.query_row(&format!("SELECT cast(({statement}) AS TEXT)"), [], |row| row.get(0)).unwrap()
 }
 
 /// So many large mails, whose transfer takes a while.
@@ -68,8 +68,8 @@ fn back_up(stage: &Stage) -> PathBuf {
     flow.iter().for_each(|mail| stage.server.put(mail.clone()));
     wait_for("mail flows", || stage.desk.count() > before + 3);
     let backup = stage.pophook.dir().join("backup.db");
-    as_documented("VACUUM INTO", &stage.pophook.spool(), &backup);
-    assert_eq!(ask(&backup, "PRAGMA integrity_check"), "ok");
+    as_documented("pophook spool backup", stage, &backup);
+    assert_eq!(ask(&backup, "SELECT integrity_check FROM pragma_integrity_check"), "ok");
     assert_eq!(fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600, "letters lie in it");
     wait_for("the rest of it", || took(stage, &flow));
     backup
@@ -80,9 +80,9 @@ fn restore(stage: &Stage, backup: &Path) {
     let (spool, log) = (stage.pophook.spool(), stage.pophook.dir().join("spool.db-wal"));
     assert!(fs::metadata(&log).unwrap().len() > 0, "the log of a file that is no more would spoil the next one");
     fs::remove_file(&spool).unwrap();
-    as_documented("rm -f", &spool, backup);
+    as_documented("rm -f", stage, backup);
     assert!(!log.exists());
-    as_documented("install", &spool, backup);
+    as_documented("install", stage, backup);
 }
 
 /// The id that a mail has.
@@ -160,4 +160,43 @@ fn mail_that_goes_when_it_is_spooled_comes_again_while_the_server_keeps_it_for_l
         lines.len() == 22 && lines.iter().all(|line| line["state"] == "delivered")
     });
     all_arrived_under_one_id(&stage, &messages(&["a"]));
+}
+
+#[test]
+fn a_backup_takes_no_others_place_and_leaves_no_part_of_itself() {
+    let stage = Stage::new("keep", messages(&["a"]));
+    let said = stage.pophook.command(&["spool", "backup", "unwritten"]).expect(1).said();
+    assert!(said.contains("there is no spool"), "{said}");
+    stage.pophook.once().expect(0);
+    let folder = tempfile::tempdir().unwrap();
+    let names = || fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    let back_up = |name: &str| stage.pophook.command(&["spool", "backup", folder.path().join(name).to_str().unwrap()]);
+    let said = back_up("no folder/copy.db").expect(1).said();
+    assert!(said.contains("no folder/copy.db"), "{said}");
+    assert!(names().is_empty());
+    fs::write(folder.path().join("copy.db"), "somebody's").unwrap();
+    let said = back_up("copy.db").expect(1).said();
+    assert!(said.contains("already exists"), "{said}");
+    assert_eq!(fs::read(folder.path().join("copy.db")).unwrap(), b"somebody's");
+    // What a backup that was killed left is in nobody's way.
+    fs::write(folder.path().join("other.db.part"), "half").unwrap();
+    back_up("other.db").expect(0);
+    assert_eq!(ask(&folder.path().join("other.db"), "SELECT count(*) FROM message"), "1");
+    assert_eq!(names().len(), 2);
+}
+
+#[test]
+fn a_backup_through_standard_output_is_the_same() {
+    let stage = Stage::new("keep", messages(&["a", "b"]));
+    stage.pophook.once().expect(0);
+    let copy = tempfile::NamedTempFile::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pophook"));
+    command.args(["spool", "backup", "-", "-c"]).arg(stage.pophook.config()).stdout(copy.reopen().unwrap());
+    assert!(command.status().unwrap().success());
+    assert_eq!(ask(copy.path(), "SELECT count(*) FROM message"), "2");
+    let beside = fs::read_dir(stage.pophook.dir()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(
+        beside.into_iter().all(|name| !name.to_string_lossy().contains("backup")),
+        "nothing is left beside the spool"
+    );
 }

@@ -1,5 +1,6 @@
 //! One file per command. Each reads its arguments, asks the rooms, and prints: text for people, `--json` for programs.
 
+mod backup;
 mod bulk;
 mod check;
 mod endpoint;

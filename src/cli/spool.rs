@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::ConfigFile;
+use super::backup::Backup;
 use super::block_on;
 use super::log;
 use super::out;
@@ -51,6 +52,12 @@ pub(super) enum Spool {
     /// an erased message, so that it is not taken again. Where no id is given, it is first shown what would be done, and
     /// done with --yes.
     Drop(Drop),
+    /// Make a copy of the whole spool, beside a running daemon or not
+    ///
+    /// It is the spool in one instant, and gets its name once it is whole and synced. Letters and refresh tokens lie in
+    /// it, in clear; only its owner can read it. To restore it, stop pophook, remove the spool with its -wal and -shm,
+    /// and put the copy in its place.
+    Backup(Backup),
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +102,7 @@ impl Spool {
                 Spool::Raw(raw) => raw.run().await,
                 Spool::Retry(retry) => retry.run().await,
                 Spool::Drop(drop) => drop.run().await,
+                Spool::Backup(backup) => backup.run(),
             }
         })
     }

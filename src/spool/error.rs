@@ -80,6 +80,14 @@ pub enum SpoolError {
         /// The newest that we know.
         known: i64,
     },
+    /// A copy of the spool cannot be made there.
+    #[error("cannot write the copy {path}")]
+    Copy {
+        /// The copy's file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// A mailbox stands under a new name in the configuration.
     #[error("mailbox {new:?} is known to the spool as {old:?}; write `former_name: {old}` to keep its ids and ledger")]
     Renamed {

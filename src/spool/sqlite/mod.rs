@@ -5,6 +5,7 @@
 //! SQL in `collected`, `raw`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`
 //! and `reports`.
 
+mod backup;
 mod change;
 mod collected;
 mod collecting;
@@ -58,6 +59,7 @@ use crate::clock::Clock;
 use crate::ident::MailboxName;
 use crate::metrics::SpoolMetrics;
 
+pub use self::backup::back_up;
 pub use self::open::in_use;
 pub use self::reader::Readers;
 
