@@ -3,20 +3,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
+#[path = "kubernetes_secrets/certificates.rs"]
+mod certificates;
+#[path = "kubernetes_secrets/endpoints.rs"]
+mod endpoints;
 mod support;
+
+use std::fs;
+use std::os::unix::fs::symlink;
 
 use data_encoding::BASE64;
 use data_encoding::BASE64URL_NOPAD;
-use data_encoding::HEXLOWER;
-use hmac::Hmac;
-use hmac::KeyInit as _;
-use hmac::Mac as _;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
 use serde_json::Value;
 use serde_json::json;
-use sha2::Sha256;
-use standardwebhooks::Webhook;
 use support::mails;
 use support::pop3_server::Message;
 use support::pop3_server::Pop3Server;
@@ -24,14 +25,10 @@ use support::pophook::Endpoint;
 use support::pophook::Mailbox;
 use support::pophook::Pophook;
 use support::receiver::Answer;
-use support::receiver::Hit;
 use support::receiver::Receiver;
 use support::script::Script;
 use support::script::Turn;
 use support::smtp_server::SmtpServer;
-use support::tls_peer::Identity;
-use support::tls_peer::Met;
-use support::tls_peer::TlsPeer;
 use support::volume::Volume;
 use support::wait_for;
 
@@ -50,8 +47,9 @@ const TOKEN_TWO: &str = "dXNlcj1zdXBwb3J0AWF1dGg9QmVhcmVyIHR3bwEB";
 /// A file of the volume by its name, before and after.
 type File<'a> = (&'a str, [&'a str; 2]);
 
+/// A mail with something attached.
 fn message(id: &str) -> Message {
-    Message::new(id, &mails::plain(id))
+    Message::new(id, &mails::attached(id, b"content"))
 }
 
 fn version<'a>(files: &[File<'a>], which: usize) -> Vec<(&'a str, &'a str)> {
@@ -85,70 +83,6 @@ fn check(
     wait_for(&format!("{what}: the new form"), || is_used(1));
     daemon.terminate();
     daemon.wait().expect(0);
-}
-
-/// A file that an endpoint names in this line, where `{}` stands for the secret; `fits` tells of a post whether it was
-/// made with this form of the file.
-#[track_caller]
-fn check_endpoint(line: &str, forms: [&str; 2], fits: impl Fn(&Hit, &str) -> bool) {
-    let (server, desk) = (Pop3Server::start(Vec::new()), Receiver::start());
-    let parts = |volume: &Volume| {
-        let desk = Endpoint::desk(&desk);
-        let line = line.replace("{}", &volume.secret("secret"));
-        let desk = match line.strip_prefix("signing_keys: ") {
-            Some(key) => desk.signed(&[key]),
-            None => line.split("; ").fold(desk, |desk, line| desk.line(line)),
-        };
-        (Mailbox::scripted(&server), desk, String::new())
-    };
-    let is_used = |which: usize| desk.hits().iter().any(|hit| fits(hit, forms[which]));
-    check(line, &[("secret", forms)], &server, parts, is_used);
-}
-
-#[test]
-fn what_an_endpoint_is_shown_is_changed() {
-    let authorization = |hit: &Hit, value: String| hit.header("authorization") == Some(&value);
-    check_endpoint("bearer_token: {}", ["one", "two"], |hit, token| authorization(hit, format!("Bearer {token}")));
-    let basic = |password: &str| format!("Basic {}", BASE64.encode(format!("u:{password}").as_bytes()));
-    check_endpoint("basic_auth: { username: u, password: {} }", ["one", "two\n"], |hit, password| {
-        authorization(hit, basic(password.trim_end()))
-    });
-    check_endpoint("headers: { X-Token: {} }", ["one", "two"], |hit, token| hit.header("x-token") == Some(token));
-    check_endpoint("format: template; template: {}", ["{ \"n\": 1 }", "{ \"n\": 2 }"], |hit, text| {
-        hit.json() == serde_json::from_str::<Value>(text).unwrap()
-    });
-}
-
-#[test]
-fn what_signs_a_post_is_changed() {
-    let keys = ["1", "2"].map(|digit| format!("whsec_{}", BASE64.encode(digit.repeat(32).as_bytes())));
-    let signed = |hit: &Hit, key: &str| {
-        let mut headers = reqwest::header::HeaderMap::new();
-        for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
-            headers.insert(name, hit.header(name).unwrap().parse().unwrap());
-        }
-        Webhook::new(key).unwrap().verify(&hit.body, &headers).is_ok()
-    };
-    check_endpoint("signing_keys: {}", [&keys[0], &keys[1]], signed);
-    check_endpoint("format: mailgun; mailgun_signing_key: {}", ["one", "two"], |hit, key| {
-        let form: Vec<(String, String)> = form_urlencoded::parse(&hit.body).into_owned().collect();
-        let value = |name: &str| form.iter().find(|(field, _)| field == name).unwrap().1.clone();
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
-        mac.update((value("timestamp") + &value("token")).as_bytes());
-        value("signature") == HEXLOWER.encode(&mac.finalize().into_bytes())
-    });
-}
-
-#[test]
-fn a_proxy_is_changed() {
-    let (server, proxies) = (Pop3Server::start(Vec::new()), [Receiver::start(), Receiver::start()]);
-    let urls = [0, 1].map(|which| proxies[which].url().replace("/inbound", ""));
-    let parts = |volume: &Volume| {
-        let desk =
-            Endpoint::new("desk", "http://desk.example.com/in").line(&format!("proxy: {}", volume.secret("proxy")));
-        (Mailbox::scripted(&server), desk, String::new())
-    };
-    check("proxy", &[("proxy", [&urls[0], &urls[1]])], &server, parts, |which| proxies[which].count() > 0);
 }
 
 #[test]
@@ -211,63 +145,6 @@ fn what_access_tokens_are_asked_with_is_changed() {
     });
 }
 
-/// A bundle of certificates that `parts` have trusted: first it holds a stranger's, then that of the peer.
-#[track_caller]
-fn check_bundle(what: &str, parts: impl Fn(&Pop3Server, &TlsPeer, &str) -> (Mailbox, Endpoint, String)) {
-    let (server, identity) = (Pop3Server::start(Vec::new()), Identity::new("peer"));
-    let (peer, bundles) = (TlsPeer::start(&identity), [Identity::new("stranger").pem(), identity.pem()]);
-    let parts = |volume: &Volume| parts(&server, &peer, &format!("ca_file: {}", volume.path("ca.pem").display()));
-    let is_used = |which: usize| peer.met().contains(&[Met::Distrusted, Met::Trusted(None)][which]);
-    check(what, &[("ca.pem", [&bundles[0], &bundles[1]])], &server, parts, is_used);
-}
-
-/// Where nothing is ever taken, tried again less often than a breaker would mind.
-fn out_of_reach(url: &str) -> Endpoint {
-    Endpoint::new("desk", url).line("backoff: [1s]")
-}
-
-#[test]
-fn a_bundle_of_certificates_is_changed() {
-    let desk = Receiver::start();
-    check_bundle("of a mailbox", |_, peer, bundle| {
-        let tls = ["tls: none", &format!("port: {}", peer.port)];
-        let mailbox = Mailbox::in_clear(peer.port, "support").without(tls[0]).line("tls: implicit").line(bundle);
-        (mailbox, Endpoint::desk(&desk), String::new())
-    });
-    check_bundle("of an endpoint", |server, peer, bundle| {
-        let desk = out_of_reach(&format!("https://127.0.0.1:{}/", peer.port)).line(bundle);
-        (Mailbox::scripted(server), desk, String::new())
-    });
-    let refusing = Receiver::start();
-    refusing.set(Answer::Status(422));
-    check_bundle("of the mail server of reports", |server, peer, bundle| {
-        let more = smtp(peer.port, &format!("tls: implicit, {bundle}"));
-        (Mailbox::scripted(server), Endpoint::desk(&refusing).line("on_dead_letter: { email: true }"), more)
-    });
-}
-
-#[test]
-fn our_own_certificate_is_changed() {
-    let (server, identity) = (Pop3Server::start(Vec::new()), Identity::new("peer"));
-    let (peer, ours) = (TlsPeer::start(&identity), ["one", "two"].map(Identity::new));
-    let authority = identity.pem();
-    let [certificates, keys] = [ours.each_ref().map(Identity::pem), ours.each_ref().map(Identity::key_pem)];
-    let files = [
-        ("tls.crt", [&*certificates[0], &*certificates[1]]),
-        ("tls.key", [&*keys[0], &*keys[1]]),
-        ("ca.crt", [&*authority; 2]),
-    ];
-    let parts = |volume: &Volume| {
-        let desk = out_of_reach(&format!("https://127.0.0.1:{}/", peer.port))
-            .line(&format!("client_cert_file: {}", volume.path("tls.crt").display()))
-            .line(&format!("client_key: {}", volume.secret("tls.key")))
-            .line(&format!("ca_file: {}", volume.path("ca.crt").display()));
-        (Mailbox::scripted(&server), desk, String::new())
-    };
-    let is_used = |which: usize| peer.met().contains(&Met::Trusted(Some(["one", "two"][which].to_owned())));
-    check("client certificate", &files, &server, parts, is_used);
-}
-
 /// `notices:` with a mail server of reports.
 fn smtp(port: u16, more: &str) -> String {
     format!(
@@ -289,4 +166,32 @@ fn the_password_of_reports_by_mail_is_changed() {
         mails.commands().contains(&login)
     };
     check("password of reports", &[("password", ["one", "two"])], &server, parts, is_used);
+}
+
+#[test]
+fn a_configuration_in_a_volume_is_followed_with_what_it_includes() {
+    let (server, desk) = (Pop3Server::start(vec![message("first")]), Receiver::start());
+    let second = Pop3Server::start(vec![message("second")]);
+    let pophook = Pophook::new([], []);
+    pophook.configure([Mailbox::scripted(&server)], [Endpoint::desk(&desk)], &format!("{WATCH}include: [conf.d]\n"));
+    let main = fs::read_to_string(pophook.config()).unwrap();
+    let sales = format!(
+        "mailboxes: [{{ name: sales, host: 127.0.0.1, port: {}, tls: none, username: sales, password: pw, \
+         poll_interval: 1s, start_from: all, deliver_to: [desk] }}]\n",
+        second.port
+    );
+    fs::remove_file(pophook.config()).unwrap();
+    let volume = Volume::mount(pophook.dir().join("etc"), &[("pophook.yaml", &main)]);
+    let included = Volume::mount(pophook.dir().join("conf.d"), &[]);
+    symlink(volume.path("pophook.yaml"), pophook.config()).unwrap();
+    let daemon = pophook.start(&["run"]);
+    wait_for("the first mailbox", || desk.subjects() == ["first"]);
+    included.turn(&[("sales.yaml", &sales)]);
+    wait_for("one more file in the folder", || desk.subjects() == ["first", "second"]);
+    included.turn(&[]);
+    wait_for("one file less", || !pophook.metrics().contains("mailbox=\"sales\""));
+    volume.turn(&[("pophook.yaml", &main.replace("name: support", "name: help"))]);
+    wait_for("the file itself", || pophook.metrics().contains("mailbox=\"help\""));
+    daemon.terminate();
+    daemon.wait().expect(0);
 }

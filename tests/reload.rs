@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -234,34 +232,6 @@ fn c1_secrets_of_a_volume_are_picked_up_when_its_link_is_turned() {
         headers.insert(name, hit.header(name).unwrap().parse().unwrap());
     }
     judge.verify(&hit.body, &headers).expect("signed with the new key");
-    daemon.terminate();
-    daemon.wait().expect(0);
-}
-
-#[test]
-fn c1_a_configuration_in_a_volume_is_followed_with_what_it_includes() {
-    let (server, desk) = (Pop3Server::start(vec![message("first")]), Receiver::start());
-    let second = Pop3Server::start(vec![message("second")]);
-    let pophook = Pophook::new([], []);
-    pophook.configure([Mailbox::scripted(&server)], [Endpoint::desk(&desk)], &format!("{WATCH}include: [conf.d]\n"));
-    let main = fs::read_to_string(pophook.config()).unwrap();
-    let sales = format!(
-        "mailboxes: [{{ name: sales, host: 127.0.0.1, port: {}, tls: none, username: sales, password: pw, \
-         poll_interval: 1s, start_from: all, deliver_to: [desk] }}]\n",
-        second.port
-    );
-    fs::remove_file(pophook.config()).unwrap();
-    let volume = Volume::mount(pophook.dir().join("etc"), &[("pophook.yaml", &main)]);
-    let included = Volume::mount(pophook.dir().join("conf.d"), &[]);
-    symlink(volume.path("pophook.yaml"), pophook.config()).unwrap();
-    let daemon = pophook.start(&["run"]);
-    wait_for("the first mailbox", || desk.subjects() == ["first"]);
-    included.turn(&[("sales.yaml", &sales)]);
-    wait_for("one more file in the folder", || desk.subjects() == ["first", "second"]);
-    included.turn(&[]);
-    wait_for("one file less", || !pophook.metrics().contains("mailbox=\"sales\""));
-    volume.turn(&[("pophook.yaml", &main.replace("name: support", "name: help"))]);
-    wait_for("the file itself", || pophook.metrics().contains("mailbox=\"help\""));
     daemon.terminate();
     daemon.wait().expect(0);
 }
