@@ -4,9 +4,6 @@
 
 mod support;
 
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -27,6 +24,7 @@ use support::pophook::Pophook;
 use support::pophook::Running;
 use support::receiver::Answer;
 use support::receiver::Receiver;
+use support::volume::Volume;
 use support::wait_for;
 
 /// Looks often, so that no test waits for it.
@@ -210,36 +208,21 @@ fn c1_sighup_has_the_file_read_at_once() {
     stage.end();
 }
 
-/// As the kubelet does it: a new folder, and one link that is turned to it.
-fn mount(volume: &Path, version: &str, files: &[(&str, &str)]) {
-    fs::create_dir_all(volume.join(version)).unwrap();
-    for (name, text) in files {
-        fs::write(volume.join(version).join(name), text).unwrap();
-        if !volume.join(name).exists() {
-            symlink(Path::new("..data").join(name), volume.join(name)).unwrap();
-        }
-    }
-    symlink(version, volume.join("..data_tmp")).unwrap();
-    fs::rename(volume.join("..data_tmp"), volume.join("..data")).unwrap();
-}
-
 #[test]
 fn c1_secrets_of_a_volume_are_picked_up_when_its_link_is_turned() {
     let (server, desk) = (Pop3Server::start(vec![message("a")]), Receiver::start());
     server.set(Faults { login_refused: Some("-ERR [AUTH] no"), ..Faults::default() });
     let key = |letter: &str| format!("whsec_{}", data_encoding::BASE64.encode(letter.repeat(32).as_bytes()));
     let pophook = Pophook::new([], []);
-    let volume = pophook.dir().join("secrets");
-    mount(&volume, "..1", &[("password", "old"), ("key", &key("1"))]);
-    let file = |name: &str| format!("{{ file: {} }}", volume.join(name).display());
-    let mailbox = Mailbox::scripted(&server).password(&file("password"));
-    pophook.configure([mailbox], [Endpoint::desk(&desk).signed(&[&file("key")])], WATCH);
+    let volume = Volume::mount(pophook.dir().join("secrets"), &[("password", "old"), ("key", &key("1"))]);
+    let mailbox = Mailbox::scripted(&server).password(&volume.secret("password"));
+    pophook.configure([mailbox], [Endpoint::desk(&desk).signed(&[&volume.secret("key")])], WATCH);
     let daemon = pophook.start(&["run"]);
     wait_for("the old password is refused", || pophook.metrics().contains("result=\"login_refused\"} 1"));
-    mount(&volume, "..2", &[("password", "pw"), ("key", "whsec_broken")]);
+    volume.turn(&[("password", "pw"), ("key", "whsec_broken")]);
     wait_for("a broken key is reported", || pophook.metrics().contains("pophook_config_reload_failed 1"));
     server.set(Faults::default());
-    mount(&volume, "..3", &[("password", "pw"), ("key", &key("3"))]);
+    volume.turn(&[("password", "pw"), ("key", &key("3"))]);
     // Though the next visit was due in five minutes only.
     wait_for("the new password is tried at once", || desk.count() == 1);
     let hit = &desk.hits()[0];

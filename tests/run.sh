@@ -71,7 +71,7 @@ for tool in fmt clippy; do
     }
 done
 
-step "scripts" shellcheck -x deploy/*.sh deploy/demo/*.sh tests/run.sh .ci/run
+step "scripts" shellcheck -x deploy/*.sh deploy/demo/*.sh tests/run.sh tests/deploy/run.sh .ci/run
 step "form" cargo fmt --check
 step "lints" cargo clippy --all-targets --locked -- -D warnings
 step "lints of the crash points" cargo clippy --locked --features crash-points -- -D warnings
@@ -79,3 +79,4 @@ step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --docume
 step "alert rules" check_rules
 step "tests" cargo test --locked --no-fail-fast --features crash-points
 step "no crash points in a plain build" check_crash_points
+step "deployment" tests/deploy/run.sh

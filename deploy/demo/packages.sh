@@ -15,6 +15,7 @@ has() {
     openssl-dev) pkg-config --exists openssl ;;
     pop3d) command -v dovecot && [[ -x /usr/lib/dovecot/pop3 || -x /usr/libexec/dovecot/pop3 ]] ;;
     mailutils-pop3d) [[ -x /usr/sbin/pop3d && $(/usr/sbin/pop3d --version) == *Mailutils* ]] ;;
+    python-venv) python3 -c 'import ensurepip, venv' ;;
     ca-certificates) [[ -e /etc/ssl/certs/ca-certificates.crt ]] ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
@@ -26,6 +27,8 @@ packages_of() {
     openssl-dev) echo libssl-dev pkg-config ;;
     pop3d) echo dovecot-core dovecot-pop3d ;;
     setpriv) echo util-linux ;;
+    python-venv) echo python3-venv ;;
+    systemd-analyze) echo systemd ;;
     getmail) echo getmail6 ;;
     *) echo "$1" ;;
     esac

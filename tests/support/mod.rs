@@ -32,6 +32,8 @@ pub mod small_disk;
 pub mod smtp_server;
 pub mod stage;
 pub mod strace;
+pub mod tls_peer;
+pub mod volume;
 
 use std::net::TcpListener;
 use std::process;

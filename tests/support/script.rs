@@ -156,6 +156,11 @@ impl Script {
         script
     }
 
+    /// How many sessions are still to come.
+    pub fn left(&self) -> usize {
+        self.state.lock().unwrap().sessions.len()
+    }
+
     /// Insists that everything was said that the scripts expect, and nothing else.
     #[track_caller]
     pub fn expect_followed(&self, what: &str) {
