@@ -31,6 +31,7 @@ mod egress;
 mod event;
 mod failure;
 mod gate;
+mod glance;
 mod keyring;
 mod keywatch;
 mod letter;

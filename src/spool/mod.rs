@@ -22,11 +22,13 @@ mod delivery;
 mod error;
 mod filesystem;
 mod filter;
+mod glance;
 mod kind;
 mod ledger;
 mod notice;
 mod report;
 mod room;
+mod search;
 pub mod socket;
 pub mod sqlite;
 mod standing;
@@ -57,6 +59,7 @@ pub use delivery::End;
 pub use delivery::Form;
 pub use delivery::Hold;
 pub use delivery::MessageKey;
+pub use delivery::Purpose;
 pub use delivery::Reason;
 pub use delivery::Record;
 pub use delivery::Sorted;
@@ -65,6 +68,8 @@ pub use delivery::Unsorted;
 pub use delivery::Verdict;
 pub use error::SpoolError;
 pub use filter::Filter;
+pub use glance::Glance;
+pub use glance::searchable;
 pub use kind::Change;
 pub use kind::Kind;
 pub use ledger::Accepted;
@@ -94,6 +99,10 @@ pub use report::MailboxRow;
 pub use report::Row;
 pub use report::Stats;
 pub use room::Room;
+pub use search::DeliveryRow;
+pub use search::Found;
+pub use search::MessageRow;
+pub use search::Search;
 pub use standing::Breaker;
 pub use standing::Health;
 pub use standing::Standing;
@@ -116,6 +125,9 @@ pub trait Reading: Send + Sync + fmt::Debug {
 
     /// The lines of `spool list`, dead letters first.
     fn list(&self, filter: Filter) -> Reply<Vec<Row>>;
+
+    /// At most `limit` of the messages that are wanted, of all mailboxes, the newest first.
+    fn search(&self, wanted: Search, limit: usize) -> Reply<Found>;
 
     /// The message of that id, if there is one.
     fn find(&self, id: &str) -> Reply<Option<Spooled>>;
@@ -187,7 +199,7 @@ pub trait Delivering: Send + Sync + fmt::Debug {
     /// Claims messages that nobody has parsed. Their parse counts are committed before the reply.
     ///
     /// Messages that a parse was begun for and never ended come alone, one at a time; the third such end
-    /// quarantines them.
+    /// quarantines them. When there are none, mails follow that an older pophook sorted, and kept no [`Glance`] of.
     fn claim_unsorted(&self, at_most: usize) -> Reply<Vec<Unsorted>>;
 
     /// Commits where messages go; from the reply on, later configurations do not re-route them. Frees their claims,

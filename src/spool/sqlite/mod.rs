@@ -2,8 +2,8 @@
 //!
 //! One thread writes and commits in groups, readers stand beside it. One process owns the file, so claims live in
 //! memory. The verbs stand in `verbs`, `collecting` and `delivering`; their
-//! SQL in `collected`, `raw`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`
-//! and `reports`.
+//! SQL in `collected`, `raw`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`,
+//! `reports`, `search` and `glance`.
 
 mod change;
 mod collected;
@@ -15,6 +15,7 @@ mod endpoint;
 mod enrol;
 mod event;
 mod fresh;
+mod glance;
 mod heads;
 mod open;
 mod oversize;
@@ -28,6 +29,7 @@ mod reports;
 mod reserve;
 mod room;
 mod schema;
+mod search;
 mod sorting;
 mod token;
 mod verbs;

@@ -165,6 +165,21 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE message ADD COLUMN dropped_by TEXT;
     ALTER TABLE message ADD COLUMN counts_as_delivered INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+    -- What a list shows and a search finds of a mail; it goes when the raw bytes go.
+    CREATE TABLE glance (
+        seq INTEGER PRIMARY KEY,
+        subject TEXT,
+        sender TEXT NOT NULL,
+        recipients TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        attachments INTEGER NOT NULL,
+        words TEXT NOT NULL
+    );
+    CREATE INDEX message_here ON message (seq) WHERE released_at IS NULL;
+    -- Up to here there are mails that were sorted before there were glances.
+    INSERT INTO meta SELECT 'unread_to', coalesce(max(seq), 0) FROM message;
+",
 ];
 
 /// The first schema whose messages have a kind.
@@ -174,6 +189,9 @@ const NOTICES_SINCE: i64 = 8;
 
 /// The first schema whose messages can be dropped by a rule.
 const DROPPING_SINCE: i64 = 9;
+
+/// The first schema that keeps what a list shows of a mail.
+const GLANCES_SINCE: i64 = 10;
 
 /// The first schema whose endpoints have a breaker.
 const BREAKERS_SINCE: i64 = 7;
@@ -219,6 +237,12 @@ pub(super) fn read_as_newest(connection: &Connection, found: i64) -> Result<(), 
             "CREATE TEMP VIEW message AS
              SELECT *, {kind} {about} NULL AS dropped_by, 0 AS counts_as_delivered FROM main.message"
         ))?;
+    }
+    if found < GLANCES_SINCE {
+        connection.execute_batch(
+            "CREATE TEMP VIEW glance AS SELECT NULL AS seq, NULL AS subject, NULL AS sender, NULL AS recipients,
+             NULL AS kind, NULL AS attachments, NULL AS words",
+        )?;
     }
     if found < NOTICES_SINCE {
         connection

@@ -26,6 +26,7 @@ use crate::spool::Command;
 use crate::spool::EndpointRow;
 use crate::spool::Enrolment;
 use crate::spool::Filter;
+use crate::spool::Found;
 use crate::spool::Ledger;
 use crate::spool::MailboxRow;
 use crate::spool::MessageKey;
@@ -33,6 +34,7 @@ use crate::spool::Noticing;
 use crate::spool::Reading;
 use crate::spool::Reply;
 use crate::spool::Row;
+use crate::spool::Search;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::Spooled;
@@ -52,6 +54,10 @@ impl Reading for Sqlite {
 
     fn list(&self, filter: Filter) -> Reply<Vec<Row>> {
         self.readers.list(filter)
+    }
+
+    fn search(&self, wanted: Search, limit: usize) -> Reply<Found> {
+        self.readers.search(wanted, limit)
     }
 
     fn find(&self, id: &str) -> Reply<Option<Spooled>> {
