@@ -34,6 +34,10 @@ metrics! {
         visit_seconds: Histogram [] "pophook_visit_duration_seconds" buckets EXCHANGE_BUCKETS;
         /// When the last visit that succeeded ended, in Unix time; 0 before the first.
         last_success: IntGaugeVec ["mailbox"] "pophook_last_successful_visit_timestamp_seconds";
+        /// When the next visit is due, in Unix time; 0 while one is under way, and while the mailbox is paused.
+        next_visit: IntGaugeVec ["mailbox"] "pophook_next_visit_timestamp_seconds";
+        /// 1 while the mailbox is not visited because an operator paused it.
+        paused: IntGaugeVec ["mailbox"] "pophook_mailbox_paused";
         /// Messages in the last complete listing.
         maildrop_messages: IntGaugeVec ["mailbox"] "pophook_maildrop_messages";
         /// Messages that were retrieved and committed.

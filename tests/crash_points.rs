@@ -355,6 +355,7 @@ fn killed_while_an_endpoint_is_held() {
 const TO_THE_FIRST_SCHEMA: &str = "DROP TABLE glance;
     DROP INDEX message_here;
     DELETE FROM meta WHERE key = 'unread_to';
+    ALTER TABLE mailbox DROP COLUMN paused_at;
     ALTER TABLE message DROP COLUMN dropped_by;
     ALTER TABLE message DROP COLUMN counts_as_delivered;
     DROP TABLE condition;

@@ -58,8 +58,16 @@ impl CollectMetrics {
     }
 
     /// The gauges that each mailbox has one of.
-    fn gauges_of_mailbox(&self) -> [&IntGaugeVec; 5] {
-        [&self.last_success, &self.maildrop_messages, &self.stopped, &self.uidl_reset, &self.without_unique_id]
+    fn gauges_of_mailbox(&self) -> [&IntGaugeVec; 7] {
+        [
+            &self.last_success,
+            &self.next_visit,
+            &self.paused,
+            &self.maildrop_messages,
+            &self.stopped,
+            &self.uidl_reset,
+            &self.without_unique_id,
+        ]
     }
 }
 

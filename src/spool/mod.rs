@@ -26,6 +26,7 @@ mod glance;
 mod kind;
 mod ledger;
 mod notice;
+mod preview;
 mod report;
 mod room;
 mod search;
@@ -35,6 +36,7 @@ mod standing;
 mod state;
 mod token;
 mod wanted;
+mod wishes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,6 +92,7 @@ pub use notice::DeadLetter;
 pub use notice::Facts;
 pub use notice::Noticing;
 pub use notice::Untold;
+pub use preview::Preview;
 pub use report::AttemptRow;
 pub use report::Changed;
 pub use report::Command;
@@ -111,6 +114,7 @@ pub use state::State;
 pub use token::Token;
 pub use wanted::Wanted;
 pub use wanted::Weight;
+pub use wishes::Wishes;
 
 /// An answer that arrives once the work is committed. The work is on its way even while nobody polls it.
 pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, SpoolError>> + Send>>;
@@ -188,6 +192,9 @@ pub trait Collecting: Send + Sync + fmt::Debug {
 
     /// How often each mailbox was logged in since the start ([`Command::KeepToken`]); changes after the commit.
     fn logins(&self) -> watch::Receiver<BTreeMap<MailboxName, u64>>;
+
+    /// What operators want of visits; changes after the commit.
+    fn wishes(&self) -> watch::Receiver<Wishes>;
 
     /// Whether `mailbox` may retrieve `wanted` bytes more, or how many; makes room first where that costs nothing
     /// undelivered. What is promised here is kept from others until it is accepted, or asked for anew.

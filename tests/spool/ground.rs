@@ -45,6 +45,7 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 const BEFORE_NOTICES: &str = "DROP TABLE glance;
     DROP INDEX message_here;
     DELETE FROM meta WHERE key = 'unread_to';
+    ALTER TABLE mailbox DROP COLUMN paused_at;
     ALTER TABLE message DROP COLUMN dropped_by;
     ALTER TABLE message DROP COLUMN counts_as_delivered;
     DROP TABLE condition;

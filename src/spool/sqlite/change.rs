@@ -1,4 +1,4 @@
-//! The changing commands: retry, drop, take, reset, resume, keep a token.
+//! The changing commands: retry, drop, take, reset, visit, pause, resume, keep a token.
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -35,6 +35,9 @@ pub(super) fn change(
         Command::Retry { filter, to, raw } => return retry(connection, filter, to.as_deref(), *raw, now),
         Command::Take { mailbox, unique_ids } => take(connection, mailbox, unique_ids),
         Command::Reset { mailbox, listed } => reset(connection, mailbox, *listed),
+        Command::Visit { mailbox } => visit(connection, mailbox),
+        Command::Pause { mailbox } => pause(connection, mailbox, Some(now)),
+        Command::Unpause { mailbox } => pause(connection, mailbox, None),
         Command::Resume { endpoint } => resume(connection, endpoint, ran_ms),
         Command::KeepToken { mailbox, token } => token::keep(connection, mailbox, token, now).map(|()| 1),
     }?;
@@ -265,6 +268,24 @@ fn reset(connection: &Connection, mailbox: &str, listed: Listed) -> Result<u64, 
         return Err(SpoolError::Impossible(format!("mailbox {mailbox:?} waits for no decision about its unique-ids")));
     }
     Ok(1)
+}
+
+/// Nothing is written: the wish ends with the process.
+fn visit(connection: &Connection, mailbox: &str) -> Result<u64, SpoolError> {
+    require_mailbox(connection, mailbox)?;
+    let paused = connection
+        .prepare_cached("SELECT 1 FROM mailbox WHERE name = ?1 AND paused_at IS NOT NULL")?
+        .exists([mailbox])?;
+    if paused { Err(SpoolError::Impossible(format!("mailbox {mailbox:?} is paused; resume it first"))) } else { Ok(1) }
+}
+
+/// Tells whether it was not so already; the time of the first pause stays.
+fn pause(connection: &Connection, mailbox: &str, from: Option<Timestamp>) -> Result<u64, SpoolError> {
+    require_mailbox(connection, mailbox)?;
+    let changed = connection
+        .prepare_cached("UPDATE mailbox SET paused_at = ?2 WHERE name = ?1 AND (paused_at IS NULL) <> (?2 IS NULL)")?
+        .execute(params![mailbox, from.map(Timestamp::as_millisecond)])?;
+    Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
 fn resume(connection: &Connection, name: &str, ran_ms: i64) -> Result<u64, SpoolError> {

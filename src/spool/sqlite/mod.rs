@@ -55,6 +55,7 @@ use self::writer::Writer;
 use super::Config;
 use super::Reply;
 use super::SpoolError;
+use super::Wishes;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
 use crate::metrics::SpoolMetrics;
@@ -77,6 +78,7 @@ pub struct Sqlite {
     pressure: Arc<Mutex<Pressure>>,
     work: watch::Sender<u64>,
     logins: watch::Sender<BTreeMap<MailboxName, u64>>,
+    wishes: watch::Sender<Wishes>,
     /// Milliseconds that pophook had run before this start.
     ran_before: i64,
     _lock: open::Lock,
@@ -96,6 +98,7 @@ impl Sqlite {
             .optional()
             .map_err(|e| SpoolError::open(&path, e))?
             .unwrap_or(0);
+        let paused = enrol::paused(&connection)?;
         let writer = Writer::start(connection, path.clone(), clock.clone(), metrics.commit_seconds.clone())
             .map_err(|e| SpoolError::open(&path, e))?;
         let reserve = Reserve::of(&path);
@@ -114,6 +117,7 @@ impl Sqlite {
             pressure: Arc::default(),
             work: watch::Sender::new(0),
             logins: watch::Sender::new(BTreeMap::new()),
+            wishes: watch::Sender::new(Wishes { paused, ..Wishes::default() }),
             ran_before,
             _lock: lock,
         })

@@ -1,11 +1,13 @@
 //! The verbs of [`Spool`] that belong to neither half, each one transaction.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use super::MakesWork;
 use super::Sqlite;
@@ -42,6 +44,7 @@ use crate::spool::Stats;
 use crate::spool::Token;
 use crate::spool::Tokens;
 use crate::spool::Untold;
+use crate::spool::Wishes;
 
 impl Reading for Sqlite {
     fn ledger(&self, mailbox: &MailboxName) -> Reply<Ledger> {
@@ -146,17 +149,17 @@ impl Spool for Sqlite {
 
     fn change(&self, command: Command) -> Reply<Changed> {
         let (times, command) = (self.times(), Arc::new(command));
-        let logged_in = match &*command {
-            Command::KeepToken { mailbox, .. } => MailboxName::parse(mailbox.as_str()).ok(),
-            _ => None,
-        };
+        let asked = Arc::clone(&command);
         let work = move |c: &Connection| change::change(c, &command, times);
-        let Some(mailbox) = logged_in else { return self.write(Haste::Now, MakesWork::Yes, work) };
-        let (kept, logins) = (self.write_by_all_means(Haste::Now, work), self.logins.clone());
+        let changed = match &*asked {
+            Command::KeepToken { .. } => self.write_by_all_means(Haste::Now, work),
+            _ => self.write(Haste::Now, MakesWork::Yes, work),
+        };
+        let (logins, wishes) = (self.logins.clone(), self.wishes.clone());
         Box::pin(async move {
-            let kept = kept.await?;
-            logins.send_modify(|counts| *counts.entry(mailbox).or_default() += 1);
-            Ok(kept)
+            let changed = changed.await?;
+            tell(&asked, &logins, &wishes);
+            Ok(changed)
         })
     }
 
@@ -172,5 +175,30 @@ impl Spool for Sqlite {
             begun.map_err(|error| SpoolError::open(&path, error))?;
             answer.await.map_err(|_| SpoolError::Closed)?
         })
+    }
+}
+
+/// Tells the collecting half of a command that was committed.
+fn tell(command: &Command, logins: &watch::Sender<BTreeMap<MailboxName, u64>>, wishes: &watch::Sender<Wishes>) {
+    let named =
+        |mailbox: &String, note: &dyn Fn(MailboxName)| MailboxName::parse(mailbox).iter().cloned().for_each(note);
+    match command {
+        Command::KeepToken { mailbox, .. } => named(mailbox, &|name| {
+            logins.send_modify(|counts| *counts.entry(name).or_default() += 1);
+        }),
+        Command::Visit { mailbox } => named(mailbox, &|name| {
+            wishes.send_modify(|wishes| *wishes.visits.entry(name).or_default() += 1);
+        }),
+        Command::Pause { mailbox } => named(mailbox, &|name| {
+            wishes.send_modify(|wishes| _ = wishes.paused.insert(name));
+        }),
+        Command::Unpause { mailbox } => named(mailbox, &|name| {
+            wishes.send_modify(|wishes| _ = wishes.paused.remove(&name));
+        }),
+        Command::Retry { .. }
+        | Command::Drop { .. }
+        | Command::Take { .. }
+        | Command::Reset { .. }
+        | Command::Resume { .. } => {}
     }
 }
