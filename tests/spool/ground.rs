@@ -42,16 +42,16 @@ pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// Takes back what came to the schema with the notices.
-const BEFORE_NOTICES: &str = "DROP TABLE glance;
-    DROP INDEX message_here;
-    DELETE FROM meta WHERE key = 'unread_to';
-    ALTER TABLE mailbox DROP COLUMN paused_at;
+const BEFORE_NOTICES: &str = "ALTER TABLE mailbox DROP COLUMN paused_at;
     ALTER TABLE message DROP COLUMN dropped_by;
     ALTER TABLE message DROP COLUMN counts_as_delivered;
     DROP TABLE condition;
     DROP TABLE told_hold;
     DROP INDEX message_about;
-    ALTER TABLE message DROP COLUMN about;";
+    ALTER TABLE message DROP COLUMN about;
+    DROP TABLE glance;
+    DROP INDEX message_here;
+    DELETE FROM meta WHERE key = 'unread_to';";
 
 /// 2026-01-31 12:00 UTC.
 pub fn start() -> Timestamp {

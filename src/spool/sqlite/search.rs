@@ -3,7 +3,7 @@
 //! A search looks for each word in the text that was kept when the mail was sorted, the newest mail first, and ends with
 //! the page. An index of three-letter pieces (FTS5) was measured and left out: it cost the writer 0.3 to 0.7 ms a mail
 //! where this costs 0.01 to 0.02, took up to three times the space, and what is deleted from it stays in the file until
-//! its segments are merged. A look through 100,000 mails that finds nothing takes a reader about half a second, and no
+//! its segments are merged. A look through 100,000 mails of 2,000 characters that finds nothing takes a reader 0.7 s, and no
 //! writer.
 
 use rusqlite::Connection;
