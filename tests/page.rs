@@ -59,8 +59,12 @@ impl Scene {
             .iter()
             .zip(&names)
             .map(|(server, name)| {
-                let to: &[&str] = if *name == "billing" { &["desk", "erp"] } else { &["desk"] };
-                Mailbox::in_clear(server.port, name).deliver_to(to)
+                let mailbox = Mailbox::in_clear(server.port, name);
+                match *name {
+                    "billing" => mailbox.deliver_to(&["desk", "erp"]),
+                    "nowhere" => mailbox.undelivered(),
+                    _ => mailbox,
+                }
             })
             .collect();
         let endpoints = [Endpoint::desk(&desk), Endpoint::new("erp", &erp.url())];
@@ -252,6 +256,24 @@ fn dead_letters_are_shown_first_and_settled_then() {
     let after = scene.page(OPERATES, done.header("location")).expect(200).text();
     assert!(after.contains("1 delivery or message will be tried again."), "{after}");
     assert!(after.contains("Nothing waits for a human here."), "{after}");
+}
+
+#[test]
+fn mail_that_no_rule_routes_is_sent_to_an_endpoint_by_hand() {
+    let scene = Scene::new(vec![("nowhere", vec![Message::new("lost", &mails::plain("lost"))])], TOKENS);
+    wait_for("it is unrouted", || scene.pophook.in_state("unrouted").len() == 1);
+    let id = scene.id_of("lost");
+    let page = scene.page(OPERATES, &format!("/messages/{id}")).expect(200).text();
+    assert!(page.contains("unrouted: no rule matched") && page.contains("<option>desk</option>"), "{page}");
+    let overview = scene.page(OPERATES, "/").expect(200).text();
+    assert!(overview.contains("1 message waits for a human"), "{overview}");
+    scene.submit(OPERATES, &format!("/messages/{id}/retry"), "to=nobody").expect(404);
+    let sent = scene.submit(OPERATES, &format!("/messages/{id}/retry"), "to=desk").expect(303);
+    assert_eq!(sent.header("location"), format!("/messages/{id}?done=retry&count=1"));
+    wait_for("it arrives", || scene.desk.subjects() == ["lost"]);
+    wait_for("it is delivered", || scene.pophook.in_state("delivered").len() == 1);
+    let delivered = scene.page(OPERATES, &format!("/messages/{id}")).expect(200).text();
+    assert!(delivered.contains("Send again") && !delivered.contains("Drop</button>"), "{delivered}");
 }
 
 /// A listener that nothing may connect to; how many did.

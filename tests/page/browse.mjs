@@ -125,6 +125,9 @@ for (const [name, path] of [["overview", "/"], ["list", "/messages"], ["dead", "
 }
 await small.goto(`${address}/messages`);
 await small.click("tbody a >> nth=0");
+const inside = small.frames().find((one) => one.url().endsWith("/html"));
+await inside.waitForLoadState("load");
+assert.match(await inside.textContent("body"), /You have won/);
 await shot(small, "narrow-mail");
 assert.ok((await small.locator("html").evaluate((html) => html.scrollWidth)) <= 360, "a mail is wider than the window");
 const ground = await small.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);

@@ -45,6 +45,10 @@ struct Letter {
     may_operate: bool,
     /// Unrouted or quarantined: it waits for a human as a whole.
     waits: bool,
+    /// Reading it failed: it can only be sent as it was received.
+    is_unreadable: bool,
+    /// Where it could be sent whatever the routes say.
+    endpoints: Vec<String>,
     fields: Vec<(&'static str, String)>,
     /// Why nothing of the mail is shown.
     unshown: Option<&'static str>,
@@ -113,6 +117,8 @@ pub(super) async fn show(
         sees_mail,
         may_operate: who.may_operate(),
         waits: matches!(row.state, MessageState::Unrouted | MessageState::Quarantined) && row.released_at.is_none(),
+        is_unreadable: row.state == MessageState::Quarantined,
+        endpoints: means.controls.endpoints().into_iter().map(|one| one.name.to_string()).collect(),
         fields: mail.as_ref().map(fields).unwrap_or_default(),
         unshown,
         deliveries: row.deliveries.iter().map(delivery).collect(),

@@ -30,6 +30,10 @@ pub(super) struct Press {}
 pub(super) struct One {
     endpoint: String,
     state: String,
+    /// An endpoint that gets it whatever the routes say.
+    to: String,
+    /// Not empty: unparsed.
+    raw: String,
 }
 
 #[derive(Template)]
@@ -82,7 +86,8 @@ pub(super) async fn retry_one(
     Path(id): Path<String>,
     Submitted { operator, form }: Submitted<One>,
 ) -> Result<Response, Failure> {
-    let command = Command::Retry { filter: form.filter(id.clone()), to: None, raw: false };
+    let to = Some(form.to.clone()).filter(|to| !to.is_empty());
+    let command = Command::Retry { filter: form.filter(id.clone()), raw: to.is_some() && !form.raw.is_empty(), to };
     let changed = act::carry_out(&means, &operator, command).await?.changed;
     Ok(back(&format!("/messages/{id}"), "retry", changed))
 }

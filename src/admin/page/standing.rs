@@ -109,3 +109,79 @@ pub(super) fn endpoint(row: &EndpointRow, now: Timestamp) -> (Badge, Option<&'st
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ident::EndpointName;
+
+    const WELL: Gauges = Gauges { last_success: 1, next_visit: 2, listed: 0, stopped: false };
+
+    fn now() -> Timestamp {
+        "2026-01-31T12:00:00Z".parse().unwrap()
+    }
+
+    fn row() -> MailboxRow {
+        MailboxRow {
+            mailbox: "support".to_owned(),
+            listed_at: None,
+            flood: "none".to_owned(),
+            taken: 0,
+            skipped: 0,
+            oversize: 0,
+            condition: "ok".to_owned(),
+            condition_since: None,
+            condition_reason: None,
+            paused_since: None,
+        }
+    }
+
+    fn check(row: &MailboxRow, gauges: Option<Gauges>, expected: &str, helps: bool) {
+        let (badge, remedy) = mailbox(row, gauges, now());
+        assert_eq!((&*badge.text, remedy.is_some()), (expected, helps));
+    }
+
+    #[test]
+    fn a_mailbox_says_what_is_wrong_and_what_to_do() {
+        check(&row(), Some(WELL), "well", false);
+        check(&row(), Some(Gauges { last_success: 0, ..WELL }), "not visited yet", false);
+        check(&row(), None, "removed", true);
+        let refused = MailboxRow {
+            condition: "auth_failed".to_owned(),
+            condition_since: Some("2026-01-31T10:00:00.000Z".to_owned()),
+            condition_reason: Some("login_refused".to_owned()),
+            ..row()
+        };
+        check(&refused, Some(WELL), "login refused: login_refused (since 2 h ago)", true);
+        let stopped = Some(Gauges { stopped: true, ..WELL });
+        assert_ne!(mailbox(&refused, stopped, now()).1, mailbox(&refused, Some(WELL), now()).1);
+        let paused = MailboxRow { paused_since: Some("2026-01-31T10:00:00.000Z".to_owned()), ..refused };
+        check(&paused, Some(WELL), "paused", true);
+        let flooded = MailboxRow { flood: "unresolved".to_owned(), ..row() };
+        check(&flooded, Some(WELL), "the server numbered its mail anew", true);
+        let unreachable = MailboxRow { condition: "unreachable".to_owned(), ..row() };
+        check(&unreachable, Some(WELL), "cannot be visited", true);
+    }
+
+    #[test]
+    fn an_endpoint_says_why_nothing_is_posted() {
+        let row = EndpointRow {
+            endpoint: EndpointName::parse("desk").unwrap(),
+            paused_until: None,
+            held: None,
+            breaker: Breaker::Closed,
+            pending: 0,
+        };
+        let check = |row: EndpointRow, expected: &str| assert_eq!(endpoint(&row, now()).0.text, expected);
+        check(row.clone(), "well");
+        let until = "2026-01-31T12:05:00Z".parse().ok();
+        check(EndpointRow { paused_until: until, ..row.clone() }, "asked to be left alone, tried again in 5 min");
+        check(EndpointRow { paused_until: "2026-01-31T11:00:00Z".parse().ok(), ..row.clone() }, "well");
+        let open = Breaker::Open { probe_at: now(), failed: 3 };
+        check(EndpointRow { breaker: open, ..row.clone() }, "breaker open");
+        for held in Hold::ALL {
+            let (badge, remedy) = endpoint(&EndpointRow { held: Some(held), breaker: open, ..row.clone() }, now());
+            assert!(badge.text.starts_with("held: ") && remedy.is_some(), "{held:?}");
+        }
+    }
+}
