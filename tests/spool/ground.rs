@@ -39,7 +39,8 @@ pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// Takes back what came to the schema with the notices.
-const BEFORE_NOTICES: &str = "ALTER TABLE message DROP COLUMN dropped_by;
+const BEFORE_NOTICES: &str = "ALTER TABLE mailbox DROP COLUMN paused_at;
+    ALTER TABLE message DROP COLUMN dropped_by;
     ALTER TABLE message DROP COLUMN counts_as_delivered;
     DROP TABLE condition;
     DROP TABLE told_hold;

@@ -20,6 +20,8 @@ use tempfile::TempDir;
 
 use super::dovecot::Dovecot;
 use super::free_port;
+use super::http;
+use super::http::Reply;
 use super::pop3_server::Pop3Server;
 use super::receiver::Receiver;
 use super::script::Script;
@@ -495,6 +497,16 @@ impl Pophook {
     #[track_caller]
     pub fn in_state(&self, state: &str) -> Vec<Value> {
         self.list().into_iter().filter(|line| line["state"] == state).collect()
+    }
+
+    /// The port of the operators' server.
+    pub fn admin_port(&self) -> u16 {
+        self.admin_port
+    }
+
+    /// Asks the operators' server of a running daemon.
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        http::ask(self.admin_port, method, path, headers, body)
     }
 
     /// What `/metrics` of a running daemon says now; empty while it does not answer.
