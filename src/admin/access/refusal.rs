@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::OriginalUri;
 use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::StatusCode;
@@ -61,7 +62,9 @@ enum Place {
 
 impl Refusal {
     pub(super) fn new(why: Why, parts: &Parts) -> Refusal {
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        // A router within a router sees only the rest of the path.
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let place = match path {
             _ if path.starts_with("/api/") => Place::Api,
             _ if parts.method == Method::GET => Place::Page { back: path.to_owned() },
