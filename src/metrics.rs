@@ -36,6 +36,10 @@ metrics! {
         last_success: IntGaugeVec ["mailbox"] "pophook_last_successful_visit_timestamp_seconds";
         /// From one visit to the next while they succeed, in seconds: `poll_interval`, or what the server asks for.
         interval: IntGaugeVec ["mailbox"] "pophook_visit_interval_seconds";
+        /// When the next visit is due, in Unix time; 0 while one is under way, and while the mailbox is paused.
+        next_visit: IntGaugeVec ["mailbox"] "pophook_next_visit_timestamp_seconds";
+        /// 1 while the mailbox is not visited because an operator paused it.
+        paused: IntGaugeVec ["mailbox"] "pophook_mailbox_paused";
         /// Messages in the last complete listing.
         maildrop_messages: IntGaugeVec ["mailbox"] "pophook_maildrop_messages";
         /// Messages that were retrieved and committed.

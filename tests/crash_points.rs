@@ -352,7 +352,8 @@ fn killed_while_an_endpoint_is_held() {
 }
 
 /// What later schemas added, taken away.
-const TO_THE_FIRST_SCHEMA: &str = "ALTER TABLE message DROP COLUMN dropped_by;
+const TO_THE_FIRST_SCHEMA: &str = "ALTER TABLE mailbox DROP COLUMN paused_at;
+    ALTER TABLE message DROP COLUMN dropped_by;
     ALTER TABLE message DROP COLUMN counts_as_delivered;
     DROP TABLE condition;
     DROP TABLE told_hold;
@@ -372,6 +373,9 @@ const TO_THE_FIRST_SCHEMA: &str = "ALTER TABLE message DROP COLUMN dropped_by;
     ALTER TABLE endpoint DROP COLUMN refused;
     ALTER TABLE endpoint DROP COLUMN resumes;
     DROP TABLE token;
+    DROP TABLE glance;
+    DROP INDEX message_here;
+    DELETE FROM meta WHERE key = 'unread_to';
     ALTER TABLE message DROP COLUMN kind;
     ALTER TABLE message DROP COLUMN listed_size;
     ALTER TABLE message DROP COLUMN size_limit;

@@ -5,6 +5,7 @@
 #   need_popa3d      unpacks popa3d to target/popa3d, for its package cannot stand beside Dovecot's
 #   need_prometheus  unpacks prometheus and promtool to target/prometheus, for their package would start a service
 #   need_s3s         builds s3s-fs, a store that speaks S3, to target/s3s; nothing else is touched
+#   need_browser     a browser and playwright-core, below target/browser
 #   need_root        lets sudo ask for its password now, where somebody else than root runs this
 #   need_rust        only looks, and tells where to get it
 
@@ -25,6 +26,7 @@ packages_of() {
     case $1 in
     cc) echo build-essential ;;
     openssl-dev) echo libssl-dev pkg-config ;;
+    node) echo nodejs ;;
     pop3d) echo dovecot-core dovecot-pop3d ;;
     setpriv) echo util-linux ;;
     python-venv) echo python3-venv ;;
@@ -101,6 +103,49 @@ need_s3s() {
     CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=true cargo install --quiet --locked --debug --features binary \
         --root "$root" --target-dir "$root/build" "s3s-fs@$version" >"$log" 2>&1 || { cat "$log" >&2; exit 69; }
     rm -rf "$log" "$root/build"
+}
+
+# A browser for the tests of the pages, and what drives it, below target/browser: `path` names the browser, `node` the
+# program that runs the script, or `none` says why there is no browser. Where node is older than 20 (Debian 12, Ubuntu),
+# npm brings a newer one. Ubuntu's chromium is a snap, which runs in no container and sees no folder of ours: there,
+# playwright fetches a browser of its own.
+need_browser() {
+    local folder=target/browser driver=(playwright-core@1.65.1) node shell
+    need node npm
+    mkdir -p "$folder"
+    rm -f "$folder/none"
+    node=$(command -v node)
+    if ! node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)'; then
+        driver+=(node@20)
+        node=$PWD/$folder/node_modules/.bin/node
+    fi
+    if [[ ! -e $folder/node_modules/playwright-core || ! -x $node ]]; then
+        echo "Missing here, and installed below $folder now with npm: ${driver[*]}"
+        npm install --silent --no-fund --no-audit --prefix "$folder" "${driver[@]}" </dev/null || {
+            echo "npm could not install ${driver[*]}" | tee "$folder/none" >&2
+            return 0
+        }
+    fi
+    echo "$node" >"$folder/node"
+    # shellcheck source=/dev/null
+    if ! has chromium && [[ $(. /etc/os-release && echo "${ID:-}") == debian ]]; then
+        install_packages chromium
+    fi
+    if has chromium && [[ $(readlink -f "$(command -v chromium)") != *snap* ]]; then
+        command -v chromium >"$folder/path"
+        return 0
+    fi
+    echo "Missing here, and fetched below $folder now by playwright, with the libraries that it needs: Chromium"
+    if PATH=${node%/*}:$PATH PLAYWRIGHT_BROWSERS_PATH=$PWD/$folder/browsers \
+        "$node" "$folder/node_modules/playwright-core/cli.js" install --with-deps chromium-headless-shell \
+        </dev/null >"$folder/log" 2>&1; then
+        shell=$(find "$PWD/$folder/browsers" -type f \( -name headless_shell -o -name chrome-headless-shell \) | head -n 1)
+        if [[ -n $shell ]]; then
+            echo "$shell" >"$folder/path"
+            return 0
+        fi
+    fi
+    echo "chromium is a snap here, or missing, and playwright could not fetch its own: see $folder/log" | tee "$folder/none"
 }
 
 need_root() {

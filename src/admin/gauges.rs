@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use super::Page;
+use super::Means;
 use crate::ident::EndpointName;
 use crate::metrics::REMOVED_ENDPOINT;
 use crate::spool::EndpointRow;
@@ -14,16 +14,16 @@ use crate::spool::State;
 use crate::spool::Stats;
 
 /// Reads the spool's figures into the gauges.
-pub(super) async fn refresh(page: &Page) -> Result<(), SpoolError> {
-    let stats = page.spool.stats().await?;
-    let endpoints = page.spool.endpoints().await?;
-    spool(page, &stats);
-    deliveries(page, &stats, &endpoints);
+pub(super) async fn refresh(means: &Means) -> Result<(), SpoolError> {
+    let stats = means.spool.stats().await?;
+    let endpoints = means.spool.endpoints().await?;
+    spool(means, &stats);
+    deliveries(means, &stats, &endpoints);
     Ok(())
 }
 
-fn spool(page: &Page, stats: &Stats) {
-    let metrics = &page.metrics;
+fn spool(means: &Means, stats: &Stats) {
+    let metrics = &means.metrics;
     for (state, count) in &stats.messages {
         metrics.spool.messages.with_label_values(&[state.as_str()]).set(signed(*count));
         match state {
@@ -39,11 +39,11 @@ fn spool(page: &Page, stats: &Stats) {
 }
 
 /// Endpoints that left the configuration share one label, whose values are summed.
-fn deliveries(page: &Page, stats: &Stats, endpoints: &[EndpointRow]) {
-    let metrics = &page.metrics.deliver;
+fn deliveries(means: &Means, stats: &Stats, endpoints: &[EndpointRow]) {
+    let metrics = &means.metrics.deliver;
     let removed: BTreeSet<&EndpointName> =
         endpoints.iter().filter(|row| row.held == Some(Hold::Removed)).map(|row| &row.endpoint).collect();
-    let now = page.clock.now().as_second();
+    let now = means.clock.now().as_second();
     // A look that began before it was removed may have ended after its queue did.
     removed.iter().for_each(|endpoint| metrics.forget_spooled(endpoint));
     let mut of_removed = (0, 0);

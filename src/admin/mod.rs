@@ -1,86 +1,104 @@
-//! The HTTP server for operators: `/metrics`, `/healthz`, `/readyz`.
+//! The HTTP server for operators: `/metrics`, `/healthz`, `/readyz`; the API and the page.
 //!
 //! `/healthz` tells whether the loops run, never whether a mail server or an endpoint is down: Kubernetes would restart
 //! a healthy pod. `/readyz` is false while draining, and while the spool cannot be written or is full. Gauges over the spool are
-//! filled when they are asked for.
+//! filled when they are asked for. These three are open to everybody who reaches them.
+//!
+//! Everything else passes `access`. `api` is for programs; what it and the page do is done by `act`, with what the spool
+//! and `controls` give, and each act leaves a line in the log.
 
+pub mod access;
+
+pub mod act;
+
+pub mod controls;
+
+mod api;
 mod gauges;
+mod page;
+mod probes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
-use axum::response::Response;
-use axum::routing::get;
-use prometheus::Encoder as _;
-use prometheus::TextEncoder;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::access::Gate;
+use self::access::Peer;
+use self::controls::Controls;
+use self::page::Trends;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::spool::Spool;
 
-/// Where the server listens.
-#[derive(Debug, Clone, Copy)]
+/// Where the server listens, and who may use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// `None`: no server.
     pub listen: Option<SocketAddr>,
+    /// Where metrics and health are served, if not with the rest.
+    pub probes_listen: Option<SocketAddr>,
+    /// Who may use page and API.
+    pub access: Arc<access::Config>,
 }
 
-/// What the pages show.
+/// What every handler works with.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub struct Means {
     /// The metrics.
     pub metrics: Metrics,
-    /// Where the figures over the spool come from.
+    /// Where messages lie.
     pub spool: Arc<dyn Spool>,
     /// What ages are reckoned from.
     pub clock: Clock,
     /// Cancelled once the program is asked to stop.
     pub draining: CancellationToken,
+    /// The rest of the program.
+    pub controls: Arc<dyn Controls>,
+    /// Who is let in.
+    pub gate: Arc<Gate>,
+}
+
+/// What a server serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    /// Metrics and health.
+    Probes,
+    /// API and page.
+    Operators,
+    /// All of it.
+    Everything,
 }
 
 /// Serves until `stop`.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, page: Page, stop: CancellationToken) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .with_state(page);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
-}
-
-async fn metrics(State(page): State<Page>) -> Response {
-    if let Err(error) = gauges::refresh(&page).await {
-        // The counters are still right, and a scrape that fails would hide them.
-        tracing::warn!(%error, "cannot read the spool's figures");
-    }
-    let encoder = TextEncoder::new();
-    let mut text = Vec::new();
-    match encoder.encode(&page.metrics.registry.gather(), &mut text) {
-        Ok(()) => ([(CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+pub async fn serve(
+    listener: TcpListener,
+    means: Means,
+    serves: Serves,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let trends = Trends::default();
+    let (metrics, clock) = (means.metrics.clone(), means.clock.clone());
+    let service = router(serves, &trends).with_state(means).into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
+    tokio::select! {
+        served = serving.into_future() => served,
+        () = trends.sample(&metrics, &clock), if serves != Serves::Probes => Ok(()),
     }
 }
 
-async fn ready(State(page): State<Page>) -> Response {
-    if page.draining.is_cancelled() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
+fn router(serves: Serves, trends: &Trends) -> Router<Means> {
+    let page = || page::routes(trends.clone());
+    let operators =
+        || access::routes().merge(api::routes()).merge(page()).layer(axum::middleware::map_response(access::harden));
+    match serves {
+        Serves::Probes => probes::routes(),
+        Serves::Operators => operators(),
+        Serves::Everything => probes::routes().merge(operators()),
     }
-    if page.metrics.spool.writable.get() == 0 {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the spool cannot be written\n").into_response();
-    }
-    if page.metrics.spool.full.get() == 1 {
-        let text = "the spool is full: mail stays on its servers until there is room\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
-    }
-    "ready\n".into_response()
 }

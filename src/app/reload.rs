@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::destinations;
 use super::enrolments;
 use super::tokens::Tokens;
+use crate::admin;
 use crate::clock::Clock;
 use crate::collect;
 use crate::config;
@@ -60,6 +61,9 @@ pub(super) struct Reloader {
     pub(super) notice: watch::Sender<notice::Config>,
     pub(super) grace: watch::Sender<Duration>,
     pub(super) deliver: Control,
+    /// What operators are shown.
+    pub(super) shown: watch::Sender<Arc<Config>>,
+    pub(super) access: watch::Sender<Arc<admin::access::Config>>,
     /// The endpoints that stay, where the spool could not hold the deliveries to others.
     pub(super) unheld: Option<Vec<EndpointName>>,
 }
@@ -182,7 +186,9 @@ impl Reloader {
         self.grace.send_replace(new.grace);
         warn_of_the_rest(&self.running, &new);
         let (mailboxes, endpoints) = (new.collect.mailboxes.len(), new.deliver.endpoints.len());
-        self.running = Config { spool: self.running.spool.clone(), admin: self.running.admin, ..new };
+        self.access.send_replace(Arc::clone(&new.admin.access));
+        self.running = Config { spool: self.running.spool.clone(), ..new };
+        self.shown.send_replace(Arc::new(self.running.clone()));
         // Last: what was sorted by the former routes is held with the rest, and shown.
         self.hold(kept).await.map_err(Refusal::Fatal)?;
         tracing::info!(mailboxes, endpoints, "the configuration was read anew");
@@ -264,7 +270,7 @@ fn warn_of_the_rest(old: &Config, new: &Config) {
     if old.deliver.in_flight != new.deliver.in_flight {
         tracing::warn!("deliver was changed: it counts from the next start on");
     }
-    if old.admin.listen != new.admin.listen {
-        tracing::warn!("admin.listen was changed: it counts from the next start on");
+    if (old.admin.listen, old.admin.probes_listen) != (new.admin.listen, new.admin.probes_listen) {
+        tracing::warn!("admin.listen or probes_listen was changed: it counts from the next start on");
     }
 }

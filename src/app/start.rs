@@ -12,8 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::App;
 use super::Loops;
 use super::Origin;
+use super::hands::Hands;
 use super::reload::Reloader;
 use crate::admin;
+use crate::admin::Serves;
+use crate::admin::access::Gate;
+use crate::config::Config;
 use crate::deliver::Deliverer;
 use crate::deliver::Mode;
 use crate::notice;
@@ -33,7 +37,11 @@ impl App {
         let deliverer = Deliverer::new(self.config.deliver.clone(), &self.spool, &self.clock, &self.metrics.deliver)?;
         let commands =
             socket::Listener::bind(&self.config.spool.path).context("cannot bind the socket for commands")?;
-        self.serve_pages(stop).await?;
+        let (shown, access) = (
+            watch::Sender::new(Arc::new(self.config.clone())),
+            watch::Sender::new(Arc::clone(&self.config.admin.access)),
+        );
+        self.serve_operators(stop, shown.subscribe(), access.subscribe()).await?;
         let (mailboxes, endpoints) = (self.config.collect.mailboxes.len(), self.config.deliver.endpoints.len());
         tracing::info!(mailboxes, endpoints, "starting");
         for row in self.spool.endpoints().await? {
@@ -64,6 +72,8 @@ impl App {
             notice,
             grace,
             deliver: deliverer.control(),
+            shown,
+            access,
             unheld: None,
         };
         loops.spawn(async move { ("reloading", reloader.run(reloads).await) });
@@ -87,23 +97,43 @@ impl App {
         Ok((loops, patience))
     }
 
-    /// Serves metrics and health, if so configured.
-    async fn serve_pages(&self, stop: &CancellationToken) -> anyhow::Result<()> {
-        if let Some(address) = self.config.admin.listen {
+    /// Serves metrics, health, page and API, where they are so configured.
+    async fn serve_operators(
+        &self,
+        stop: &CancellationToken,
+        shown: watch::Receiver<Arc<Config>>,
+        access: watch::Receiver<Arc<admin::access::Config>>,
+    ) -> anyhow::Result<()> {
+        let admin::Config { listen, probes_listen, .. } = self.config.admin;
+        let hands = Arc::new(Hands::new(shown, Arc::clone(&self.spool), self.clock.clone()));
+        let serves = if probes_listen.is_some() { Serves::Operators } else { Serves::Everything };
+        for (address, key, serves) in [(listen, "listen", serves), (probes_listen, "probes_listen", Serves::Probes)] {
+            let Some(address) = address else { continue };
             let listener = TcpListener::bind(address).await.with_context(|| {
-                format!("cannot listen on {address} (admin.listen); choose another address or `off`")
+                format!("cannot listen on {address} (admin.{key}); choose another address or `off`")
             })?;
-            tracing::info!(address = %listener.local_addr()?, "metrics and health");
-            let page = admin::Page {
+            let gate = Gate::new(access.clone(), self.clock.clone(), address).context("no randomness")?;
+            let (address, shut) = (listener.local_addr()?, gate.is_shut());
+            match serves {
+                Serves::Probes => tracing::info!(%address, "metrics and health"),
+                Serves::Operators | Serves::Everything if shut => {
+                    tracing::info!(%address, "metrics and health; no token is configured, so page and API are off");
+                }
+                Serves::Operators => tracing::info!(%address, "page and API"),
+                Serves::Everything => tracing::info!(%address, "metrics, health, page and API"),
+            }
+            let means = admin::Means {
                 metrics: self.metrics.clone(),
                 spool: Arc::clone(&self.spool),
                 clock: self.clock.clone(),
                 draining: stop.clone(),
+                controls: Arc::<Hands>::clone(&hands),
+                gate: Arc::new(gate),
             };
             // It goes on while the others drain, so that readiness can be asked for; the process's end ends it.
-            tokio::spawn(async {
-                if let Err(error) = admin::serve(listener, page, CancellationToken::new()).await {
-                    tracing::error!(%error, "metrics and health are no longer served");
+            tokio::spawn(async move {
+                if let Err(error) = admin::serve(listener, means, serves, CancellationToken::new()).await {
+                    tracing::error!(%error, %address, "what operators look at is no longer served");
                 }
             });
         }

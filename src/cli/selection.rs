@@ -78,9 +78,7 @@ impl Selection {
 
 /// A reason that a line can have.
 fn reason(text: &str) -> Result<String, String> {
-    if Filter::reasons().any(|known| known == text)
-        || text.strip_prefix(Filter::RULE).is_some_and(|name| !name.is_empty())
-    {
+    if Filter::is_reason(text) {
         return Ok(text.to_owned());
     }
     let known = || format!("; known here: {}, \"rule NAME\"", Filter::reasons().collect::<Vec<_>>().join(", "));

@@ -43,6 +43,8 @@ pub(super) struct Board {
     pub(super) habits: Habits,
     pub(super) budget: Arc<Budget>,
     pub(super) visits: JoinSet<Visited>,
+    /// Those that operators do not want visited.
+    pub(super) paused: BTreeSet<MailboxName>,
 }
 
 /// One mailbox.
@@ -96,11 +98,17 @@ impl Board {
             habits: Habits::default(),
             budget: Arc::new(Budget::new(config.max_bytes_in_flight)),
             visits: JoinSet::new(),
+            paused: BTreeSet::new(),
         }
     }
 
     pub(super) fn seat(&mut self, name: &MailboxName) -> Option<&mut Seat> {
         self.seats.get_mut(name)
+    }
+
+    /// The mailboxes, and whether each is paused.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&MailboxName, bool)> {
+        self.seats.keys().map(|name| (name, self.paused.contains(name)))
     }
 
     /// Goes over to another configuration at `now`. Tells which mailboxes are gone for good.
@@ -136,6 +144,34 @@ impl Board {
     pub(super) fn mended(&mut self, name: &MailboxName, now: Duration) {
         if let Some(seat) = self.seats.get_mut(name) {
             seat.turn(Change::WayIn, &mut self.due, now);
+        }
+    }
+
+    /// Has a mailbox visited as soon as its server allows, if that is sooner than it is due; one that is being visited, once
+    /// more.
+    pub(super) fn visit_soon(&mut self, name: &MailboxName, now: Duration) {
+        let Some(seat) = self.seats.get_mut(name).filter(|_| !self.paused.contains(name)) else { return };
+        if seat.visiting.is_some() {
+            seat.changed = seat.changed.max(Some(Change::Rules));
+            return;
+        }
+        let soonest = now.saturating_add(seat.standing.pace.between_logins());
+        let due = self.due.iter().find(|(_, due)| due == name).map_or(soonest, |(at, _)| soonest.min(*at));
+        self.due.retain(|(_, other)| other != name);
+        self.due.insert((due, name.clone()));
+    }
+
+    /// From now on these are paused, and no others: visits under way to them end, and those that were paused before are
+    /// due at once.
+    pub(super) fn pause(&mut self, paused: BTreeSet<MailboxName>, now: Duration) {
+        for name in &paused {
+            if let Some(visit) = self.seats.get(name).and_then(|seat| seat.visiting.as_ref()) {
+                visit.stop.cancel();
+            }
+        }
+        let before = std::mem::replace(&mut self.paused, paused);
+        for name in before.difference(&self.paused.clone()) {
+            self.visit_soon(name, now);
         }
     }
 

@@ -52,8 +52,10 @@ impl Collector {
 
     async fn visit_these(&self, names: Vec<MailboxName>, purpose: Purpose) -> Result<Visits, SpoolError> {
         let mut board = Board::new(&self.now());
-        board.due.extend(names.iter().cloned().map(|name| (Duration::ZERO, name)));
-        let mut results = Vec::new();
+        let paused = self.spool.wishes().borrow().paused.clone();
+        let (left, due): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| paused.contains(name));
+        board.due.extend(due.into_iter().map(|name| (Duration::ZERO, name)));
+        let mut results: Visits = left.into_iter().map(|name| (name, Err(VisitError::Paused))).collect();
         loop {
             self.start(&mut board, purpose, &CancellationToken::new());
             let Some(ended) = board.visits.join_next().await else { break };

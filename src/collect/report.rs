@@ -94,6 +94,9 @@ pub enum VisitError {
     /// It was told to end before it had begun with anything; that is no failure.
     #[error("the visit was told to end")]
     Stopped,
+    /// An operator paused its mailbox.
+    #[error("the mailbox is paused; `pophook mailbox resume` ends that")]
+    Paused,
     /// It took longer than `visit_timeout`.
     #[error("visit took longer than {0:?}")]
     TooLong(Duration),
@@ -118,6 +121,7 @@ impl VisitError {
             | VisitError::NoUniqueIds
             | VisitError::LostUniqueIds
             | VisitError::Stopped
+            | VisitError::Paused
             | VisitError::TooLong(_) => None,
         };
         remedy.map_or_else(|| self.chain(), |remedy| format!("{}; {remedy}", self.chain()))
@@ -133,6 +137,7 @@ impl VisitError {
             VisitError::NoHeader => "no_header",
             VisitError::NoUniqueIds | VisitError::LostUniqueIds => "no_unique_ids",
             VisitError::Stopped => "stopped",
+            VisitError::Paused => "paused",
             VisitError::TooLong(_) => "visit_timeout",
         }
     }
@@ -154,6 +159,7 @@ impl VisitError {
             | VisitError::Oversize
             | VisitError::NoHeader
             | VisitError::Stopped
+            | VisitError::Paused
             | VisitError::TooLong(_) => None,
         }
     }
@@ -164,12 +170,13 @@ impl VisitError {
             VisitError::Spool(_) => "spool",
             VisitError::TooLong(_) => "too_long",
             VisitError::NoToken(_) => "no_token",
-            // One that was stopped is not counted.
+            // One that was stopped is not counted, and one that was not made neither.
             VisitError::Oversize
             | VisitError::NoHeader
             | VisitError::NoUniqueIds
             | VisitError::LostUniqueIds
-            | VisitError::Stopped => "server",
+            | VisitError::Stopped
+            | VisitError::Paused => "server",
             VisitError::Pop3(error) if error.is_login_refused() => "login_refused",
             VisitError::Pop3(error) if error.code().is_some_and(Code::is_transient) => "busy",
             VisitError::Pop3(error) => match error {

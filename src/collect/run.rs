@@ -56,15 +56,18 @@ impl Collector {
     /// # Errors
     /// Only a fault of the spool after which the process must end.
     pub async fn run(self, stop: CancellationToken) -> Result<(), SpoolError> {
-        let (mut config, mut logins) = (self.config.clone(), self.spool.logins());
+        let (mut config, mut logins, mut wishes) = (self.config.clone(), self.spool.logins(), self.spool.wishes());
         let now = Arc::clone(&config.borrow_and_update());
         let mut known = logins.borrow_and_update().clone();
+        let mut wished = wishes.borrow_and_update().clone();
         let mut board = Board::new(&now);
+        board.pause(wished.paused.clone(), self.clock.uptime());
         for mailbox in &now.mailboxes {
             self.declare(mailbox);
             let wait = schedule::first_wait(mailbox.poll_interval, now.mailboxes.len(), fastrand::f64());
             board.due.insert((self.after(wait), mailbox.name.clone()));
         }
+        self.show(&board);
         while !stop.is_cancelled() {
             let next = self.start(&mut board, Purpose::Collect, &stop);
             tokio::select! {
@@ -77,6 +80,16 @@ impl Collector {
                     for gone in board.adopt(&new, self.clock.uptime()) {
                         self.metrics.forget(&gone);
                     }
+                    self.show(&board);
+                }
+                Ok(()) = wishes.changed() => {
+                    let new = wishes.borrow_and_update().clone();
+                    board.pause(new.paused.clone(), self.clock.uptime());
+                    for name in newer(&wished.visits, &new.visits) {
+                        board.visit_soon(name, self.clock.uptime());
+                    }
+                    wished = new;
+                    self.show(&board);
                 }
                 Ok(()) = logins.changed() => {
                     let counts = logins.borrow_and_update().clone();
@@ -115,6 +128,10 @@ impl Collector {
                 board.due.insert((due, name));
                 break;
             }
+            if board.paused.contains(&name) {
+                self.show_due(&name, None);
+                continue;
+            }
             let Some(mailbox) = board.seat(&name).map(|seat| seat.mailbox.clone()) else { continue };
             if !board.slots.take(&host(&mailbox)) {
                 kept.push((due, name));
@@ -123,6 +140,7 @@ impl Collector {
             let (visiting, adapted) = (Visiting::among(stop), board.habits.adapt(&mailbox));
             let budget = Arc::clone(&board.budget);
             let Some(seat) = board.seat(&name) else { continue };
+            self.show_due(&name, None);
             seat.visiting = Some(visiting.clone());
             let standing = std::mem::take(&mut seat.standing);
             board.visits.spawn(self.clone().visit((mailbox, adapted), standing, purpose, (budget, visiting)));
@@ -130,6 +148,23 @@ impl Collector {
         let next = board.due.first().map_or(Duration::MAX, |(due, _)| *due);
         board.due.extend(kept);
         next
+    }
+
+    /// Shows which mailboxes are paused, and when each is due.
+    fn show(&self, board: &Board) {
+        for (name, paused) in board.names() {
+            self.metrics.paused.with_label_values(&[name.as_str()]).set(i64::from(paused));
+        }
+        for (at, name) in &board.due {
+            let at = if board.paused.contains(name) { None } else { Some(*at) };
+            self.show_due(name, at);
+        }
+    }
+
+    fn show_due(&self, name: &MailboxName, at: Option<Duration>) {
+        let wait = at.map(|at| i64::try_from(at.saturating_sub(self.clock.uptime()).as_secs()).unwrap_or(i64::MAX));
+        let due = wait.map_or(0, |wait| self.clock.now().as_second().saturating_add(wait));
+        self.metrics.next_visit.with_label_values(&[name.as_str()]).set(due);
     }
 
     async fn visit(
@@ -193,11 +228,16 @@ impl Collector {
             tell::stopped(&mailbox, &self.metrics, standing.pace.is_stopped(), wait);
             tell::interval(&mailbox, &self.metrics, standing.pace.interval(interval));
         }
-        match board.back(&mailbox.name, standing) {
-            Back::AsEver => _ = board.due.insert((self.after(wait), mailbox.name)),
-            Back::AtOnce => _ = board.due.insert((soonest, mailbox.name)),
-            Back::Gone => self.metrics.forget(&mailbox.name),
-        }
+        let due = match board.back(&mailbox.name, standing) {
+            Back::AsEver => self.after(wait),
+            Back::AtOnce => soonest,
+            Back::Gone => {
+                self.metrics.forget(&mailbox.name);
+                return Ok(());
+            }
+        };
+        self.show_due(&mailbox.name, Some(due));
+        board.due.insert((due, mailbox.name));
         Ok(())
     }
 }

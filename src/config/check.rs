@@ -12,6 +12,7 @@ mod known;
 mod mailbox;
 mod notices;
 mod oauth2;
+mod operators;
 mod parsing;
 mod reload;
 mod route;
@@ -20,19 +21,15 @@ mod spool;
 mod store;
 mod when;
 
-use std::net::Ipv4Addr;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin;
 use crate::collect;
 use crate::config::Config;
 use crate::config::Outline;
 use crate::config::check::endpoint::Mail;
 use crate::config::check::known::Known;
 use crate::config::file::File;
-use crate::config::file::Listen;
 use crate::config::outside::Outside;
 use crate::config::plain::or;
 use crate::config::problem::Path;
@@ -47,9 +44,8 @@ use crate::route::Routes;
 /// Kubernetes kills after 30 s; this leaves time to close the spool.
 const GRACE: Duration = Duration::from_secs(25);
 
-/// Where the operators' server listens, if the file does not say.
+/// What visits may hold in memory at once, if the file does not say.
 const BYTES_IN_FLIGHT: Size = Size(128 << 20);
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// Turns `file` into a configuration. The outcome counts only if `report` is still empty after it.
 pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> Option<Config> {
@@ -81,8 +77,6 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     let Size(max_bytes_in_flight) =
         collect.map_or(BYTES_IN_FLIGHT, |collect| or(&collect.max_bytes_in_flight, BYTES_IN_FLIGHT));
     let in_flight = in_flight::check(file.deliver.as_ref(), report);
-    let Listen(listen) =
-        file.admin.as_ref().map_or(Listen(Some(LISTEN)), |admin| or(&admin.listen, Listen(Some(LISTEN))));
 
     let routes = Routes { rules, deliver_to: collected.deliver_to, labels: collected.labels.clone() };
     Some(Config {
@@ -104,7 +98,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
             store,
         },
         notice,
-        admin: admin::Config { listen },
+        admin: operators::check(file.admin.as_ref(), outside, report),
         grace: or(&file.grace, GRACE),
         reload: reload::check(file, report),
     })

@@ -32,6 +32,7 @@ pub(super) use operation::Admin;
 pub(super) use operation::Egress;
 pub(super) use operation::Listen;
 pub(super) use operation::Reload;
+pub(super) use operation::Token;
 pub(super) use route::Auth;
 pub(super) use route::Dropping;
 pub(super) use route::Patterns;

@@ -148,7 +148,7 @@ mod tests {
         spool.accept(&mailbox, vec![mail]).await.unwrap();
         let unsorted = spool.claim_unsorted(1).await.unwrap().remove(0);
         let verdict = Verdict::Routed(vec![endpoint.name.clone()]);
-        spool.sort(vec![Sorted { message: unsorted.message.key, verdict }]).await.unwrap();
+        spool.sort(vec![Sorted { message: unsorted.message.key, verdict, glance: None }]).await.unwrap();
         spool
     }
 

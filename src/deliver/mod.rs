@@ -7,7 +7,7 @@
 //! what is told of dead letters and accounts; `reading` parses by what each mailbox asks for. `client` makes the connections: `resolve` looks names up, and `egress` says which addresses are allowed.
 //! `outcome`, `statuses`, `backoff` and `settle` decide what an answer means, `failure` why none came, `keyring` which
 //! keys are valid, and `told` and `remark` what of an answer is news for the log; they are pure. `keywatch` holds an
-//! endpoint while none of its keys is valid. `probe` is for operators.
+//! endpoint while none of its keys is valid. `probe` and `preview` are for operators.
 //!
 //! How much an endpoint gets is decided before it is claimed: `gate` goes by its answers (`breaker` spares one that
 //! fails, `concurrency` finds how much it takes at once), `rate` by the configuration, and `slots` by what all endpoints
@@ -34,12 +34,14 @@ mod egress;
 mod event;
 mod failure;
 mod gate;
+mod glance;
 mod keyring;
 mod keywatch;
 mod letter;
 mod lines;
 mod means;
 mod outcome;
+mod preview;
 mod probe;
 mod queue;
 mod rate;
@@ -95,6 +97,8 @@ pub use keyring::Keyring;
 pub use keyring::SigningKey;
 pub use keyring::Standing;
 pub use outcome::OUTCOMES;
+pub use preview::Rendered;
+pub use preview::render;
 pub use probe::TEST_EVENT;
 pub use probe::Tested;
 pub use probe::reach;

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Mode;
+use super::glance::glance;
 use super::reading::Reading;
 use super::recent::Recent;
 use crate::clock::Clock;
@@ -29,6 +30,7 @@ use crate::route::Decision;
 use crate::route::Routes;
 use crate::spool::Dropped;
 use crate::spool::Kind;
+use crate::spool::Purpose;
 use crate::spool::Sorted;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
@@ -85,7 +87,12 @@ impl Sorter {
             crash::point!("after claim_unsorted");
             match claimed {
                 Ok(batch) if !batch.is_empty() => {
+                    // A single round does not wait until all that an older pophook left can be searched.
+                    let rest = complete && mode == Mode::Once && batch.iter().all(|one| one.purpose == Purpose::ToShow);
                     self.sort(batch, &stop).await?;
+                    if rest {
+                        return Ok(());
+                    }
                     continue;
                 }
                 Ok(_) if complete && matches!(mode, Mode::Once) => return Ok(()),
@@ -110,24 +117,27 @@ impl Sorter {
         let mut decided = Vec::new();
         for parsed in parse_all(batch, &rules, stop.clone()).await {
             match parsed {
-                Parsed::Mail(message, mail, decision) => {
+                Parsed::Mail(message, purpose, mail, decision) => {
+                    let glance = (message.kind == Kind::Mail).then(|| glance(&mail));
                     let verdict = match message.kind {
+                        Kind::Mail if purpose == Purpose::ToShow => Verdict::Shown,
                         Kind::Mail => verdict(&decision),
                         Kind::Oversize { .. } => told_to(&rules.oversize_to),
                         // They are routed when they are committed.
                         Kind::DeadLetter | Kind::Changed(_) => Verdict::Settled,
                     };
-                    for defect in mail.defects.iter().filter(|_| message.kind == Kind::Mail) {
+                    let is_new_mail = message.kind == Kind::Mail && purpose == Purpose::ToSort;
+                    for defect in mail.defects.iter().filter(|_| is_new_mail) {
                         self.metrics.defects.with_label_values(&[defect.kind.as_str()]).inc();
                     }
                     if matches!(&verdict, Verdict::Routed(endpoints) if !endpoints.is_empty()) {
                         self.recent.put(message.key, mail, message.size, self.clock.uptime());
                     }
-                    sorted.push(Sorted { message: message.key, verdict });
-                    decided.extend((message.kind == Kind::Mail).then_some((message, decision)));
+                    sorted.push(Sorted { message: message.key, verdict, glance });
+                    decided.extend(is_new_mail.then_some((message, decision)));
                 }
                 Parsed::NotBegun(message) => {
-                    sorted.push(Sorted { message: message.key, verdict: Verdict::PutBack });
+                    sorted.push(Sorted { message: message.key, verdict: Verdict::PutBack, glance: None });
                 }
                 Parsed::NotEnded(message) => {
                     tracing::error!(id = %message.id, "parsing did not end; the message is tried again alone, later");
@@ -154,7 +164,7 @@ impl Sorter {
             };
             tracing::warn!(%error, "cannot write down where messages go; trying again");
             if stop.run_until_cancelled(self.clock.wait(LOOK_AGAIN)).await.is_none() {
-                let back = |one: Sorted| Sorted { verdict: Verdict::PutBack, ..one };
+                let back = |one: Sorted| Sorted { verdict: Verdict::PutBack, glance: None, ..one };
                 return match self.spool.sort(sorted.into_iter().map(back).collect()).await {
                     Err(error) if error.is_fatal() => Err(error),
                     _ => Ok(Written::PutBack),
@@ -207,7 +217,7 @@ fn told_to(asking: &[EndpointName]) -> Verdict {
 
 /// What became of one message of a batch.
 enum Parsed {
-    Mail(Spooled, Arc<Mail>, Decision),
+    Mail(Spooled, Purpose, Arc<Mail>, Decision),
     /// We were asked to stop, or an earlier message of the batch did not end.
     NotBegun(Spooled),
     /// The parse crashed or overran: its count stays.
@@ -218,7 +228,7 @@ enum Parsed {
 /// the messages after it are put back.
 async fn parse_all(batch: Vec<Unsorted>, rules: &Rules, stop: CancellationToken) -> Vec<Parsed> {
     let (reading, routes) = (Arc::clone(&rules.reading), Arc::clone(&rules.routes));
-    let messages: Vec<Spooled> = batch.iter().map(|one| one.message.clone()).collect();
+    let messages: Vec<(Spooled, Purpose)> = batch.iter().map(|one| (one.message.clone(), one.purpose)).collect();
     let (done, mut mails) = mpsc::channel(batch.len().max(1));
     let (ended, in_order) = oneshot::channel();
     let parsing = move || {
@@ -241,13 +251,13 @@ async fn parse_all(batch: Vec<Unsorted>, rules: &Rules, stop: CancellationToken)
     if let Err(error) = thread::Builder::new().name("parser".to_owned()).spawn(parsing) {
         tracing::error!(%error, "cannot start a thread to parse with; trying again");
         tokio::time::sleep(AFTER_FAULT).await;
-        return messages.into_iter().map(Parsed::NotBegun).collect();
+        return messages.into_iter().map(|(message, _)| Parsed::NotBegun(message)).collect();
     }
     let mut parsed = Vec::with_capacity(messages.len());
     let mut left = messages.into_iter();
-    for message in left.by_ref() {
+    for (message, purpose) in left.by_ref() {
         match timeout(PARSE_MAX, mails.recv()).await {
-            Ok(Some((mail, decision))) => parsed.push(Parsed::Mail(message, mail, decision)),
+            Ok(Some((mail, decision))) => parsed.push(Parsed::Mail(message, purpose, mail, decision)),
             // The thread ended before its time: by order, or because this parse crashed.
             Ok(None) if in_order.await.is_ok() => {
                 parsed.push(Parsed::NotBegun(message));
@@ -259,7 +269,7 @@ async fn parse_all(batch: Vec<Unsorted>, rules: &Rules, stop: CancellationToken)
             }
         }
     }
-    parsed.extend(left.map(Parsed::NotBegun));
+    parsed.extend(left.map(|(message, _)| Parsed::NotBegun(message)));
     parsed
 }
 

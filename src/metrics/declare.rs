@@ -58,10 +58,12 @@ impl CollectMetrics {
     }
 
     /// The gauges that each mailbox has one of.
-    fn gauges_of_mailbox(&self) -> [&IntGaugeVec; 6] {
+    fn gauges_of_mailbox(&self) -> [&IntGaugeVec; 8] {
         [
             &self.last_success,
             &self.interval,
+            &self.next_visit,
+            &self.paused,
             &self.maildrop_messages,
             &self.stopped,
             &self.uidl_reset,

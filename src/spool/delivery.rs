@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::Glance;
 use super::Standing;
 use crate::ident::EndpointName;
 use crate::ident::MailboxName;
@@ -64,6 +65,17 @@ pub struct Unsorted {
     pub message: Spooled,
     /// Its bytes.
     pub raw: Bytes,
+    /// What is to be done with it.
+    pub purpose: Purpose,
+}
+
+/// What a message is parsed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be sorted.
+    ToSort,
+    /// To be shown: an older pophook sorted it. Its verdict is [`Verdict::Shown`].
+    ToShow,
 }
 
 /// What the sorting made of a message.
@@ -73,6 +85,8 @@ pub struct Sorted {
     pub message: MessageKey,
     /// Where it goes.
     pub verdict: Verdict,
+    /// What a list shows of it from now on; `None` of an event.
+    pub glance: Option<Glance>,
 }
 
 /// Where a message goes.
@@ -84,6 +98,8 @@ pub enum Verdict {
     Dropped(Dropped),
     /// Nowhere, and nothing is left to do: an event that no endpoint asks for any more.
     Settled,
+    /// Where it went before: it was read only to be shown.
+    Shown,
     /// Nowhere yet: it was not parsed, for no fault of its own, and its count is taken back.
     PutBack,
 }

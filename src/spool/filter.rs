@@ -50,6 +50,12 @@ impl Filter {
         Reason::ALL.into_iter().map(Reason::as_str).chain(Hold::ALL.into_iter().map(Hold::as_str))
     }
 
+    /// Whether a line can have this reason.
+    pub fn is_reason(text: &str) -> bool {
+        let by_rule = text.strip_prefix(Filter::RULE).is_some_and(|name| !name.is_empty());
+        by_rule || Filter::reasons().any(|known| known == text)
+    }
+
     /// Whether what an operator or a rule dropped is asked for by name.
     pub fn asks_for_dropped(&self) -> bool {
         let dropped = Some(Reason::Dropped.as_str());

@@ -22,17 +22,21 @@ mod delivery;
 mod error;
 mod filesystem;
 mod filter;
+mod glance;
 mod kind;
 mod ledger;
 mod notice;
+mod preview;
 mod report;
 mod room;
+mod search;
 pub mod socket;
 pub mod sqlite;
 mod standing;
 mod state;
 mod token;
 mod wanted;
+mod wishes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,6 +61,7 @@ pub use delivery::End;
 pub use delivery::Form;
 pub use delivery::Hold;
 pub use delivery::MessageKey;
+pub use delivery::Purpose;
 pub use delivery::Reason;
 pub use delivery::Record;
 pub use delivery::Sorted;
@@ -65,6 +70,8 @@ pub use delivery::Unsorted;
 pub use delivery::Verdict;
 pub use error::SpoolError;
 pub use filter::Filter;
+pub use glance::Glance;
+pub use glance::searchable;
 pub use kind::Change;
 pub use kind::Kind;
 pub use ledger::Accepted;
@@ -85,6 +92,7 @@ pub use notice::DeadLetter;
 pub use notice::Facts;
 pub use notice::Noticing;
 pub use notice::Untold;
+pub use preview::Preview;
 pub use report::AttemptRow;
 pub use report::Changed;
 pub use report::Command;
@@ -94,6 +102,10 @@ pub use report::MailboxRow;
 pub use report::Row;
 pub use report::Stats;
 pub use room::Room;
+pub use search::DeliveryRow;
+pub use search::Found;
+pub use search::MessageRow;
+pub use search::Search;
 pub use standing::Breaker;
 pub use standing::Health;
 pub use standing::Standing;
@@ -102,6 +114,7 @@ pub use state::State;
 pub use token::Token;
 pub use wanted::Wanted;
 pub use wanted::Weight;
+pub use wishes::Wishes;
 
 /// An answer that arrives once the work is committed. The work is on its way even while nobody polls it.
 pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, SpoolError>> + Send>>;
@@ -116,6 +129,9 @@ pub trait Reading: Send + Sync + fmt::Debug {
 
     /// The lines of `spool list`, dead letters first.
     fn list(&self, filter: Filter) -> Reply<Vec<Row>>;
+
+    /// At most `limit` of the messages that are wanted, of all mailboxes, the newest first.
+    fn search(&self, wanted: Search, limit: usize) -> Reply<Found>;
 
     /// The message of that id, if there is one.
     fn find(&self, id: &str) -> Reply<Option<Spooled>>;
@@ -177,6 +193,9 @@ pub trait Collecting: Send + Sync + fmt::Debug {
     /// How often each mailbox was logged in since the start ([`Command::KeepToken`]); changes after the commit.
     fn logins(&self) -> watch::Receiver<BTreeMap<MailboxName, u64>>;
 
+    /// What operators want of visits; changes after the commit.
+    fn wishes(&self) -> watch::Receiver<Wishes>;
+
     /// Whether `mailbox` may retrieve `wanted` bytes more, or how many; makes room first where that costs nothing
     /// undelivered. What is promised here is kept from others until it is accepted, or asked for anew.
     fn room(&self, mailbox: &MailboxName, wanted: u64) -> Reply<Room>;
@@ -187,7 +206,7 @@ pub trait Delivering: Send + Sync + fmt::Debug {
     /// Claims messages that nobody has parsed. Their parse counts are committed before the reply.
     ///
     /// Messages that a parse was begun for and never ended come alone, one at a time; the third such end
-    /// quarantines them.
+    /// quarantines them. When there are none, mails follow that an older pophook sorted, and kept no [`Glance`] of.
     fn claim_unsorted(&self, at_most: usize) -> Reply<Vec<Unsorted>>;
 
     /// Commits where messages go; from the reply on, later configurations do not re-route them. Frees their claims,

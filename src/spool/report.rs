@@ -95,6 +95,10 @@ pub struct MailboxRow {
     pub condition: String,
     /// Since when that is so, RFC 3339.
     pub condition_since: Option<String>,
+    /// Why, in one word.
+    pub condition_reason: Option<String>,
+    /// Since when it is not visited because an operator said so, RFC 3339.
+    pub paused_since: Option<String>,
 }
 
 /// The figures that metrics show.
@@ -168,6 +172,21 @@ pub enum Command {
         mailbox: String,
         /// Whether what is listed at the next visit was seen or is new.
         listed: Listed,
+    },
+    /// Visits a mailbox at once, or as soon as its server allows; not while it is paused.
+    Visit {
+        /// Which.
+        mailbox: String,
+    },
+    /// Visits a mailbox no more, until [`Command::Unpause`]; a visit under way ends where nothing is lost.
+    Pause {
+        /// Which.
+        mailbox: String,
+    },
+    /// Visits a mailbox again.
+    Unpause {
+        /// Which.
+        mailbox: String,
     },
     /// Ends an endpoint's hold and pause, and closes its breaker.
     Resume {

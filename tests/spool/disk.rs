@@ -111,7 +111,7 @@ async fn s1_routes_that_find_no_space_are_written_down_later_and_count_as_no_fau
     let batch = spool.claim_unsorted(9).await.unwrap();
     fill(&place);
     let verdict = || pophook::spool::Verdict::Routed(vec![crate::ground::endpoint("desk")]);
-    let sorted = || vec![pophook::spool::Sorted { message: batch[0].message.key, verdict: verdict() }];
+    let sorted = || vec![pophook::spool::Sorted { message: batch[0].message.key, verdict: verdict(), glance: None }];
     for _ in 0..5 {
         let error = spool.sort(sorted()).await.unwrap_err();
         assert!(matches!(error, SpoolError::NoSpace(_)), "{error:?}");

@@ -152,7 +152,7 @@ async fn what_is_owed_to_an_endpoint_is_not_dropped() {
     let spool = ground.open().await;
     let message = routed(&spool, "hello", &["desk"]).await;
     let verdict = Verdict::Dropped(Dropped { rule: "spam".to_owned(), counts_as_delivered: true });
-    spool.sort(vec![Sorted { message, verdict }]).await.unwrap();
+    spool.sort(vec![Sorted { message, verdict, glance: None }]).await.unwrap();
     assert_eq!(states(&spool).await, ["desk pending"]);
     assert_eq!(our_copy(&spool).await.delivered_at, None);
 }
@@ -163,7 +163,7 @@ async fn what_is_dropped_twice_is_dropped_once() {
     let spool = ground.open().await;
     let message = dropped(&spool, "hello", false).await;
     let verdict = Verdict::Dropped(Dropped { rule: "other".to_owned(), counts_as_delivered: true });
-    spool.sort(vec![Sorted { message, verdict }]).await.unwrap();
+    spool.sort(vec![Sorted { message, verdict, glance: None }]).await.unwrap();
     assert_eq!(rows(&spool).await[0].reason.as_deref(), Some("rule spam"));
     assert_eq!(our_copy(&spool).await.delivered_at, None);
 }

@@ -148,7 +148,7 @@ async fn an_event_that_nobody_asks_for_any_more_is_settled_and_not_unrouted() {
     let spool = ground.open().await;
     observe(&spool, vec![oversize("big", 900)]).await;
     let message = spool.claim_unsorted(10).await.unwrap()[0].message.key;
-    spool.sort(vec![Sorted { message, verdict: Verdict::Settled }]).await.unwrap();
+    spool.sort(vec![Sorted { message, verdict: Verdict::Settled, glance: None }]).await.unwrap();
     assert_eq!(states(&spool).await, ["oversize", "delivered"]);
     assert_eq!(spool.claim_unsorted(10).await.unwrap().len(), 0);
     assert_eq!(spool.release(ground.clock.now(), None).await.unwrap(), 1);

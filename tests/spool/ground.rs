@@ -21,8 +21,10 @@ use pophook::spool::Dropped;
 use pophook::spool::End;
 use pophook::spool::Enrolment;
 use pophook::spool::Filter;
+use pophook::spool::Glance;
 use pophook::spool::Incoming;
 use pophook::spool::MessageKey;
+use pophook::spool::Purpose;
 use pophook::spool::Record;
 use pophook::spool::Row;
 use pophook::spool::Sorted;
@@ -30,6 +32,7 @@ use pophook::spool::Spool;
 use pophook::spool::SpoolError;
 use pophook::spool::Verdict;
 use pophook::spool::Wanted;
+use pophook::spool::searchable;
 use pophook::spool::sqlite::Sqlite;
 use sha2::Digest as _;
 use sha2::Sha256;
@@ -39,12 +42,16 @@ pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// Takes back what came to the schema with the notices.
-const BEFORE_NOTICES: &str = "ALTER TABLE message DROP COLUMN dropped_by;
+const BEFORE_NOTICES: &str = "ALTER TABLE mailbox DROP COLUMN paused_at;
+    ALTER TABLE message DROP COLUMN dropped_by;
     ALTER TABLE message DROP COLUMN counts_as_delivered;
     DROP TABLE condition;
     DROP TABLE told_hold;
     DROP INDEX message_about;
-    ALTER TABLE message DROP COLUMN about;";
+    ALTER TABLE message DROP COLUMN about;
+    DROP TABLE glance;
+    DROP INDEX message_here;
+    DELETE FROM meta WHERE key = 'unread_to';";
 
 /// 2026-01-31 12:00 UTC.
 pub fn start() -> Timestamp {
@@ -200,10 +207,23 @@ pub async fn sort_all(spool: &Arc<dyn Spool>, endpoints: &[&str]) -> usize {
         count += batch.len();
         let to = |one: &pophook::spool::Unsorted| Sorted {
             message: one.message.key,
-            verdict: Verdict::Routed(endpoints.iter().copied().map(endpoint).collect()),
+            verdict: match one.purpose {
+                Purpose::ToSort => Verdict::Routed(endpoints.iter().copied().map(endpoint).collect()),
+                Purpose::ToShow => Verdict::Shown,
+            },
+            glance: Some(glance_of(&one.raw)),
         };
         spool.sort(batch.iter().map(to).collect()).await.unwrap();
     }
+}
+
+/// What a list shows of a mail that [`incoming`] made.
+fn glance_of(raw: &[u8]) -> Glance {
+    // Bounded, as the real ones are.
+    let raw = String::from_utf8_lossy(&raw[..raw.len().min(1000)]);
+    let subject = raw.lines().next().and_then(|line| line.strip_prefix("Subject: ")).map(str::to_owned);
+    let words = searchable(&raw);
+    Glance { subject, sender: "ada@example.org".to_owned(), kind: "message".to_owned(), words, ..Glance::default() }
 }
 
 /// Mailbox `a` takes a mail, under its text as unique-id, that goes to `endpoints`.
@@ -218,7 +238,7 @@ pub async fn dropped(spool: &Arc<dyn Spool>, text: &str, counts_as_delivered: bo
     take(spool, text, text).await;
     let batch = spool.claim_unsorted(1).await.unwrap();
     let verdict = Verdict::Dropped(Dropped { rule: "spam".to_owned(), counts_as_delivered });
-    spool.sort(vec![Sorted { message: batch[0].message.key, verdict }]).await.unwrap();
+    spool.sort(vec![Sorted { message: batch[0].message.key, verdict, glance: None }]).await.unwrap();
     key_of(spool, text).await
 }
 

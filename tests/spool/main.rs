@@ -19,6 +19,7 @@ mod dropping;
 mod endpoints;
 mod events;
 mod file;
+mod glances;
 mod ground;
 mod ledger;
 mod notices;

@@ -86,11 +86,11 @@ async fn an_older_message_that_is_not_sorted_yet_is_waited_for() {
     take(&spool, "one", "one").await;
     take(&spool, "two", "two").await;
     let [older, newer] = &spool.claim_unsorted(2).await.unwrap()[..] else { panic!("two") };
-    let to_desk = |key| Sorted { message: key, verdict: Verdict::Routed(vec![endpoint("desk")]) };
+    let to_desk = |key| Sorted { message: key, verdict: Verdict::Routed(vec![endpoint("desk")]), glance: None };
     spool.sort(vec![to_desk(newer.message.key)]).await.unwrap();
     assert!(heads(&spool).await.is_empty());
     let elsewhere = Verdict::Routed(vec![endpoint("erp")]);
-    spool.sort(vec![Sorted { message: older.message.key, verdict: elsewhere }]).await.unwrap();
+    spool.sort(vec![Sorted { message: older.message.key, verdict: elsewhere, glance: None }]).await.unwrap();
     assert_eq!(only(heads(&spool).await).message.key, newer.message.key);
 }
 

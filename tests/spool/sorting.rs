@@ -34,7 +34,8 @@ fn keys(batch: &[Unsorted]) -> Vec<MessageKey> {
 }
 
 async fn put_back(spool: &Arc<dyn Spool>, messages: &[MessageKey]) {
-    let sorted = messages.iter().map(|message| Sorted { message: *message, verdict: Verdict::PutBack }).collect();
+    let sorted =
+        messages.iter().map(|message| Sorted { message: *message, verdict: Verdict::PutBack, glance: None }).collect();
     spool.sort(sorted).await.unwrap();
 }
 
@@ -92,7 +93,7 @@ async fn after_an_unclean_end_the_suspects_come_alone_and_after_the_others() {
 async fn sort_one(spool: &Arc<dyn Spool>, message: MessageKey) {
     drop(spool.claim_unsorted(1).await.unwrap());
     let verdict = Verdict::Routed(vec![endpoint("desk")]);
-    spool.sort(vec![Sorted { message, verdict }]).await.unwrap();
+    spool.sort(vec![Sorted { message, verdict, glance: None }]).await.unwrap();
 }
 
 #[tokio::test]
@@ -147,7 +148,10 @@ async fn where_a_message_goes_is_committed_and_stays_so() {
     let key = routed(&spool, "hello", &["desk", "erp", "desk"]).await;
     assert_eq!(states(&spool).await, ["desk pending", "erp pending"], "each endpoint once");
     // Sorted again, by whatever fault: nothing is added, nothing is lost.
-    spool.sort(vec![Sorted { message: key, verdict: Verdict::Routed(vec![endpoint("desk")]) }]).await.unwrap();
+    spool
+        .sort(vec![Sorted { message: key, verdict: Verdict::Routed(vec![endpoint("desk")]), glance: None }])
+        .await
+        .unwrap();
     assert_eq!(states(&spool).await, ["desk pending", "erp pending"]);
     let later = ground.after_a_crash();
     let next = later.open().await;

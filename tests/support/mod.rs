@@ -16,6 +16,7 @@
 )]
 
 pub mod dovecot;
+pub mod http;
 pub mod in_process;
 pub mod inetd;
 pub mod introspection;

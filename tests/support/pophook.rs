@@ -20,6 +20,8 @@ use tempfile::TempDir;
 
 use super::dovecot::Dovecot;
 use super::free_port;
+use super::http;
+use super::http::Reply;
 use super::pop3_server::Pop3Server;
 use super::receiver::Receiver;
 use super::script::Script;
@@ -500,6 +502,16 @@ impl Pophook {
     /// Where the admin server listens.
     pub fn admin(&self) -> String {
         format!("127.0.0.1:{}", self.admin_port)
+    }
+
+    /// The port of the operators' server.
+    pub fn admin_port(&self) -> u16 {
+        self.admin_port
+    }
+
+    /// Asks the operators' server of a running daemon.
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        http::ask(self.admin_port, method, path, headers, body)
     }
 
     /// What `/metrics` of a running daemon says now; empty while it does not answer.

@@ -7,10 +7,12 @@ use schemars::Schema;
 use schemars::json_schema;
 use serde::Deserialize;
 
+use crate::admin::access::Role;
 use crate::config::list::List;
 use crate::config::mapping::mapping;
 use crate::config::plain::FromText;
 use crate::config::plain::Plain;
+use crate::config::secret::Source;
 use crate::config::units::Every;
 use crate::config::units::Network;
 
@@ -32,6 +34,28 @@ pub(in crate::config) struct Egress {
 pub(in crate::config) struct Admin {
     /// An IP address and a port, or `off`. Default: 127.0.0.1:8080.
     pub(in crate::config) listen: Option<Plain<Listen>>,
+    /// Another address for metrics and health, which are then not served by `listen`. Default: off.
+    pub(in crate::config) probes_listen: Option<Plain<Listen>>,
+    /// Who may use page and API. Default: nobody; on a loopback address, everybody on this machine.
+    pub(in crate::config) tokens: Option<List<Token>>,
+}
+
+/// What a person or a program proves with that it may use page and API.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Token {
+    /// What it is called in audit lines; each name once.
+    #[schemars(required)]
+    pub(in crate::config) name: Option<String>,
+    /// The token: at least 20 characters, without blanks.
+    #[schemars(required)]
+    pub(in crate::config) token: Option<Source>,
+    /// `read`: look. `operate`: look, and change what can be changed.
+    #[schemars(required)]
+    pub(in crate::config) role: Option<Plain<Role>>,
+    /// Whether a token that reads may see what mails say: subjects, addresses, texts, attachments, payloads. Default: false.
+    pub(in crate::config) mail_content: Option<bool>,
 }
 
 /// When the configuration is read anew while pophook runs.
@@ -43,7 +67,23 @@ pub(in crate::config) struct Reload {
     pub(in crate::config) watch: Option<Plain<Every>>,
 }
 
-mapping!(Egress, Admin, Reload);
+mapping!(Egress, Admin, Token, Reload);
+
+impl FromText for Role {
+    const WHAT: &'static str = "read or operate";
+
+    fn from_text(text: &str) -> Result<Role, String> {
+        match text {
+            "read" => Ok(Role::Read),
+            "operate" => Ok(Role::Operate),
+            _ => Err(format!("{text:?} is no role; write {}", Role::WHAT)),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "enum": ["read", "operate"] })
+    }
+}
 
 /// An address to listen on; `None` is off.
 #[derive(Debug, Clone, Copy)]

@@ -33,6 +33,9 @@ pub(super) fn change(
         Command::Take { mailbox, unique_ids } => mailbox::take(connection, mailbox, unique_ids),
         Command::Import { mailbox, unique_ids } => mailbox::import(connection, mailbox, unique_ids),
         Command::Reset { mailbox, listed } => mailbox::reset(connection, mailbox, *listed),
+        Command::Visit { mailbox } => mailbox::visit(connection, mailbox),
+        Command::Pause { mailbox } => mailbox::pause(connection, mailbox, Some(now)),
+        Command::Unpause { mailbox } => mailbox::pause(connection, mailbox, None),
         Command::Resume { endpoint } => resume(connection, endpoint, ran_ms),
         Command::KeepToken { mailbox, token } => token::keep(connection, mailbox, token, now).map(|()| 1),
     }?;

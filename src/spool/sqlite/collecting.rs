@@ -27,10 +27,21 @@ use crate::spool::Oversize;
 use crate::spool::Reply;
 use crate::spool::Room;
 use crate::spool::Visited;
+use crate::spool::Wishes;
 
 impl Collecting for Sqlite {
     fn enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()> {
-        self.write(Haste::Now, MakesWork::No, move |c| enrol::mailboxes(c, &mailboxes))
+        let enrolled = self.write(Haste::Now, MakesWork::No, move |c| {
+            enrol::mailboxes(c, &mailboxes)?;
+            enrol::paused(c)
+        });
+        let wishes = self.wishes.clone();
+        Box::pin(async move {
+            // One that was paused may have another name now.
+            let paused = enrolled.await?;
+            wishes.send_if_modified(|wishes| std::mem::replace(&mut wishes.paused, paused.clone()) != paused);
+            Ok(())
+        })
     }
 
     fn observe(&self, mailbox: &MailboxName, observation: Observation) -> Reply<()> {
@@ -77,6 +88,10 @@ impl Collecting for Sqlite {
 
     fn logins(&self) -> watch::Receiver<BTreeMap<MailboxName, u64>> {
         self.logins.subscribe()
+    }
+
+    fn wishes(&self) -> watch::Receiver<Wishes> {
+        self.wishes.subscribe()
     }
 
     fn note_visit(&self, mailbox: &MailboxName, visited: Visited, reason: Option<&'static str>) -> Reply<()> {

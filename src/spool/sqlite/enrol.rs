@@ -1,9 +1,12 @@
 //! Makes the configured mailboxes and endpoints known, and carries renames out.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Connection;
 use rusqlite::OptionalExtension as _;
 use rusqlite::params;
 
+use super::columns::mailbox;
 use super::endpoint;
 use super::token;
 use crate::ident::EndpointName;
@@ -38,6 +41,12 @@ pub(super) fn mailboxes(connection: &Connection, mailboxes: &[Enrolment]) -> Res
             .execute(params![mailbox.mailbox.as_str(), mailbox.host, mailbox.username])?;
     }
     Ok(())
+}
+
+/// The mailboxes that are paused.
+pub(super) fn paused(connection: &Connection) -> Result<BTreeSet<MailboxName>, SpoolError> {
+    let mut query = connection.prepare_cached("SELECT name FROM mailbox WHERE paused_at IS NOT NULL")?;
+    Ok(query.query_map([], |row| mailbox(row, 0))?.collect::<Result<_, _>>()?)
 }
 
 fn rename(connection: &Connection, former: &str, name: &str) -> Result<(), SpoolError> {

@@ -2,8 +2,8 @@
 //!
 //! One thread writes and commits in groups, readers stand beside it. One process owns the file, so claims live in
 //! memory. The verbs stand in `verbs`, `collecting` and `delivering`; their
-//! SQL in `collected`, `raw`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`
-//! and `reports`.
+//! SQL in `collected`, `raw`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`,
+//! `reports`, `search` and `glance`.
 
 mod backup;
 mod change;
@@ -16,6 +16,7 @@ mod endpoint;
 mod enrol;
 mod event;
 mod fresh;
+mod glance;
 mod heads;
 mod mailbox;
 mod open;
@@ -30,6 +31,7 @@ mod reports;
 mod reserve;
 mod room;
 mod schema;
+mod search;
 mod sorting;
 mod token;
 mod verbs;
@@ -55,6 +57,7 @@ use self::writer::Writer;
 use super::Config;
 use super::Reply;
 use super::SpoolError;
+use super::Wishes;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
 use crate::metrics::SpoolMetrics;
@@ -78,6 +81,7 @@ pub struct Sqlite {
     pressure: Arc<Mutex<Pressure>>,
     work: watch::Sender<u64>,
     logins: watch::Sender<BTreeMap<MailboxName, u64>>,
+    wishes: watch::Sender<Wishes>,
     /// Milliseconds that pophook had run before this start.
     ran_before: i64,
     _lock: open::Lock,
@@ -97,6 +101,7 @@ impl Sqlite {
             .optional()
             .map_err(|e| SpoolError::open(&path, e))?
             .unwrap_or(0);
+        let paused = enrol::paused(&connection)?;
         let writer = Writer::start(connection, path.clone(), clock.clone(), metrics.commit_seconds.clone())
             .map_err(|e| SpoolError::open(&path, e))?;
         let reserve = Reserve::of(&path);
@@ -115,6 +120,7 @@ impl Sqlite {
             pressure: Arc::default(),
             work: watch::Sender::new(0),
             logins: watch::Sender::new(BTreeMap::new()),
+            wishes: watch::Sender::new(Wishes { paused, ..Wishes::default() }),
             ran_before,
             _lock: lock,
         })

@@ -15,18 +15,21 @@ use super::collected;
 use super::enrol;
 use super::raw;
 use super::reports;
+use super::search;
 use super::token;
 use crate::ident::MailboxName;
 use crate::spool::AttemptRow;
 use crate::spool::EndpointRow;
 use crate::spool::Enrolment;
 use crate::spool::Filter;
+use crate::spool::Found;
 use crate::spool::Ledger;
 use crate::spool::MailboxRow;
 use crate::spool::MessageKey;
 use crate::spool::Reading;
 use crate::spool::Reply;
 use crate::spool::Row;
+use crate::spool::Search;
 use crate::spool::SpoolError;
 use crate::spool::Spooled;
 use crate::spool::Stats;
@@ -105,6 +108,10 @@ impl Reading for Readers {
 
     fn list(&self, filter: Filter) -> Reply<Vec<Row>> {
         self.read(move |c| reports::list(c, &filter))
+    }
+
+    fn search(&self, wanted: Search, limit: usize) -> Reply<Found> {
+        self.read(move |c| search::search(c, &wanted, limit))
     }
 
     fn find(&self, id: &str) -> Reply<Option<Spooled>> {

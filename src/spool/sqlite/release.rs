@@ -8,6 +8,7 @@ use rusqlite::params;
 
 use super::event;
 use super::event::NO_NOTICE_WAITS;
+use super::glance;
 use crate::spool::SpoolError;
 
 /// Copies released in one transaction, so that the writer is not kept from accepting.
@@ -60,6 +61,7 @@ fn settled_before(connection: &Connection, which: &str, before: Timestamp, now: 
 /// Erases our copy of one message; the ledger still knows it, if it is no event. Tells whether there was one.
 pub(super) fn erase(connection: &Connection, seq: i64, now: Timestamp) -> Result<bool, SpoolError> {
     connection.prepare_cached("DELETE FROM raw WHERE seq = ?1")?.execute([seq])?;
+    glance::forget(connection, seq)?;
     if event::forget(connection, seq)? {
         return Ok(true);
     }

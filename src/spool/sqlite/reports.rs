@@ -138,7 +138,7 @@ pub(super) fn mailboxes(connection: &Connection) -> Result<Vec<MailboxRow>, Spoo
     let mut query = connection.prepare(
         "SELECT name, listed_at, flood, count(*) FILTER (WHERE ledger.state = 'taken'),
                 count(*) FILTER (WHERE ledger.state = 'skipped'), count(*) FILTER (WHERE ledger.state = 'oversize'),
-                coalesce(condition.state, 'ok'), condition.since
+                coalesce(condition.state, 'ok'), condition.since, condition.reason, mailbox.paused_at
          FROM mailbox LEFT JOIN ledger ON ledger.mailbox = mailbox.name
                       LEFT JOIN condition ON condition.mailbox = mailbox.name
          GROUP BY name ORDER BY name",
@@ -153,6 +153,8 @@ pub(super) fn mailboxes(connection: &Connection) -> Result<Vec<MailboxRow>, Spoo
             oversize: row.get(5)?,
             condition: row.get(6)?,
             condition_since: time_or_none(row, 7)?.map(text),
+            condition_reason: row.get(8)?,
+            paused_since: time_or_none(row, 9)?.map(text),
         })
     };
     Ok(query.query_map([], row)?.collect::<Result<Vec<_>, _>>()?)

@@ -165,6 +165,23 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE message ADD COLUMN dropped_by TEXT;
     ALTER TABLE message ADD COLUMN counts_as_delivered INTEGER NOT NULL DEFAULT 0;
 ",
+    // Since when a mailbox is not visited because an operator said so.
+    "ALTER TABLE mailbox ADD COLUMN paused_at INTEGER",
+    "
+    -- What a list shows and a search finds of a mail; it goes when the raw bytes go.
+    CREATE TABLE glance (
+        seq INTEGER PRIMARY KEY,
+        subject TEXT,
+        sender TEXT NOT NULL,
+        recipients TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        attachments INTEGER NOT NULL,
+        words TEXT NOT NULL
+    );
+    CREATE INDEX message_here ON message (seq) WHERE released_at IS NULL;
+    -- Up to here there are mails that were sorted before there were glances.
+    INSERT INTO meta SELECT 'unread_to', coalesce(max(seq), 0) FROM message;
+",
 ];
 
 /// The first schema whose messages have a kind.
@@ -174,6 +191,12 @@ const NOTICES_SINCE: i64 = 8;
 
 /// The first schema whose messages can be dropped by a rule.
 const DROPPING_SINCE: i64 = 9;
+
+/// The first schema whose mailboxes can be paused.
+const PAUSES_SINCE: i64 = 10;
+
+/// The first schema that keeps what a list shows of a mail.
+const GLANCES_SINCE: i64 = 11;
 
 /// The first schema whose endpoints have a breaker.
 const BREAKERS_SINCE: i64 = 7;
@@ -209,9 +232,12 @@ pub(super) fn found(connection: &Connection) -> Result<i64, rusqlite::Error> {
 }
 
 /// Lets a reader find what it asks for in a file of schema `found`: where messages have no kind, they are mails; where
-/// nothing says which rule dropped them, none did; and where endpoints have no breaker, it is closed. Should the file be migrated beside the reader, its own columns come
+/// nothing says which rule dropped them, none did; where mailboxes cannot be paused, none is; and where endpoints have no breaker, it is closed. Should the file be migrated beside the reader, its own columns come
 /// first.
 pub(super) fn read_as_newest(connection: &Connection, found: i64) -> Result<(), rusqlite::Error> {
+    if found < PAUSES_SINCE {
+        connection.execute_batch("CREATE TEMP VIEW mailbox AS SELECT *, NULL AS paused_at FROM main.mailbox")?;
+    }
     if found < DROPPING_SINCE {
         let kind = if found >= KINDS_SINCE { "" } else { "'mail' AS kind, NULL AS listed_size, NULL AS size_limit," };
         let about = if found >= NOTICES_SINCE { "" } else { "NULL AS about," };
@@ -220,9 +246,16 @@ pub(super) fn read_as_newest(connection: &Connection, found: i64) -> Result<(), 
              SELECT *, {kind} {about} NULL AS dropped_by, 0 AS counts_as_delivered FROM main.message"
         ))?;
     }
+    if found < GLANCES_SINCE {
+        connection.execute_batch(
+            "CREATE TEMP VIEW glance AS SELECT NULL AS seq, NULL AS subject, NULL AS sender, NULL AS recipients,
+             NULL AS kind, NULL AS attachments, NULL AS words",
+        )?;
+    }
     if found < NOTICES_SINCE {
-        connection
-            .execute_batch("CREATE TEMP VIEW condition AS SELECT NULL AS mailbox, NULL AS state, NULL AS since")?;
+        connection.execute_batch(
+            "CREATE TEMP VIEW condition AS SELECT NULL AS mailbox, NULL AS state, NULL AS since, NULL AS reason",
+        )?;
     }
     if found < BREAKERS_SINCE {
         connection.execute_batch(

@@ -6,6 +6,7 @@ use rusqlite::params;
 
 use super::columns::SPOOLED;
 use super::columns::spooled;
+use super::glance;
 use super::queue::Claimed;
 use super::raw;
 use super::record::settle;
@@ -13,6 +14,7 @@ use crate::ident::EndpointName;
 use crate::spool::Dropped;
 use crate::spool::MessageKey;
 use crate::spool::PARSES_MAX;
+use crate::spool::Purpose;
 use crate::spool::Sorted;
 use crate::spool::SpoolError;
 use crate::spool::State;
@@ -21,6 +23,8 @@ use crate::spool::Verdict;
 
 /// Raw bytes that one claim of unsorted messages hands out, beyond the first message.
 const UNSORTED_BYTES: usize = 1 << 20;
+/// Mails that are read at once only to be shown: those that are to be sorted wait for them.
+const UNREAD_AT_ONCE: usize = 8;
 
 /// Claims messages that nobody has parsed, and counts the parse that is about to begin.
 pub(super) fn claim_unsorted(
@@ -33,6 +37,9 @@ pub(super) fn claim_unsorted(
         quarantine(connection)?;
         // A parse of this one began and never ended: alone, so that it takes no other message down with it.
         found = unsorted(connection, claimed, "parses > 0", 1)?;
+        if found.is_empty() {
+            found = unread(connection, at_most)?;
+        }
     }
     for one in &found {
         connection
@@ -79,15 +86,57 @@ fn unsorted(
             },
         };
         bytes += raw.len();
-        found.push(Unsorted { message: spooled(row)?, raw });
+        found.push(Unsorted { message: spooled(row)?, raw, purpose: Purpose::ToSort });
+    }
+    Ok(found)
+}
+
+/// Mails that were sorted before anything was kept of them to be shown, the newest first.
+fn unread(connection: &Connection, at_most: usize) -> Result<Vec<Unsorted>, SpoolError> {
+    let to = glance::unread_to(connection)?;
+    if to == 0 {
+        return Ok(Vec::new());
+    }
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT {SPOOLED}, parses FROM message
+         WHERE seq <= ?1 AND released_at IS NULL AND kind = 'mail' AND state NOT IN ('spooled', 'quarantined')
+           AND parses < {PARSES_MAX} AND NOT EXISTS (SELECT 1 FROM glance WHERE glance.seq = message.seq)
+         ORDER BY seq DESC LIMIT {UNREAD_AT_ONCE}"
+    ))?;
+    let mut rows = query.query([to])?;
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()?.filter(|_| found.len() < at_most && bytes < UNSORTED_BYTES) {
+        let message = spooled(row)?;
+        // A parse of this one began and never ended.
+        let alone = row.get::<_, u32>(10)? > 0;
+        if alone && !found.is_empty() {
+            break;
+        }
+        let Some(raw) = raw::read(connection, message.key.0)? else { continue };
+        bytes += raw.len();
+        found.push(Unsorted { message, raw: raw.into(), purpose: Purpose::ToShow });
+        if alone {
+            break;
+        }
+    }
+    if found.is_empty() {
+        glance::read_from(connection, 1)?;
     }
     Ok(found)
 }
 
 /// Commits where messages go.
 pub(super) fn sort(connection: &Connection, sorted: &[Sorted], now: Timestamp) -> Result<(), SpoolError> {
-    for Sorted { message, verdict } in sorted {
+    for Sorted { message, verdict, glance } in sorted {
+        if let Some(glance) = glance {
+            glance::keep(connection, *message, glance)?;
+        }
         let state = match verdict {
+            Verdict::Shown => {
+                connection.prepare_cached("UPDATE message SET parses = 0 WHERE seq = ?1")?.execute([message.0])?;
+                glance::read_from(connection, message.0)?;
+                continue;
+            }
             Verdict::PutBack => {
                 connection
                     .prepare_cached("UPDATE message SET parses = max(parses - 1, 0) WHERE seq = ?1")?
@@ -204,7 +253,7 @@ mod tests {
         let mut claimed = Claimed::default();
         assert_eq!(claim_unsorted(&connection, &mut claimed, 9).unwrap().len(), 1);
         let verdict = Verdict::Routed(vec![desk.clone()]);
-        let sorted = Sorted { message: MessageKey(1_000_000), verdict };
+        let sorted = Sorted { message: MessageKey(1_000_000), verdict, glance: None };
         sort(&connection, &[sorted], Timestamp::UNIX_EPOCH).unwrap();
         assert!(claim_unsorted(&connection, &mut claimed, 9).unwrap().is_empty());
         let times = (Timestamp::UNIX_EPOCH, 0);

@@ -1,11 +1,13 @@
 //! The verbs of [`Spool`] that belong to neither half, each one transaction.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use super::MakesWork;
 use super::Sqlite;
@@ -26,6 +28,7 @@ use crate::spool::Command;
 use crate::spool::EndpointRow;
 use crate::spool::Enrolment;
 use crate::spool::Filter;
+use crate::spool::Found;
 use crate::spool::Ledger;
 use crate::spool::MailboxRow;
 use crate::spool::MessageKey;
@@ -33,6 +36,7 @@ use crate::spool::Noticing;
 use crate::spool::Reading;
 use crate::spool::Reply;
 use crate::spool::Row;
+use crate::spool::Search;
 use crate::spool::Spool;
 use crate::spool::SpoolError;
 use crate::spool::Spooled;
@@ -40,6 +44,7 @@ use crate::spool::Stats;
 use crate::spool::Token;
 use crate::spool::Tokens;
 use crate::spool::Untold;
+use crate::spool::Wishes;
 
 impl Reading for Sqlite {
     fn ledger(&self, mailbox: &MailboxName) -> Reply<Ledger> {
@@ -52,6 +57,10 @@ impl Reading for Sqlite {
 
     fn list(&self, filter: Filter) -> Reply<Vec<Row>> {
         self.readers.list(filter)
+    }
+
+    fn search(&self, wanted: Search, limit: usize) -> Reply<Found> {
+        self.readers.search(wanted, limit)
     }
 
     fn find(&self, id: &str) -> Reply<Option<Spooled>> {
@@ -140,17 +149,17 @@ impl Spool for Sqlite {
 
     fn change(&self, command: Command) -> Reply<Changed> {
         let (times, command) = (self.times(), Arc::new(command));
-        let logged_in = match &*command {
-            Command::KeepToken { mailbox, .. } => MailboxName::parse(mailbox.as_str()).ok(),
-            _ => None,
-        };
+        let asked = Arc::clone(&command);
         let work = move |c: &Connection| change::change(c, &command, times);
-        let Some(mailbox) = logged_in else { return self.write(Haste::Now, MakesWork::Yes, work) };
-        let (kept, logins) = (self.write_by_all_means(Haste::Now, work), self.logins.clone());
+        let changed = match &*asked {
+            Command::KeepToken { .. } => self.write_by_all_means(Haste::Now, work),
+            _ => self.write(Haste::Now, MakesWork::Yes, work),
+        };
+        let (logins, wishes) = (self.logins.clone(), self.wishes.clone());
         Box::pin(async move {
-            let kept = kept.await?;
-            logins.send_modify(|counts| *counts.entry(mailbox).or_default() += 1);
-            Ok(kept)
+            let changed = changed.await?;
+            tell(&asked, &logins, &wishes);
+            Ok(changed)
         })
     }
 
@@ -166,5 +175,30 @@ impl Spool for Sqlite {
             begun.map_err(|error| SpoolError::open(&path, error))?;
             answer.await.map_err(|_| SpoolError::Closed)?
         })
+    }
+}
+
+/// Tells the collecting half of a command that was committed.
+fn tell(command: &Command, logins: &watch::Sender<BTreeMap<MailboxName, u64>>, wishes: &watch::Sender<Wishes>) {
+    let named =
+        |mailbox: &String, note: &dyn Fn(MailboxName)| MailboxName::parse(mailbox).iter().cloned().for_each(note);
+    match command {
+        Command::KeepToken { mailbox, .. } => named(mailbox, &|name| {
+            logins.send_modify(|counts| *counts.entry(name).or_default() += 1);
+        }),
+        Command::Visit { mailbox } => named(mailbox, &|name| {
+            wishes.send_modify(|wishes| *wishes.visits.entry(name).or_default() += 1);
+        }),
+        Command::Pause { mailbox } => named(mailbox, &|name| {
+            wishes.send_modify(|wishes| _ = wishes.paused.insert(name));
+        }),
+        Command::Unpause { mailbox } => named(mailbox, &|name| {
+            wishes.send_modify(|wishes| _ = wishes.paused.remove(&name));
+        }),
+        Command::Retry { .. }
+        | Command::Drop { .. }
+        | Command::Take { .. }
+        | Command::Reset { .. }
+        | Command::Resume { .. } => {}
     }
 }

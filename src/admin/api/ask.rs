@@ -1,0 +1,68 @@
+//! What requests hold. What cannot be read is answered with a sentence, and a key that is not known is no slip to pass over.
+
+use axum::body::Bytes;
+use axum::extract::FromRequest;
+use axum::extract::FromRequestParts;
+use axum::extract::Path;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::response::IntoResponse as _;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// What stands in the path.
+#[derive(Debug)]
+pub(super) struct At<T>(pub(super) T);
+
+/// What stands behind the question mark.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub(super) T);
+
+/// What the body says.
+#[derive(Debug)]
+pub(super) struct Said<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<At<T>, Problem> {
+        // Only what is no UTF-8, or no number where one is wanted: nothing has such a name.
+        let found = Path::<T>::from_request_parts(parts, state).await;
+        found.map(|Path(found)| At(found)).map_err(|_| Problem::unknown("Nothing has such a name."))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Asked<T>, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let asked = serde_html_form::from_str(query);
+        asked.map(Asked).map_err(|error| Problem::bad_request(format!("The query cannot be read: {error}.")))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Said<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Said<T>, Problem> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::no_json());
+        }
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|refused| match refused.into_response().status() {
+                StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
+                _ => Problem::bad_request("The body did not arrive whole."),
+            })?;
+        let value: serde_json::Value = serde_json::from_slice(&bytes)
+            .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}.")))?;
+        serde_path_to_error::deserialize(value)
+            .map(Said)
+            .map_err(|error| Problem::wrong_body(format!("The body is not understood at {error}.")))
+    }
+}

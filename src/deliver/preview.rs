@@ -1,0 +1,62 @@
+//! For operators: what an endpoint is posted for a message, without posting it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Attachments;
+use super::Config;
+use super::Format;
+use super::letter::Letter;
+use super::letter::told;
+use super::payload::Options;
+use crate::ident::EndpointName;
+use crate::spool::Kind;
+use crate::spool::Reading;
+use crate::spool::SpoolError;
+use crate::spool::Spooled;
+
+/// What is posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// `Content-Type`.
+    pub content_type: String,
+    /// The body, before it is compressed.
+    pub body: Bytes,
+}
+
+/// What `endpoint` would be posted for `message` by `config`, or, without one, the native format with its attachments.
+/// `None`: the endpoint is not configured, our copy is gone, or the message tells of no mail.
+///
+/// # Errors
+/// A spool that cannot be read.
+pub async fn render(
+    config: &Config,
+    spool: &dyn Reading,
+    message: &Spooled,
+    endpoint: Option<&EndpointName>,
+) -> Result<Option<Rendered>, SpoolError> {
+    if let Kind::DeadLetter | Kind::Changed(_) = message.kind {
+        return Ok(None);
+    }
+    let chosen = endpoint.map(|name| config.endpoints.iter().find(|endpoint| endpoint.name == *name).cloned());
+    if let Some(None) = chosen {
+        return Ok(None);
+    }
+    let Some(raw) = spool.raw(message.key).await?.map(Bytes::from) else { return Ok(None) };
+    let (message, labels) = (message.clone(), Arc::new(config.labels.clone()));
+    let reading = config.reading.clone();
+    let render = move || {
+        let mail = Arc::new(reading.parse(message.mailbox.as_ref(), &raw));
+        let native = Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false };
+        let chosen = chosen.flatten();
+        let (format, options) = chosen.map_or((Format::Json, native), |endpoint| told(&endpoint, mail.is_unread()));
+        let letter = Letter { message, labels, mail, raw, format, options };
+        let head = letter.head()?;
+        let mut body = Vec::new();
+        letter.write(&mut body).ok()?;
+        Some(Rendered { content_type: head.content_type, body: body.into() })
+    };
+    // What crashes there is no payload, and takes nothing else down.
+    Ok(tokio::task::spawn_blocking(render).await.unwrap_or_default())
+}

@@ -1,0 +1,180 @@
+//! What is done, each act to a running daemon, and what the log says of it.
+
+use serde_json::json;
+
+use crate::CHIEF;
+use crate::Stage;
+use crate::support::mails;
+use crate::support::pop3_server::Message;
+use crate::support::receiver::Answer;
+use crate::support::wait_for;
+use crate::tokens;
+
+/// A mail whose every word would be seen in a log.
+fn telling(id: &str) -> Message {
+    let raw = format!("From: secret-sender@example.org\r\nSubject: secret-subject\r\n\r\nsecret-body {id}\r\n");
+    Message::new(id, raw.as_bytes())
+}
+
+#[track_caller]
+fn tells_no_mail(said: &str) {
+    assert!(!said.contains("secret-"), "{said}");
+}
+
+/// The audit lines of this action.
+fn audited<'a>(said: &'a str, action: &str) -> Vec<&'a str> {
+    said.lines().filter(|line| line.contains(&format!("action=\"{action}\""))).collect()
+}
+
+#[test]
+fn a_mailbox_that_is_paused_is_not_visited_also_after_a_restart_until_it_is_resumed() {
+    let mut stage = Stage::start(&["a"]);
+    wait_for("it is visited", || stage.desk.count() == 1);
+    assert_eq!(stage.post("/mailboxes/support/pause", None).expect(200).json()["changed"], 1);
+    assert_eq!(stage.post("/mailboxes/support/pause", None).expect(200).json()["changed"], 0, "it was so already");
+    assert!(stage.get("/mailboxes/support")["paused_since"].is_string());
+    assert_eq!(stage.post("/mailboxes/support/visit", None).expect(409).json()["error"], "impossible");
+    stage.stop();
+    let sessions = stage.server.sessions();
+    stage.run();
+    wait_for("it knows", || stage.pophook.metrics().contains("pophook_mailbox_paused{mailbox=\"support\"} 1"));
+    stage.server.put(telling("b"));
+    let once = stage.pophook.command(&["mailbox", "list", "--json"]).expect(0).json();
+    assert!(once[0]["paused_since"].is_string(), "{once:?}");
+    assert_eq!(stage.get("/mailboxes/support")["next_visit"], json!(null));
+    assert_eq!(stage.server.sessions(), sessions, "nothing was asked of the server");
+    assert_eq!(stage.post("/mailboxes/support/resume", None).expect(200).json()["changed"], 1);
+    wait_for("the mail that came meanwhile arrives", || stage.desk.count() == 2);
+    let said = stage.stop();
+    assert_eq!(audited(&said, "resume_mailbox").len(), 1, "{said}");
+    tells_no_mail(&said);
+}
+
+#[test]
+fn a_visit_that_is_asked_for_is_made_at_once() {
+    let stage = Stage::configured(&[], &tokens());
+    let slow = stage.pophook.config();
+    let config = std::fs::read_to_string(&slow).unwrap().replace("poll_interval: 1s", "poll_interval: 1h");
+    stage.pophook.write_config(&config);
+    wait_for("it is visited once an hour", || {
+        stage.get("/mailboxes/support")["poll_interval_seconds"] == 3600
+            && stage.get("/mailboxes/support")["next_visit"].is_string()
+    });
+    stage.server.put(Message::new("a", &mails::plain("a")));
+    assert_eq!(stage.post("/mailboxes/support/visit", None).expect(200).json()["changed"], 1);
+    wait_for("the mail arrives", || stage.desk.count() == 1);
+    assert_eq!(stage.post("/mailboxes/other/visit", None).expect(404).json()["error"], "unknown");
+}
+
+#[test]
+fn a_dead_letter_is_shown_beforehand_and_then_tried_again() {
+    let mut stage = Stage::start(&[]);
+    stage.desk.set(Answer::Status(422));
+    stage.server.put(telling("a"));
+    let dead = |stage: &Stage| stage.get("/dead-letters")["messages"].as_array().unwrap().len();
+    wait_for("it is dead", || dead(&stage) == 1);
+    stage.desk.set(Answer::Status(200));
+    let tried = stage.desk.count();
+    let select = json!({ "endpoint": "desk", "state": "dead" });
+    let preview = stage.post("/retry", Some(&json!({ "select": select }))).expect(200).json();
+    assert_eq!((&preview["done"], &preview["changed"]), (&json!(false), &json!(1)));
+    assert_eq!(preview["preview"]["reasons"], json!({ "refused": 1 }));
+    assert_eq!((dead(&stage), stage.desk.count()), (1, tried), "nothing was done");
+    let done = stage.post("/retry", Some(&json!({ "select": select, "yes": true }))).expect(200).json();
+    assert_eq!((&done["done"], &done["changed"], &done["preview"]), (&json!(true), &json!(1), &json!(null)));
+    wait_for("it is delivered", || stage.found("state=delivered").len() == 1);
+    assert_eq!(dead(&stage), 0);
+    let said = stage.stop();
+    let lines = audited(&said, "retry");
+    assert!(lines.len() == 1 && lines[0].contains("who=\"chief\"") && lines[0].contains("endpoint=desk"), "{said}");
+    tells_no_mail(&said);
+}
+
+#[test]
+fn a_delivery_that_is_dropped_is_settled() {
+    let mut stage = Stage::start(&[]);
+    stage.desk.set(Answer::Status(500));
+    stage.server.put(telling("a"));
+    wait_for("it waits", || stage.found("state=routed").len() == 1);
+    let id = stage.found("").remove(0);
+    let select = json!({ "ids": [id] });
+    let preview = stage.post("/drop", Some(&json!({ "select": select }))).expect(200).json();
+    assert_eq!((&preview["done"], &preview["changed"]), (&json!(false), &json!(1)));
+    let done = stage.post("/drop", Some(&json!({ "select": select, "yes": true }))).expect(200).json();
+    assert_eq!(done["changed"], 1);
+    let shown = stage.get(&format!("/messages/{id}"));
+    assert_eq!((&shown["state"], &shown["deliveries"][0]["reason"]), (&json!("dead"), &json!("dropped")));
+    assert_eq!(stage.get("/dead-letters")["messages"], json!([]), "nobody has to look at it");
+    let said = stage.stop();
+    let lines = audited(&said, "drop");
+    assert!(lines.len() == 1 && lines[0].contains(&id), "{said}");
+    tells_no_mail(&said);
+}
+
+#[test]
+fn an_endpoint_is_tested_and_its_hold_ended() {
+    let mut stage = Stage::start(&[]);
+    let tested = stage.post("/endpoints/desk/test", None).expect(200).json();
+    assert_eq!((&tested["taken"], &tested["status"]), (&json!(true), &json!(200)));
+    assert_eq!(stage.desk.hits()[0].json()["type"], "endpoint.test");
+    stage.desk.set(Answer::Body(404, "nothing here".into()));
+    let tested = stage.post("/endpoints/desk/test", None).expect(200).json();
+    assert_eq!((&tested["taken"], &tested["answer"]), (&json!(false), &json!("nothing here")));
+    assert!(tested["remedy"].as_str().unwrap().contains("path"), "{tested}");
+    stage.post("/endpoints/none/test", None).expect(404);
+
+    stage.desk.set(Answer::With(503, "retry-after", "3600".to_owned()));
+    stage.server.put(telling("a"));
+    wait_for("it is paused", || stage.get("/endpoints/desk")["paused_until"].is_string());
+    stage.desk.set(Answer::Status(200));
+    assert_eq!(stage.post("/endpoints/desk/resume", None).expect(200).json()["changed"], 1);
+    wait_for("its mail arrives", || stage.found("state=delivered").len() == 1);
+    let said = stage.stop();
+    assert_eq!((audited(&said, "test_endpoint").len(), audited(&said, "resume_endpoint").len()), (2, 1), "{said}");
+    tells_no_mail(&said);
+}
+
+#[test]
+fn what_selects_nothing_or_makes_no_sense_is_refused_with_a_sentence() {
+    let mut stage = Stage::start(&[]);
+    let id = "msg_aaaaaaaaaaaaaaaaaaaaaaaaaa";
+    for (path, body, status) in [
+        ("/retry", json!({}), 422),
+        ("/retry", json!({ "yes": true }), 422),
+        ("/retry", json!({ "select": { "endpoint": "secret-name" } }), 404),
+        ("/retry", json!({ "select": { "ids": [id] }, "yes": true }), 404),
+        ("/retry", json!({ "select": { "ids": ["secret-id"] }, "yes": true }), 404),
+        ("/retry", json!({ "select": { "state": "secret-state" }, "yes": true }), 409),
+        ("/retry", json!({ "select": { "reason": "secret-reason" }, "yes": true }), 409),
+        ("/retry", json!({ "select": { "mailbox": "support" }, "to": "desk", "yes": true }), 409),
+        ("/retry", json!({ "select": { "mailbox": "support" }, "to": "none", "yes": true }), 404),
+        ("/retry", json!({ "all": true, "to": "desk", "unparsed_to": "desk" }), 422),
+        ("/retry", json!({ "select": { "since": "yesterday" } }), 422),
+        ("/retry", json!({ "select": { "colour": "blue" } }), 422),
+        ("/retry", json!(["a"]), 422),
+        ("/drop", json!({ "yes": true }), 409),
+        ("/mailboxes/support/take", json!({}), 422),
+        ("/mailboxes/support/take", json!({ "unique_ids": ["none"] }), 409),
+        ("/mailboxes/support/reset", json!({ "listed": "new" }), 409),
+        ("/mailboxes/support/reset", json!({ "listed": "old" }), 422),
+    ] {
+        let refused = stage.post(path, Some(&body)).expect(status).json();
+        assert!(refused["message"].as_str().is_some_and(|message| message.len() > 15), "{path} {body}: {refused}");
+    }
+    let bearer = format!("Bearer {CHIEF}");
+    let raw = |kind: &str, body: &[u8]| {
+        stage.pophook.ask("POST", "/api/v1/retry", &[("authorization", &bearer), ("content-type", kind)], body)
+    };
+    assert_eq!(raw("text/plain", b"{}").expect(415).json()["error"], "no_json");
+    assert_eq!(raw("application/json", b"{").expect(400).json()["error"], "bad_request");
+    assert_eq!(raw("application/json", &vec![b' '; 3 << 20]).expect(413).json()["error"], "too_large");
+    tells_no_mail(&stage.stop());
+}
+
+#[test]
+fn skipped_mail_is_taken_after_all() {
+    let stage = Stage::configured(&["a", "b"], &tokens());
+    wait_for("all is taken", || stage.desk.count() == 2);
+    let refused = stage.post("/mailboxes/support/take", Some(&json!({ "all": true }))).expect(200).json();
+    assert_eq!(refused["changed"], 0, "nothing was skipped");
+}
