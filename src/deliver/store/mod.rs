@@ -1,8 +1,9 @@
 //! The attachment store: before a mail is posted, each attachment that travels as a link is brought there.
 //!
 //! An attachment is looked for first, so that no attempt, and no other endpoint, uploads it a second time. A large one
-//! goes in parts and is never held whole. The requests are those of `object_store`. **A store that fails is no fault of the endpoint and none of the mail: the delivery is
-//! tried again, and the time that its endpoint has begins anew.** Nothing is ever deleted here: a rule of the bucket does that.
+//! goes in parts, and is never held whole. What is said to the store is the business of `object_store`; how it gets there
+//! is that of `line`. **A store that fails is no fault of the endpoint and none of the mail: the delivery is tried again,
+//! and the time that its endpoint has begins anew.** No object is ever deleted here: a rule of the bucket does that.
 
 mod line;
 mod links;

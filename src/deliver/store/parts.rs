@@ -60,7 +60,8 @@ pub(super) async fn put(
     let mut under_way = UnderWay::new();
     let sent = send(upload.as_mut(), &mut under_way, content).await;
     if sent.is_err() {
-        under_way.shutdown().await;
+        // What landed later would not be given up with the rest.
+        while under_way.join_next().await.is_some() {}
         // If not even that is heard, a rule of the bucket lets them go.
         drop(upload.abort().await);
     }
