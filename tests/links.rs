@@ -125,6 +125,52 @@ fn a_large_attachment_goes_to_the_store_in_little_memory() {
 }
 
 #[test]
+fn a_large_attachment_goes_up_in_parts_and_comes_down_byte_for_byte() {
+    let content = mails::noise(9, (20 << 20) + 1);
+    let stage = Stage::new(&content, LINK);
+    stage.pophook.once().expect(0);
+    let (status, head, bytes) = follow(url(&stage.attachment()));
+    assert_eq!((status, bytes == content), (200, true), "{head}");
+    assert!(head.contains("content-type: application/octet-stream"), "{head}");
+    let path = format!("/letters/{}", stage.key());
+    assert_eq!(stage.s3.seen("PUT"), vec![path; 3], "8 MiB, 8 MiB, and the rest");
+    assert_eq!((stage.s3.seen("POST").len(), stage.s3.seen("DELETE").len()), (2, 0), "begun and ended");
+    assert!(!stage.s3.has_leftovers());
+}
+
+/// Whether it says so or goes away: what is there of it is given up, and the same mail goes later, once.
+#[test]
+fn a_store_that_fails_amid_the_parts_is_tried_again_and_the_mail_is_posted_once() {
+    for (end, class) in [(Some(503), "store_failed"), (None, "store_unreachable")] {
+        let content = mails::noise(10, 17 << 20);
+        let stage = Stage::new(&content, LINK);
+        stage.s3.set(Mode::SecondPart(end));
+        stage.pophook.once().expect(2);
+        let row = stage.pophook.list().remove(0);
+        let id = row["id"].as_str().unwrap();
+        let shown = stage.pophook.command(&["spool", "show", id]).expect(0).stdout;
+        assert!(shown.contains(class), "{end:?}: {shown}");
+        assert_eq!((stage.desk.count(), stage.server.messages().len()), (0, 1), "{end:?}");
+        assert_eq!(stage.s3.object(&format!("mail/{id}/2")), None, "{end:?}: no half of it can be fetched");
+        assert_eq!((stage.s3.seen("DELETE").len(), stage.s3.has_leftovers()), (1, false), "{end:?}");
+        stage.s3.set(Mode::Open);
+        stage.pophook.once_until("the mail is taken", || stage.server.messages().is_empty());
+        assert_eq!((stage.desk.count(), stage.desk.ids().into_iter().collect()), (1, vec![id.to_owned()]), "{end:?}");
+        assert!(follow(url(&stage.attachment())).2 == content, "{end:?}");
+    }
+}
+
+#[test]
+fn a_store_that_does_not_know_the_condition_is_asked_without_it() {
+    let content = mails::noise(11, 1000);
+    let stage = Stage::new(&content, LINK);
+    stage.s3.set(Mode::Unknown);
+    stage.pophook.once().expect(0);
+    assert!(follow(url(&stage.attachment())).2 == content);
+    assert_eq!(stage.s3.seen("PUT").len(), 2);
+}
+
+#[test]
 fn an_attachment_without_a_byte_has_a_link_too() {
     let stage = Stage::new(b"", LINK);
     stage.pophook.once().expect(0);

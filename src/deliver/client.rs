@@ -20,13 +20,13 @@ use native_tls::Identity;
 use native_tls::Protocol;
 use native_tls::TlsConnector;
 use reqwest::redirect::Policy;
-use rusty_s3::BucketError;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Http;
 use super::Proxy;
 use super::resolve::Resolver;
+use super::store::BucketError;
 use crate::clock::Clock;
 
 /// Idle connections go before the peer's own limit (5 s in many servers) closes them under a request.

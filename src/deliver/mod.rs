@@ -112,5 +112,6 @@ pub use score::Tally;
 pub use statuses::Meaning;
 pub use statuses::Preset;
 pub use statuses::Statuses;
+pub use store::BucketError;
 pub use store::Links;
 pub use store::try_out;

@@ -40,12 +40,16 @@ pub const BUCKET: &str = "letters";
 pub enum Mode {
     /// It passes.
     Open,
-    /// It passes without `If-None-Match`: the store behind does not know that.
+    /// It passes, and what it would replace is gone before: a store that ignores `If-None-Match`.
     Unconditional,
+    /// An upload with `If-None-Match` is answered with 501: a store that says that it does not know that.
+    Unknown,
     /// It is answered with this status.
     Status(u16),
     /// Uploads are answered with this status, and everything else passes.
     PutStatus(u16),
+    /// The second part of an upload is answered with this status, or cut off; everything else passes.
+    SecondPart(Option<u16>),
     /// It is read and never answered.
     Silent,
     /// Its connection is closed at once.
@@ -55,6 +59,7 @@ pub enum Mode {
 #[derive(Debug)]
 struct State {
     mode: Mode,
+    dir: PathBuf,
     seen: Vec<String>,
 }
 
@@ -85,7 +90,7 @@ impl S3 {
         wait_for("the store listens", || TcpStream::connect(("127.0.0.1", behind)).is_ok());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(Mutex::new(State { mode: Mode::Open, seen: Vec::new() }));
+        let state = Arc::new(Mutex::new(State { mode: Mode::Open, dir: dir.path().to_owned(), seen: Vec::new() }));
         let stopped = Arc::new(AtomicBool::new(false));
         let (shared, ends) = (Arc::clone(&state), Arc::clone(&stopped));
         thread::spawn(move || {
@@ -133,6 +138,13 @@ impl S3 {
         Some((fs::read(&path).ok()?, fs::metadata(&path).ok()?.ino()))
     }
 
+    /// Whether anything is there of uploads that were begun and never ended.
+    pub fn has_leftovers(&self) -> bool {
+        fs::read_dir(&self.dir)
+            .unwrap()
+            .any(|entry| entry.unwrap().file_name().to_str().unwrap().starts_with(".upload"))
+    }
+
     /// Lets something else lie under a key.
     pub fn replace(&self, key: &str, bytes: &[u8]) {
         fs::write(self.bucket().join(key), bytes).unwrap();
@@ -164,25 +176,36 @@ fn pass(client: TcpStream, behind: u16, state: &Mutex<State>) -> io::Result<()> 
         lines.push(line);
     }
     let first = lines[0].clone();
-    let mode = {
+    let (mode, dir) = {
         let mut state = state.lock().unwrap();
         state.seen.push(first.clone());
-        state.mode
+        (state.mode, state.dir.clone())
     };
+    let conditional = lines.iter().any(|line| line.to_ascii_lowercase().starts_with("if-none-match:"));
     let mut client = client;
     match mode {
         Mode::PutStatus(status) if first.starts_with("PUT ") => return answer(client, status),
         Mode::Status(status) => return answer(client, status),
+        Mode::Unknown if conditional => return answer(client, 501),
+        Mode::SecondPart(end) if first.contains("partNumber=2&") => match end {
+            Some(status) => return answer(client, status),
+            None => {
+                // In the middle of what comes.
+                io::copy(&mut reader.take(1 << 20), &mut io::sink())?;
+                return client.shutdown(Shutdown::Both);
+            }
+        },
+        Mode::Unconditional if conditional => {
+            let path = first.split(' ').nth(1).unwrap().trim_start_matches('/');
+            drop(fs::remove_file(dir.join(path)));
+        }
         Mode::Closed => return client.shutdown(Shutdown::Both),
         Mode::Silent => {
             // As long as the other side waits.
             io::copy(&mut reader, &mut io::sink())?;
             return Ok(());
         }
-        Mode::Open | Mode::Unconditional | Mode::PutStatus(_) => {}
-    }
-    if mode == Mode::Unconditional {
-        lines.retain(|line| !line.to_ascii_lowercase().starts_with("if-none-match:"));
+        Mode::Open | Mode::Unconditional | Mode::Unknown | Mode::PutStatus(_) | Mode::SecondPart(_) => {}
     }
     lines.push("connection: close\r\n\r\n".to_owned());
     let mut store = TcpStream::connect(("127.0.0.1", behind))?;

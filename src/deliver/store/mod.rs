@@ -1,39 +1,45 @@
 //! The attachment store: before a mail is posted, each attachment that travels as a link is brought there.
 //!
-//! An attachment is looked for first, so that no attempt, and no other endpoint, uploads it a second time. It is decoded
-//! as it is sent, and never held. **A store that fails is no fault of the endpoint and none of the mail: the delivery is
-//! tried again, and the time that its endpoint has begins anew.** Nothing is ever deleted here: a rule of the bucket does that.
+//! An attachment is looked for first, so that no attempt, and no other endpoint, uploads it a second time. A large one
+//! goes in parts, and is never held whole. What is said to the store is the business of `object_store`; how it gets there
+//! is that of `line`. **A store that fails is no fault of the endpoint and none of the mail: the delivery is tried again,
+//! and the time that its endpoint has begins anew.** No object is ever deleted here: a rule of the bucket does that.
 
-mod exchange;
+mod line;
 mod links;
+mod parts;
 mod verdict;
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use object_store::Attribute;
+use object_store::Attributes;
+use object_store::ObjectStore as _;
+use object_store::ObjectStoreExt as _;
+use object_store::PutMode;
+use object_store::PutOptions;
+use object_store::PutPayload;
+use object_store::path::Path;
 use tokio::sync::Semaphore;
 
-use self::exchange::Exchange;
-use self::exchange::Fault;
+use self::line::Line;
+pub use self::links::BucketError;
 pub use self::links::Links;
-use self::verdict::Condition;
+use self::verdict::Fault;
 use self::verdict::Put;
+use self::verdict::Refusal;
 use self::verdict::Seen;
 use super::AttachmentStore;
 use super::Failure;
-use super::body::Body;
-use super::body::Rendering;
 use super::client::ClientError;
 use crate::clock::Clock;
 use crate::ident::MessageId;
 use crate::metrics::DeliverMetrics;
 use crate::parse::Attachment;
-use crate::parse::Content;
 
 /// Messages whose attachments are brought at once, at most: those of one message one after another.
 const AT_ONCE: usize = 32;
-/// Content that is not larger is held while it is sent: a thread of its own costs more.
-const HELD: u64 = 64 << 10;
 /// What `try_out` puts.
 const TRIAL: &[u8] = b"pophook\n";
 
@@ -44,7 +50,6 @@ pub(super) const RESULTS: [&str; 5] = ["uploaded", "present", "store_unreachable
 #[derive(Debug)]
 pub(super) struct Store {
     links: Links,
-    exchange: Exchange,
     clock: Clock,
     metrics: DeliverMetrics,
     /// One place for each of so many groups of messages: two endpoints that want the same mail do not both bring it.
@@ -61,9 +66,9 @@ enum Kept {
 
 impl Store {
     pub(super) fn new(config: &AttachmentStore, clock: &Clock, metrics: &DeliverMetrics) -> Result<Store, ClientError> {
+        let line = Line::new(&config.http, clock)?;
         Ok(Store {
-            links: Links::new(config).map_err(ClientError::Bucket)?,
-            exchange: Exchange::new(&config.http, clock)?,
+            links: Links::over(config, line).map_err(ClientError::Bucket)?,
             clock: clock.clone(),
             metrics: metrics.clone(),
             places: std::iter::repeat_with(|| Semaphore::new(1)).take(AT_ONCE).collect(),
@@ -87,7 +92,7 @@ impl Store {
         };
         for part in parts {
             let began = self.clock.uptime();
-            let kept = self.keep_one(&self.links.key(id, &part.part), part).await;
+            let kept = self.keep_one(&self.links.path(id, &part.part), part).await;
             let took = self.clock.uptime().saturating_sub(began);
             self.tell(&kept);
             let kept = kept.map_err(|fault| fault.failure);
@@ -105,19 +110,27 @@ impl Store {
         Ok(())
     }
 
-    async fn keep_one(&self, key: &str, part: &Attachment) -> Result<Kept, Fault> {
-        let size = part.content.size();
-        let mut condition = match self.exchange.look(self.links.look(key, self.clock.now()), size).await? {
+    async fn keep_one(&self, path: &Path, part: &Attachment) -> Result<Kept, Fault> {
+        let (bucket, size) = (self.links.bucket(), part.content.size());
+        let found = bucket.head(path).await.map(|found| found.size).map_err(|error| Refusal::of(&error));
+        let mode = match verdict::seen(found, size)? {
             Seen::There => return Ok(Kept::Present),
-            Seen::Nothing => Condition::Absent,
-            Seen::Another => Condition::None,
+            Seen::Nothing => PutMode::Create,
+            Seen::Another => PutMode::Overwrite,
         };
-        let (body, about) = (body(&part.content), About::of(part));
+        let attributes = about(&part.content_type, &disposition(&part.safe_filename));
+        if parts::is_large(size) {
+            // Only what is put at once can be put under a condition.
+            return parts::put(bucket, path, &part.content, attributes).await.map(|()| Kept::Uploaded);
+        }
+        let content = PutPayload::from(parts::decoded(&part.content).await?);
+        let mut options = PutOptions { mode, attributes, ..PutOptions::default() };
         loop {
-            match self.exchange.put(self.links.put(key, self.clock.now()), &body, &about, condition).await? {
+            let done = bucket.put_opts(path, content.clone(), options.clone()).await;
+            match verdict::put(done.map(drop).map_err(|error| Refusal::of(&error)), &options.mode)? {
                 Put::Done => return Ok(Kept::Uploaded),
                 Put::There => return Ok(Kept::Present),
-                Put::Unconditional => condition = Condition::None,
+                Put::Unconditional => options.mode = PutMode::Overwrite,
             }
         }
     }
@@ -143,36 +156,25 @@ fn group(id: &MessageId) -> usize {
     id.as_str().bytes().map(usize::from).sum::<usize>() % AT_ONCE
 }
 
-/// The content as it goes over the wire.
-fn body(content: &Content) -> Body {
-    let size = content.size();
-    if size <= HELD {
-        return Body::Whole(content.bytes());
-    }
-    let content = content.clone();
-    Body::Written { rendering: Rendering::new(move |out| content.write_to(out)), size, compressed: false }
-}
-
 /// What the store is to say of an object to whoever fetches it.
-#[derive(Debug)]
-struct About {
-    content_type: String,
-    /// A browser saves it and does not show it: it is a stranger's.
-    disposition: String,
+fn about(content_type: &str, disposition: &str) -> Attributes {
+    let said = [(Attribute::ContentType, content_type), (Attribute::ContentDisposition, disposition)];
+    // A value that cannot stand in a header is left out.
+    let legal = said.into_iter().filter(|(_, value)| value.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+    legal.map(|(name, value)| (name, value.to_owned())).collect()
 }
 
-impl About {
-    fn of(part: &Attachment) -> About {
-        let mut name = String::new();
-        // RFC 8187: what is no attr-char is percent-encoded.
-        for byte in part.safe_filename.bytes() {
-            match byte {
-                b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'.' | b'-' | b'_' => name.push(char::from(byte)),
-                _ => name.push_str(&format!("%{byte:02X}")),
-            }
+/// A browser saves it under its name and does not show it: it is a stranger's.
+fn disposition(safe_filename: &str) -> String {
+    let mut name = String::new();
+    // RFC 8187: what is no attr-char is percent-encoded.
+    for byte in safe_filename.bytes() {
+        match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'.' | b'-' | b'_' => name.push(char::from(byte)),
+            _ => name.push_str(&format!("%{byte:02X}")),
         }
-        About { content_type: part.content_type.clone(), disposition: format!("attachment; filename*=UTF-8''{name}") }
     }
+    format!("attachment; filename*=UTF-8''{name}")
 }
 
 /// For operators: puts a small object into the store, and fetches it by a link, as a receiver would.
@@ -180,18 +182,18 @@ impl About {
 /// # Errors
 /// What does not work, with the remedy.
 pub async fn try_out(config: &AttachmentStore, clock: &Clock) -> Result<(), String> {
-    let links = Links::new(config).map_err(|error| format!("{error}; look at url and bucket"))?;
-    let exchange = Exchange::new(&config.http, clock).map_err(|error| format!("{error}; look at ca_file"))?;
-    let key = links.trial_key();
+    let line = Line::new(&config.http, clock).map_err(|error| format!("{error}; look at ca_file"))?;
+    let links = Links::over(config, line.clone()).map_err(|error| format!("{error}; look at url and bucket"))?;
     let explain = |fault: Fault| {
         let said = fault.said.map(|said| format!(" ({said})")).unwrap_or_default();
         format!("{}{said}; {}", fault.failure, fault.failure.remedy())
     };
-    let about = About { content_type: "text/plain".to_owned(), disposition: "attachment".to_owned() };
-    let body = Body::Whole(TRIAL.into());
-    exchange.put(links.put(&key, clock.now()), &body, &about, Condition::None).await.map_err(explain)?;
-    let link = links.to_key(&key, clock.now());
-    let fetched = exchange.fetch(&link.url, TRIAL.len()).await.map_err(explain)?;
+    let path = links.trial_path();
+    let options = PutOptions { attributes: about("text/plain", "attachment"), ..PutOptions::default() };
+    let put = links.bucket().put_opts(&path, PutPayload::from_static(TRIAL), options).await;
+    put.map_err(|error| explain(Refusal::of(&error).fault()))?;
+    let link = links.to_path(&path, clock.now());
+    let fetched = line.fetch(&link.url).await.map_err(explain)?;
     if fetched == TRIAL { Ok(()) } else { Err("a link gives other bytes than were put; look at url".to_owned()) }
 }
 
@@ -208,12 +210,22 @@ mod tests {
                  Content-Disposition: attachment; filename=\"{name}\"\r\n\r\n<b>\r\n--b--\r\n"
             );
             let mail = parse::parse(raw.as_bytes(), &parse::Options::default());
-            let about = About::of(&mail.attachments[0]);
-            assert_eq!(about.disposition, format!("attachment; filename*=UTF-8''{expected}"));
-            assert_eq!(about.content_type, "text/html");
+            let part = &mail.attachments[0];
+            let about = about(&part.content_type, &disposition(&part.safe_filename));
+            let said = |name| about.get(&name).map(AsRef::as_ref);
+            let expected = format!("attachment; filename*=UTF-8''{expected}");
+            assert_eq!(said(Attribute::ContentDisposition), Some(expected.as_str()));
+            assert_eq!(said(Attribute::ContentType), Some("text/html"));
         };
         check("a.html", "a.html");
         check("Übersicht 1.html", "%C3%9Cbersicht%201.html");
         check("a;b'c.html", "a%3Bb%27c.html");
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_header_is_not_said() {
+        for value in ["text/\u{fc}", "text/html\r\nx: y", "\u{7f}"] {
+            assert_eq!(about(value, "attachment").len(), 1, "{value:?}");
+        }
     }
 }

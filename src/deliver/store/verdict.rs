@@ -2,15 +2,69 @@
 //!
 //! | to a look (HEAD) | then |
 //! |---|---|
-//! | 200, as long as it must be | it lies there |
-//! | 200, of another length | it is put again: an older reading of the mail gave other bytes |
+//! | success, as long as it must be | it lies there |
+//! | success, of another length | it is put again: an older reading of the mail gave other bytes |
 //! | 404; 403, by which a store that may not list says the same | it is put, unless something lies there |
 //! | anything else | the store fails, or refuses |
 //!
 //! What is put only where nothing lies (`If-None-Match: *`) is answered with 412 where somebody was faster; a store that
 //! does not know that condition ignores it, or says 501 and is asked without it.
+//!
+//! `object_store` keeps the status of most answers to itself. So our line to the store tells it of none but success, and
+//! each [`Refusal`] comes back as the innermost cause of its error.
+
+use std::error::Error;
+use std::iter;
+
+use object_store::PutMode;
 
 use crate::deliver::Failure;
+
+/// What came instead of success.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Another status, and perhaps S3's own code.
+    #[error("HTTP {0}{code}", code = .1.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
+    Status(u16, Option<String>),
+    /// No answer.
+    #[error("{0}")]
+    Silence(Failure),
+    /// Success, but not in the words of S3.
+    #[error("the answer is none of S3's")]
+    Babble,
+}
+
+/// Why the store did not do what it was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) failure: Failure,
+    /// What was seen of it: the HTTP status and S3's own code, or why no answer came.
+    pub(super) said: Option<String>,
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Fault {
+        Fault { failure, said: None }
+    }
+}
+
+impl Refusal {
+    /// What stands behind an error of `object_store`.
+    pub(super) fn of(error: &object_store::Error) -> Refusal {
+        let first: &(dyn Error + 'static) = error;
+        let mut causes = iter::successors(Some(first), |error| (*error).source());
+        causes.find_map(|error| error.downcast_ref::<Refusal>().cloned()).unwrap_or(Refusal::Babble)
+    }
+
+    pub(super) fn fault(&self) -> Fault {
+        let failure = match self {
+            Refusal::Status(status, _) => failure(*status),
+            Refusal::Silence(_) => Failure::StoreUnreachable,
+            Refusal::Babble => Failure::StoreFailed,
+        };
+        Fault { failure, said: Some(self.to_string()) }
+    }
+}
 
 /// What a look showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,15 +75,6 @@ pub(super) enum Seen {
     Nothing,
     /// Something else does.
     Another,
-}
-
-/// What is to be so for an upload to count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Condition {
-    /// Nothing lies there yet.
-    Absent,
-    /// None: what lies there is replaced.
-    None,
 }
 
 /// What came of an upload.
@@ -43,28 +88,29 @@ pub(super) enum Put {
     Unconditional,
 }
 
-/// Reads the answer to a look for `size` bytes.
-pub(super) fn seen(status: u16, length: Option<u64>, size: u64) -> Result<Seen, Failure> {
-    match status {
-        200 if length == Some(size) => Ok(Seen::There),
-        200 => Ok(Seen::Another),
-        403 | 404 => Ok(Seen::Nothing),
-        status => Err(failure(status)),
+/// Reads the answer to a look for `size` bytes: how many lie there.
+pub(super) fn seen(found: Result<u64, Refusal>, size: u64) -> Result<Seen, Fault> {
+    match found {
+        Ok(found) if found == size => Ok(Seen::There),
+        // It does not say how long it is.
+        Ok(_) | Err(Refusal::Babble) => Ok(Seen::Another),
+        Err(Refusal::Status(403 | 404, _)) => Ok(Seen::Nothing),
+        Err(refusal) => Err(refusal.fault()),
     }
 }
 
 /// Reads the answer to an upload.
-pub(super) fn put(status: u16, condition: Condition) -> Result<Put, Failure> {
-    match (status, condition) {
-        (200..=299, _) => Ok(Put::Done),
-        (412, Condition::Absent) => Ok(Put::There),
-        (501, Condition::Absent) => Ok(Put::Unconditional),
-        (status, _) => Err(failure(status)),
+pub(super) fn put(done: Result<(), Refusal>, mode: &PutMode) -> Result<Put, Fault> {
+    match (done, mode) {
+        (Ok(()), _) => Ok(Put::Done),
+        (Err(Refusal::Status(412, _)), PutMode::Create) => Ok(Put::There),
+        (Err(Refusal::Status(501, _)), PutMode::Create) => Ok(Put::Unconditional),
+        (Err(refusal), _) => Err(refusal.fault()),
     }
 }
 
 /// Whether time may mend it, or a human must.
-pub(super) fn failure(status: u16) -> Failure {
+fn failure(status: u16) -> Failure {
     match status {
         // 409: somebody else is putting the same object just now.
         408 | 409 | 429 | 500..=599 => Failure::StoreFailed,
@@ -83,39 +129,66 @@ pub(super) fn code(body: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use object_store::client::HttpError;
+    use object_store::client::HttpErrorKind;
+
     use super::*;
+
+    fn status(status: u16) -> Refusal {
+        Refusal::Status(status, None)
+    }
 
     #[test]
     fn a_look_tells_whether_the_very_bytes_lie_there() {
-        let check = |status, length, expected| assert_eq!(seen(status, length, 7), expected, "{status} {length:?}");
-        check(200, Some(7), Ok(Seen::There));
-        check(200, Some(6), Ok(Seen::Another));
-        check(200, None, Ok(Seen::Another));
-        check(404, Some(7), Ok(Seen::Nothing));
-        check(403, None, Ok(Seen::Nothing));
-        check(301, None, Err(Failure::StoreRefused));
-        check(400, None, Err(Failure::StoreRefused));
-        check(503, None, Err(Failure::StoreFailed));
+        let check = |found: Result<u64, Refusal>, expected: Result<Seen, Failure>| {
+            let seen = seen(found.clone(), 7).map_err(|fault| fault.failure);
+            assert_eq!(seen, expected, "{found:?}");
+        };
+        check(Ok(7), Ok(Seen::There));
+        check(Ok(6), Ok(Seen::Another));
+        check(Err(Refusal::Babble), Ok(Seen::Another));
+        check(Err(status(404)), Ok(Seen::Nothing));
+        check(Err(status(403)), Ok(Seen::Nothing));
+        check(Err(status(301)), Err(Failure::StoreRefused));
+        check(Err(status(400)), Err(Failure::StoreRefused));
+        check(Err(status(503)), Err(Failure::StoreFailed));
+        check(Err(Refusal::Silence(Failure::AnswerTimeout)), Err(Failure::StoreUnreachable));
     }
 
     #[test]
     fn an_upload_is_done_or_was_done_or_failed() {
-        let check =
-            |status, condition, expected| assert_eq!(put(status, condition), expected, "{status} {condition:?}");
-        for condition in [Condition::Absent, Condition::None] {
-            check(200, condition, Ok(Put::Done));
-            check(204, condition, Ok(Put::Done));
+        let check = |done: Result<(), Refusal>, mode: &PutMode, expected: Result<Put, Failure>| {
+            let found = put(done.clone(), mode).map_err(|fault| fault.failure);
+            assert_eq!(found, expected, "{done:?} {mode:?}");
+        };
+        for mode in [PutMode::Create, PutMode::Overwrite] {
+            check(Ok(()), &mode, Ok(Put::Done));
             for refused in [307, 400, 401, 403, 404, 411] {
-                check(refused, condition, Err(Failure::StoreRefused));
+                check(Err(status(refused)), &mode, Err(Failure::StoreRefused));
             }
             for failed in [408, 409, 429, 500, 503] {
-                check(failed, condition, Err(Failure::StoreFailed));
+                check(Err(status(failed)), &mode, Err(Failure::StoreFailed));
             }
+            check(Err(Refusal::Babble), &mode, Err(Failure::StoreFailed));
+            check(Err(Refusal::Silence(Failure::ConnectionRefused)), &mode, Err(Failure::StoreUnreachable));
         }
-        check(412, Condition::Absent, Ok(Put::There));
-        check(412, Condition::None, Err(Failure::StoreRefused));
-        check(501, Condition::Absent, Ok(Put::Unconditional));
-        check(501, Condition::None, Err(Failure::StoreFailed));
+        check(Err(status(412)), &PutMode::Create, Ok(Put::There));
+        check(Err(status(412)), &PutMode::Overwrite, Err(Failure::StoreRefused));
+        check(Err(status(501)), &PutMode::Create, Ok(Put::Unconditional));
+        check(Err(status(501)), &PutMode::Overwrite, Err(Failure::StoreFailed));
+    }
+
+    #[test]
+    fn a_refusal_is_found_behind_whatever_stands_before_it() {
+        let refusal = Refusal::Status(503, Some("SlowDown".to_owned()));
+        let behind = HttpError::new(HttpErrorKind::Unknown, refusal.clone());
+        let check = |source: Box<dyn Error + Send + Sync>, expected: Refusal| {
+            assert_eq!(Refusal::of(&object_store::Error::Generic { store: "S3", source }), expected);
+        };
+        check(Box::new(refusal.clone()), refusal.clone());
+        check(Box::new(behind), refusal.clone());
+        check("no XML".into(), Refusal::Babble);
+        assert_eq!(refusal.fault().said.as_deref(), Some("HTTP 503 SlowDown"));
     }
 
     #[test]
