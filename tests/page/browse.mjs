@@ -132,6 +132,7 @@ for (const [name, path] of [["overview", "/"], ["list", "/messages"], ["dead", "
 await small.goto(`${address}/messages?q=won`);
 await small.click("tbody a");
 assert.match(await (await embedded(small)).content(), /You have won/);
+await small.locator("iframe").scrollIntoViewIfNeeded();
 await shot(small, "narrow-mail");
 assert.ok((await small.locator("html").evaluate((html) => html.scrollWidth)) <= 360, "a mail is wider than the window");
 const ground = await small.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
