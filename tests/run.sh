@@ -52,6 +52,7 @@ check_crash_points() {
 
 step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d setpriv strace shellcheck
 need_popa3d
+need_schemathesis
 need_browser
 # Two of the mail servers drop from root to the mail's owner.
 need_root

@@ -3,6 +3,7 @@
 #
 #   need NAME...     names of the tables below; nothing happens for those that are there
 #   need_popa3d      unpacks popa3d to target/popa3d, for its package cannot stand beside Dovecot's
+#   need_schemathesis  a tester of HTTP APIs, below target/schemathesis
 #   need_browser     a browser and playwright-core, below target/browser
 #   need_root        lets sudo ask for its password now, where somebody else than root runs this
 #   need_rust        only looks, and tells where to get it
@@ -15,6 +16,7 @@ has() {
     pop3d) command -v dovecot && [[ -x /usr/lib/dovecot/pop3 || -x /usr/libexec/dovecot/pop3 ]] ;;
     mailutils-pop3d) [[ -x /usr/sbin/pop3d && $(/usr/sbin/pop3d --version) == *Mailutils* ]] ;;
     ca-certificates) [[ -e /etc/ssl/certs/ca-certificates.crt ]] ;;
+    python3-venv) python3 -c 'import ensurepip' ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
@@ -66,6 +68,16 @@ need_popa3d() {
     mv "$work/root" "$root"
     chmod 755 "$root"
     rm -rf "$work"
+}
+
+# It asks the API for everything that its own document promises.
+need_schemathesis() {
+    local folder=target/schemathesis version=4.32.5
+    [[ ! -x $folder/bin/schemathesis ]] || return 0
+    need python3-venv
+    echo "Missing here, and installed below $folder now with pip: schemathesis"
+    python3 -m venv "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
 }
 
 # A browser for the tests of the pages, and what drives it, below target/browser: `path` names the browser, `node` the
