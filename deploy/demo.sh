@@ -227,7 +227,7 @@ curl -sS "http://127.0.0.1:$admin_port/metrics" |
     grep -E '^pophook_(visits|messages|retrieved|delivery_attempts|deliveries|spool_messages|dead_letters)[a-z_]*({.*})? ' |
     grep -vE ' 0$' | indent || true
 echo
-echo "    Health: http://127.0.0.1:$admin_port/healthz and /readyz"
+echo "    Health: http://127.0.0.1:$admin_port/healthz and /readyz; the page: http://127.0.0.1:$admin_port/"
 
 if [[ -n $once ]]; then
     printf '\n%sAll %d mails were delivered, each with a valid signature, and the maildrop is empty.%s\n' \

@@ -123,6 +123,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("abandon", "it changes nothing on the disk"),
     ("work", "it does nothing"),
     ("logins", "it does nothing"),
+    ("wishes", "it does nothing"),
 ];
 
 /// Passings at which each point is struck.

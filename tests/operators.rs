@@ -6,6 +6,8 @@
 mod access;
 #[path = "operators/acts.rs"]
 mod acts;
+#[path = "operators/commands.rs"]
+mod commands;
 #[path = "operators/reading.rs"]
 mod reading;
 mod support;

@@ -3,6 +3,15 @@
 //! The browser is Debian's Chromium, driven by `tests/page/browse.mjs` with playwright-core; `tests/run.sh` installs both.
 //! Where no browser can be had, it writes why to `target/browser/none`, and that part of the test says so.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "test code"
+)]
+
 mod support;
 
 use std::fs;

@@ -59,6 +59,7 @@ check_rules() {
 step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d fetchmail getmail setpriv strace shellcheck
 need_popa3d
 need_prometheus
+need_schemathesis
 need_browser
 # Two of the mail servers drop from root to the mail's owner.
 need_root

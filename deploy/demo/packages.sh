@@ -5,6 +5,7 @@
 #   need_popa3d      unpacks popa3d to target/popa3d, for its package cannot stand beside Dovecot's
 #   need_prometheus  unpacks prometheus and promtool to target/prometheus, for their package would start a service
 #   need_s3s         builds s3s-fs, a store that speaks S3, to target/s3s; nothing else is touched
+#   need_schemathesis  a tester of HTTP APIs, below target/schemathesis
 #   need_browser     a browser and playwright-core, below target/browser
 #   need_root        lets sudo ask for its password now, where somebody else than root runs this
 #   need_rust        only looks, and tells where to get it
@@ -103,6 +104,16 @@ need_s3s() {
     CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=true cargo install --quiet --locked --debug --features binary \
         --root "$root" --target-dir "$root/build" "s3s-fs@$version" >"$log" 2>&1 || { cat "$log" >&2; exit 69; }
     rm -rf "$log" "$root/build"
+}
+
+# It asks the API for everything that its own document promises.
+need_schemathesis() {
+    local folder=target/schemathesis version=4.32.5
+    [[ ! -x $folder/bin/schemathesis ]] || return 0
+    need python-venv
+    echo "Missing here, and installed below $folder now with pip: schemathesis"
+    python3 -m venv "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
 }
 
 # A browser for the tests of the pages, and what drives it, below target/browser: `path` names the browser, `node` the

@@ -5,20 +5,25 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::Subcommand;
 use jiff::Timestamp;
+use serde_json::Value;
 use serde_json::json;
 
 use super::BadArgument;
-use super::ConfigFile;
 use super::LEFT;
 use super::block_on;
 use super::log;
 use super::out;
 use super::selection::expect_endpoint;
+use super::spool::array;
+use super::spool::text;
 use super::store;
+use super::target::Target;
+use super::target::Way;
 use crate::clock::Clock;
 use crate::deliver;
 use crate::deliver::Tested;
 use crate::spool::Command;
+use crate::spool::EndpointRow;
 use crate::spool::Hold;
 use crate::spool::Reading as _;
 
@@ -36,7 +41,7 @@ pub(super) enum Endpoint {
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
-    config: ConfigFile,
+    target: Target,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -45,7 +50,7 @@ pub(super) struct List {
 #[derive(Debug, Args)]
 pub(super) struct Named {
     #[command(flatten)]
-    config: ConfigFile,
+    target: Target,
     /// The endpoint
     name: String,
 }
@@ -65,46 +70,61 @@ impl Endpoint {
 
 impl List {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let rows = store::read(&self.config)?.endpoints().await?;
+        let rows = match self.target.way().await? {
+            Way::Server(server) => array(&server.ask("endpoints", &[]).await?, "endpoints").to_vec(),
+            Way::File(config) => store::read(&config)?.endpoints().await?.iter().map(as_json).collect(),
+        };
+        if self.json {
+            rows.iter().try_for_each(out::json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let mut table = out::table(["endpoint", "held", "paused until", "breaker", "next probe", "pending"]);
-        for row in rows {
-            let shown = |time: Option<Timestamp>| time.map(|time| format!("{time:.3}"));
-            let (held, breaker) = (row.held.map(|hold| hold.as_str()), row.breaker.as_str());
-            let (paused, probe) = (shown(row.paused_until), shown(row.breaker.probe_at()));
-            if self.json {
-                out::json(&json!({
-                    "endpoint": row.endpoint.as_str(),
-                    "held": held,
-                    "paused_until": paused,
-                    "breaker": breaker,
-                    "probe_at": probe,
-                    "pending": row.pending,
-                }))?;
-                continue;
-            }
+        for row in &rows {
+            let held = if row["held"].is_null() { "no".to_owned() } else { text(row, "held") };
             table.add_row([
-                row.endpoint.to_string(),
-                held.unwrap_or("no").to_owned(),
-                paused.unwrap_or_default(),
-                breaker.to_owned(),
-                probe.unwrap_or_default(),
-                row.pending.to_string(),
+                text(row, "endpoint"),
+                held,
+                text(row, "paused_until"),
+                text(row, "breaker"),
+                text(row, "probe_at"),
+                text(row, "pending"),
             ]);
         }
-        if !self.json {
-            out::line(table.to_string().as_bytes())?;
-        }
+        out::line(table.to_string().as_bytes())?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
+fn as_json(row: &EndpointRow) -> Value {
+    let shown = |time: Option<Timestamp>| time.map(|time| format!("{time:.3}"));
+    json!({
+        "endpoint": row.endpoint.as_str(),
+        "held": row.held.map(|hold| hold.as_str()),
+        "paused_until": shown(row.paused_until),
+        "breaker": row.breaker.as_str(),
+        "probe_at": shown(row.breaker.probe_at()),
+        "pending": row.pending,
+    })
+}
+
 impl Named {
     async fn resume(self) -> anyhow::Result<ExitCode> {
-        let spool = store::read(&self.config)?;
-        expect_endpoint(&self.name, &self.config, &spool).await?;
-        let rows = spool.endpoints().await?;
-        let held = rows.into_iter().find(|row| row.endpoint.as_str() == self.name).and_then(|row| row.held);
-        store::change(&self.config, Command::Resume { endpoint: self.name.clone() }).await?;
+        let held = match self.target.way().await? {
+            Way::Server(server) => {
+                let path = format!("endpoints/{}", self.name);
+                let held = text(&server.ask(&path, &[]).await?, "held");
+                server.act(&format!("{path}/resume"), &json!({})).await?;
+                Hold::parse(&held)
+            }
+            Way::File(config) => {
+                let spool = store::read(&config)?;
+                expect_endpoint(&self.name, &config, &spool).await?;
+                let rows = spool.endpoints().await?;
+                let row = rows.into_iter().find(|row| row.endpoint.as_str() == self.name);
+                store::change(&config, Command::Resume { endpoint: self.name.clone() }).await?;
+                row.and_then(|row| row.held)
+            }
+        };
         let remedy = match held {
             Some(Hold::NoValidKey) => "; while none of its signing_keys is valid, it is held again at once",
             _ => "",
@@ -114,18 +134,38 @@ impl Named {
     }
 
     async fn test(self) -> anyhow::Result<ExitCode> {
-        let config = self.config.load()?;
-        let endpoint = config
-            .deliver
-            .endpoints
-            .iter()
-            .find(|endpoint| endpoint.name.as_str() == self.name)
-            .ok_or_else(|| BadArgument(format!("no endpoint {:?} in the configuration", self.name)))?;
-        let tested = deliver::test(endpoint, &Clock::system()).await?;
-        out::line(format!("{}: {}", self.name, shown(&tested)).as_bytes())?;
-        let taken = matches!(tested, Tested::Answered { status: 200..=299, .. });
+        let (told, taken) = match self.target.way().await? {
+            Way::Server(server) => {
+                let tested = server.act(&format!("endpoints/{}/test", self.name), &json!({})).await?;
+                (shown_by_server(&tested), tested["taken"] == true)
+            }
+            Way::File(config) => {
+                let config = config.load()?;
+                let endpoint = config
+                    .deliver
+                    .endpoints
+                    .iter()
+                    .find(|endpoint| endpoint.name.as_str() == self.name)
+                    .ok_or_else(|| BadArgument(format!("no endpoint {:?} in the configuration", self.name)))?;
+                let tested = deliver::test(endpoint, &Clock::system()).await?;
+                (shown(&tested), matches!(tested, Tested::Answered { status: 200..=299, .. }))
+            }
+        };
+        out::line(format!("{}: {told}", self.name).as_bytes())?;
         Ok(if taken { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
     }
+}
+
+/// As [`shown`], of what the API answers.
+fn shown_by_server(tested: &Value) -> String {
+    let end = match tested["status"].as_u64() {
+        Some(status) => format!("HTTP {status}"),
+        None => format!("no answer: {}", text(tested, "failure")),
+    };
+    let said = [text(tested, "remedy"), out::excerpt(&text(tested, "answer"), 200)];
+    let [remedy, answer] = said;
+    let answer = if answer.is_empty() { answer } else { format!("it answered: {answer}") };
+    [end, remedy, answer].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// The end of a test, its remedy, and the first words of the answer, which come last because they are not ours.

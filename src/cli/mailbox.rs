@@ -1,20 +1,27 @@
-//! `pophook mailbox`: states and ledger figures.
+//! `pophook mailbox`: states and ledger figures, visits, pauses.
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
 use clap::Subcommand;
 use clap::ValueEnum;
+use serde_json::Value;
+use serde_json::json;
 
-use super::ConfigFile;
 use super::block_on;
 use super::log;
 use super::out;
 use super::selection::expect_mailbox;
+use super::spool::array;
+use super::spool::text;
 use super::store;
+use super::target::Target;
+use super::target::Way;
 use crate::spool::Command;
 use crate::spool::Listed;
 use crate::spool::Reading as _;
+use crate::spool::socket;
 
 /// Shows mailboxes, takes skipped mail, settles changed unique-ids
 #[derive(Debug, Subcommand)]
@@ -26,6 +33,14 @@ pub(super) enum Mailbox {
     List(List),
     /// Take messages after all that `start_from` skipped, at the next visit
     Take(Take),
+    /// Visit a mailbox at once, or as soon as its server allows; a running pophook does it
+    Visit(Named),
+    /// Visit a mailbox no more, until it is resumed; a restart keeps it so
+    ///
+    /// A visit under way ends where nothing is lost. What was taken is delivered all the same.
+    Pause(Named),
+    /// Visit a paused mailbox again
+    Resume(Named),
     /// Say what the messages are whose unique-ids changed all at once
     ///
     /// A server that was moved lists every mail under a new unique-id. Where some were skipped, pophook cannot know
@@ -36,7 +51,7 @@ pub(super) enum Mailbox {
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
-    config: ConfigFile,
+    target: Target,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -45,7 +60,7 @@ pub(super) struct List {
 #[derive(Debug, Args)]
 pub(super) struct Take {
     #[command(flatten)]
-    config: ConfigFile,
+    target: Target,
     /// The mailbox
     name: String,
     /// Unique-ids as `spool list` prints them; all skipped ones where none is given
@@ -53,9 +68,17 @@ pub(super) struct Take {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Named {
+    #[command(flatten)]
+    target: Target,
+    /// The mailbox
+    name: String,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Reset {
     #[command(flatten)]
-    config: ConfigFile,
+    target: Target,
     /// The mailbox
     name: String,
     /// What the messages of the next listing are
@@ -77,20 +100,31 @@ impl Mailbox {
         block_on(async {
             match self {
                 Mailbox::List(list) => list.run().await,
+                Mailbox::Visit(named) => named.visit().await,
+                Mailbox::Pause(named) => {
+                    let command = Command::Pause { mailbox: named.name.clone() };
+                    let changed = change(named.target, &named.name, "pause", json!({}), command).await?;
+                    told(&named.name, if changed > 0 { "is paused" } else { "is paused already" })
+                }
+                Mailbox::Resume(named) => {
+                    let command = Command::Unpause { mailbox: named.name.clone() };
+                    let changed = change(named.target, &named.name, "resume", json!({}), command).await?;
+                    told(&named.name, if changed > 0 { "is visited again" } else { "is not paused" })
+                }
                 Mailbox::Take(take) => {
-                    expect_mailbox(&take.name, &take.config, &store::read(&take.config)?).await?;
-                    let command = Command::Take { mailbox: take.name, unique_ids: take.unique_ids };
-                    let changed = store::change(&take.config, command).await?.changed;
-                    out::line(format!("{changed} will be taken at the next visit").as_bytes())?;
-                    Ok(ExitCode::SUCCESS)
+                    let all = take.unique_ids.is_empty();
+                    let body = json!({ "unique_ids": take.unique_ids, "all": all });
+                    let command = Command::Take { mailbox: take.name.clone(), unique_ids: take.unique_ids };
+                    let changed = change(take.target, &take.name, "take", body, command).await?;
+                    told(&changed.to_string(), "will be taken at the next visit")
                 }
                 Mailbox::Reset(reset) => {
-                    expect_mailbox(&reset.name, &reset.config, &store::read(&reset.config)?).await?;
-                    let listed = match reset.r#as {
-                        As::Seen => Listed::Seen,
-                        As::New => Listed::New,
+                    let (listed, word) = match reset.r#as {
+                        As::Seen => (Listed::Seen, "seen"),
+                        As::New => (Listed::New, "new"),
                     };
-                    store::change(&reset.config, Command::Reset { mailbox: reset.name, listed }).await?;
+                    let command = Command::Reset { mailbox: reset.name.clone(), listed };
+                    change(reset.target, &reset.name, "reset", json!({ "listed": word }), command).await?;
                     out::line(b"settled; the next visit goes by it")?;
                     Ok(ExitCode::SUCCESS)
                 }
@@ -99,9 +133,53 @@ impl Mailbox {
     }
 }
 
+/// Has a mailbox changed, by the API or beside it; tells how much changed.
+async fn change(target: Target, name: &str, act: &str, body: Value, command: Command) -> anyhow::Result<u64> {
+    match target.way().await? {
+        Way::Server(server) => {
+            let done = server.act(&format!("mailboxes/{name}/{act}"), &body).await?;
+            Ok(done["changed"].as_u64().unwrap_or_default())
+        }
+        Way::File(config) => {
+            expect_mailbox(name, &config, &store::read(&config)?).await?;
+            Ok(store::change(&config, command).await?.changed)
+        }
+    }
+}
+
+fn told(what: &str, done: &str) -> anyhow::Result<ExitCode> {
+    out::line(format!("{what} {done}").as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Named {
+    async fn visit(self) -> anyhow::Result<ExitCode> {
+        match self.target.way().await? {
+            Way::Server(server) => _ = server.act(&format!("mailboxes/{}/visit", self.name), &json!({})).await?,
+            Way::File(config) => {
+                expect_mailbox(&self.name, &config, &store::read(&config)?).await?;
+                let command = Command::Visit { mailbox: self.name.clone() };
+                let asked = socket::ask(&config.load_spool()?.path, &command).await?;
+                asked.context("no pophook runs on this spool; `pophook once` visits every mailbox")?;
+            }
+        }
+        told(&self.name, "is visited as soon as its server allows")
+    }
+}
+
 impl List {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let rows = store::read(&self.config)?.mailboxes().await?;
+        let rows = match self.target.way().await? {
+            Way::Server(server) => array(&server.ask("mailboxes", &[]).await?, "mailboxes").to_vec(),
+            Way::File(config) => {
+                let rows = store::read(&config)?.mailboxes().await?;
+                if self.json {
+                    rows.iter().try_for_each(out::json)?;
+                    return Ok(ExitCode::SUCCESS);
+                }
+                rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?
+            }
+        };
         if self.json {
             rows.iter().try_for_each(out::json)?;
             return Ok(ExitCode::SUCCESS);
@@ -115,12 +193,18 @@ impl List {
             "changed ids",
             "condition",
         ]);
-        for row in rows {
-            let counts = [row.taken, row.skipped, row.oversize].map(|count| count.to_string());
-            let mut cells = vec![row.mailbox, row.listed_at.unwrap_or_else(|| "never".to_owned())];
-            cells.extend(counts);
-            cells.extend([row.flood, row.condition]);
-            table.add_row(cells);
+        for row in &rows {
+            let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
+            let condition = if row["paused_since"].is_null() { text(row, "condition") } else { "paused".to_owned() };
+            table.add_row([
+                text(row, "mailbox"),
+                or(text(row, "listed_at"), "never"),
+                text(row, "taken"),
+                text(row, "skipped"),
+                text(row, "oversize"),
+                text(row, "flood"),
+                condition,
+            ]);
         }
         out::line(table.to_string().as_bytes())?;
         Ok(ExitCode::SUCCESS)

@@ -21,6 +21,7 @@ mod selection;
 mod settle;
 mod spool;
 mod store;
+mod target;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -54,6 +54,17 @@ impl Selection {
         self.state.is_some() || self.reason.is_some()
     }
 
+    /// What the API is asked for, as pairs; times by the clock of this machine.
+    pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
+        let Selection { endpoint, mailbox, state, reason, older_than, newer_than } = self;
+        let now = Clock::system().now();
+        let ago = |age: &Option<Duration>| age.and_then(|age| now.checked_sub(age).ok()).map(|at| format!("{at:.3}"));
+        let words = [endpoint, mailbox, state, reason].map(Clone::clone);
+        let pairs = ["endpoint", "mailbox", "state", "reason"].into_iter().zip(words);
+        let pairs = pairs.chain([("until", ago(older_than)), ("since", ago(newer_than))]);
+        pairs.filter_map(|(key, value)| value.map(|value| (key, value))).collect()
+    }
+
     /// The filter, with these ids, whose names and ids are all known.
     ///
     /// # Errors

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
+use serde_json::Value;
+use serde_json::json;
 
 use super::BadArgument;
-use super::ConfigFile;
 use super::LEFT;
 use super::bulk;
 use super::bulk::Consent;
@@ -16,6 +17,9 @@ use super::selection::expect_endpoint;
 use super::selection::unknown;
 use super::spool::gone;
 use super::store;
+use super::target::Server;
+use super::target::Target;
+use super::target::Way;
 use crate::spool::Changed;
 use crate::spool::Command;
 use crate::spool::Filter;
@@ -27,7 +31,7 @@ use crate::spool::sqlite::Readers;
 #[derive(Debug, Args)]
 pub(super) struct Retry {
     #[command(flatten)]
-    config: ConfigFile,
+    target: Target,
     /// Message ids (msg_…, evt_…); where none is given, what the filters select
     ids: Vec<String>,
     #[command(flatten)]
@@ -48,7 +52,7 @@ pub(super) struct Retry {
 #[derive(Debug, Args)]
 pub(super) struct Drop {
     #[command(flatten)]
-    config: ConfigFile,
+    target: Target,
     /// Message ids (msg_…, evt_…); where none is given, what the filters select
     ids: Vec<String>,
     #[command(flatten)]
@@ -73,10 +77,23 @@ impl Retry {
             let remedy = "--to wants to know what it takes over: name ids, --endpoint, --state or --reason";
             return Err(BadArgument(remedy.to_owned()).into());
         }
-        let spool = store::read(&self.config)?;
-        let mut filter = self.selection.filter(self.ids, &self.config, &spool).await?;
+        let config = match self.target.way().await? {
+            Way::File(config) => config,
+            Way::Server(server) => {
+                let (select, endpoint) = select(&self.ids, &self.selection, self.raw);
+                let what = self.to.as_ref().map_or("try again".to_owned(), |to| format!("send to {to}"));
+                let all = select == json!({});
+                let mut body = json!({ "select": select, "all": all, "to": self.to });
+                if self.raw {
+                    body["unparsed_to"] = json!(endpoint);
+                }
+                return settle(&server, "retry", body, (&what, NOTHING), &self.ids, &self.consent).await;
+            }
+        };
+        let spool = store::read(&config)?;
+        let mut filter = self.selection.filter(self.ids, &config, &spool).await?;
         if let Some(to) = &self.to {
-            expect_endpoint(to, &self.config, &spool).await?;
+            expect_endpoint(to, &config, &spool).await?;
         }
         expect_copies(&filter.ids, &spool).await?;
         let to = if self.raw { filter.endpoint.take() } else { self.to };
@@ -85,14 +102,8 @@ impl Retry {
         if !agreed(&filter, would, &what, NOTHING, &self.consent, &spool).await? {
             return Ok(ExitCode::from(LEFT));
         }
-        let changed = store::change(&self.config, Command::Retry { filter, to, raw: self.raw }).await?;
-        let done = match changed.joined {
-            0 => "will be tried again".to_owned(),
-            joined => {
-                format!("handed over, {joined} of them to an endpoint that took the mail before: nothing is posted")
-            }
-        };
-        told(changed, &done, NOTHING, &self.consent)
+        let changed = store::change(&config, Command::Retry { filter, to, raw: self.raw }).await?;
+        told(changed, &retried(changed), NOTHING, &self.consent)
     }
 }
 
@@ -101,27 +112,87 @@ impl Drop {
         if self.ids.is_empty() && self.selection.is_empty() {
             return Err(BadArgument("name ids, --endpoint, --mailbox, --state, --reason or an age".to_owned()).into());
         }
-        let spool = store::read(&self.config)?;
-        let filter = self.selection.filter(self.ids, &self.config, &spool).await?;
-        expect_copies(&filter.ids, &spool).await?;
         let (what, nothing) = match self.erase {
             true => {
                 ("drop, erase where nobody needs it any more,", "nothing that is selected can be dropped or erased")
             }
             false => ("drop", "nothing that is selected waits or is dead; --erase erases our copy of delivered mail"),
         };
+        let config = match self.target.way().await? {
+            Way::File(config) => config,
+            Way::Server(server) => {
+                let (select, _) = select(&self.ids, &self.selection, false);
+                let body = json!({ "select": select, "erase": self.erase });
+                return settle(&server, "drop", body, (what, nothing), &self.ids, &self.consent).await;
+            }
+        };
+        let spool = store::read(&config)?;
+        let filter = self.selection.filter(self.ids, &config, &spool).await?;
+        expect_copies(&filter.ids, &spool).await?;
         let would = |row: &Row| filter.drops(row) || (self.erase && filter.erases(row));
         if !agreed(&filter, would, what, nothing, &self.consent, &spool).await? {
             return Ok(ExitCode::from(LEFT));
         }
-        let changed = store::change(&self.config, Command::Drop { filter, erase: self.erase }).await?;
-        let done = match changed.erased {
-            _ if !self.erase => "dropped".to_owned(),
-            erased if erased == changed.changed => "erased".to_owned(),
-            erased => format!("dropped, {erased} of them erased: the others are still needed by another endpoint"),
-        };
-        told(changed, &done, nothing, &self.consent)
+        let changed = store::change(&config, Command::Drop { filter, erase: self.erase }).await?;
+        told(changed, &dropped(changed, self.erase), nothing, &self.consent)
     }
+}
+
+fn retried(changed: Changed) -> String {
+    match changed.joined {
+        0 => "will be tried again".to_owned(),
+        joined => format!("handed over, {joined} of them to an endpoint that took the mail before: nothing is posted"),
+    }
+}
+
+fn dropped(changed: Changed, erase: bool) -> String {
+    match changed.erased {
+        _ if !erase => "dropped".to_owned(),
+        erased if erased == changed.changed => "erased".to_owned(),
+        erased => format!("dropped, {erased} of them erased: the others are still needed by another endpoint"),
+    }
+}
+
+/// What the API is asked to settle; the endpoint apart where it is not for selecting.
+fn select(ids: &[String], selection: &Selection, apart: bool) -> (Value, Option<String>) {
+    let mut select = serde_json::Map::new();
+    if !ids.is_empty() {
+        select.insert("ids".to_owned(), json!(ids));
+    }
+    let mut endpoint = None;
+    for (key, value) in selection.pairs() {
+        match key {
+            "endpoint" if apart => endpoint = Some(value),
+            _ => _ = select.insert(key.to_owned(), json!(value)),
+        }
+    }
+    (Value::Object(select), endpoint)
+}
+
+/// By the API: what was named by its id was meant, what a filter selects is shown first.
+async fn settle(
+    server: &Server,
+    path: &str,
+    mut body: Value,
+    (what, nothing): (&str, &str),
+    ids: &[String],
+    consent: &Consent,
+) -> anyhow::Result<ExitCode> {
+    if ids.is_empty() && !consent.yes {
+        let shown = server.act(path, &body).await?;
+        let preview: Preview = serde_json::from_value(shown["preview"].clone()).context("no preview came back")?;
+        let preview = Preview { would_change: shown["changed"].as_u64().unwrap_or_default(), ..preview };
+        if preview.is_empty() {
+            anyhow::bail!("{nothing}; see `pophook spool list`");
+        }
+        if !bulk::agreed(&preview, what, consent)? {
+            return Ok(ExitCode::from(LEFT));
+        }
+    }
+    body["yes"] = json!(true);
+    let changed: Changed = serde_json::from_value(server.act(path, &body).await?).context("no outcome came back")?;
+    let done = if path == "retry" { retried(changed) } else { dropped(changed, body["erase"] == true) };
+    told(changed, &done, nothing, consent)
 }
 
 /// Whether to go on: what was named by its id was meant, what a filter selects is shown first.

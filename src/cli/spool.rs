@@ -7,9 +7,9 @@ use bytesize::ByteSize;
 use clap::Args;
 use clap::Subcommand;
 use jiff::Timestamp;
+use serde_json::Value;
 use serde_json::json;
 
-use super::ConfigFile;
 use super::backup::Backup;
 use super::block_on;
 use super::log;
@@ -19,9 +19,14 @@ use super::selection::unknown;
 use super::settle::Drop;
 use super::settle::Retry;
 use super::store;
+use super::target::Target;
+use super::target::Way;
 use crate::spool::Filter;
 use crate::spool::Reading as _;
 use crate::spool::Row;
+
+/// As many lines as the API gives at once.
+const LINES_MAX: usize = 10_000;
 
 /// Shows and settles what lies in the spool
 #[derive(Debug, Subcommand)]
@@ -63,7 +68,7 @@ pub(super) enum Spool {
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
-    config: ConfigFile,
+    target: Target,
     /// Message ids (msg_…); all messages where none is given
     ids: Vec<String>,
     #[command(flatten)]
@@ -76,7 +81,7 @@ pub(super) struct List {
 #[derive(Debug, Args)]
 pub(super) struct Show {
     #[command(flatten)]
-    config: ConfigFile,
+    target: Target,
     /// The message's id
     id: String,
     /// One JSON object a line
@@ -87,7 +92,7 @@ pub(super) struct Show {
 #[derive(Debug, Args)]
 pub(super) struct Raw {
     #[command(flatten)]
-    config: ConfigFile,
+    target: Target,
     /// The message's id
     id: String,
 }
@@ -110,8 +115,22 @@ impl Spool {
 
 impl List {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let spool = store::read(&self.config)?;
-        let filter = self.selection.filter(self.ids, &self.config, &spool).await?;
+        let config = match self.target.way().await? {
+            Way::File(config) => config,
+            Way::Server(server) => {
+                let ids = self.ids.into_iter().map(|id| ("id", id));
+                let query: Vec<_> =
+                    self.selection.pairs().into_iter().chain(ids).chain([("limit", LINES_MAX.to_string())]).collect();
+                let answer = server.ask("deliveries", &query).await?;
+                show_lines(array(&answer, "deliveries"), self.json)?;
+                if answer["more"] == true {
+                    out::note("there are more; select some, by --mailbox, --endpoint, --state or age")?;
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        let spool = store::read(&config)?;
+        let filter = self.selection.filter(self.ids, &config, &spool).await?;
         let rows = spool.list(filter).await?;
         show_rows(&rows, self.json)?;
         Ok(ExitCode::SUCCESS)
@@ -122,75 +141,116 @@ fn show_rows(rows: &[Row], json: bool) -> anyhow::Result<()> {
     if json {
         return Ok(rows.iter().try_for_each(out::json)?);
     }
+    let lines = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    show_lines(&lines, json)
+}
+
+/// Lines as the spool or the API gives them.
+fn show_lines(lines: &[Value], json: bool) -> anyhow::Result<()> {
+    if json {
+        return Ok(lines.iter().try_for_each(out::json)?);
+    }
     let mut table =
         out::table(["id", "mailbox", "endpoint", "state", "reason", "tries", "status", "due", "spooled", "size"]);
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    for row in rows {
+    for line in lines {
+        let id = if line["id"].is_null() { "unique_id" } else { "id" };
+        let state: Vec<String> = ["kind", "state", "about"].map(|key| text(line, key)).into_iter().collect();
         table.add_row([
-            text(if row.id.is_some() { &row.id } else { &row.unique_id }),
-            text(&row.mailbox),
-            text(&row.endpoint),
-            row.kind
-                .iter()
-                .map(String::as_str)
-                .chain([row.state])
-                .chain(row.about.as_deref())
-                .collect::<Vec<_>>()
-                .join(" "),
-            text(&row.reason),
-            row.attempts.to_string(),
-            row.last_status.map(|status| status.to_string()).unwrap_or_default(),
-            text(&row.due),
-            text(&row.spooled_at),
-            row.size.map(|size| ByteSize(size).to_string()).unwrap_or_default(),
+            text(line, id),
+            text(line, "mailbox"),
+            text(line, "endpoint"),
+            state.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "),
+            text(line, "reason"),
+            text(line, "attempts"),
+            text(line, "last_status"),
+            text(line, "due"),
+            text(line, "spooled_at"),
+            line["size"].as_u64().map(|size| ByteSize(size).to_string()).unwrap_or_default(),
         ]);
     }
     Ok(out::line(table.to_string().as_bytes())?)
 }
 
+fn show_attempts(attempts: &[Value], json: bool) -> anyhow::Result<()> {
+    if json {
+        return Ok(attempts.iter().try_for_each(out::json)?);
+    }
+    let mut table = out::table(["endpoint", "try", "started", "took", "outcome", "status", "error", "answer"]);
+    for attempt in attempts {
+        table.add_row([
+            text(attempt, "endpoint"),
+            text(attempt, "attempt"),
+            text(attempt, "started_at"),
+            format!("{} ms", text(attempt, "took_ms")),
+            text(attempt, "outcome"),
+            text(attempt, "status"),
+            text(attempt, "error"),
+            out::excerpt(&text(attempt, "answer"), 60),
+        ]);
+    }
+    out::line(b"")?;
+    Ok(out::line(table.to_string().as_bytes())?)
+}
+
 impl Show {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let spool = store::read(&self.config)?;
-        let message = spool.find(&self.id).await?.with_context(|| unknown(&self.id))?;
-        match spool.released_at(message.key).await? {
-            None => {
-                let rows = spool.list(Filter { ids: vec![self.id.clone()], ..Filter::default() }).await?;
-                show_rows(&rows, self.json)?;
+        let config = match self.target.way().await? {
+            Way::File(config) => config,
+            Way::Server(server) => {
+                let query = [("id", self.id.clone()), ("limit", LINES_MAX.to_string())];
+                let message = server.ask(&format!("messages/{}", self.id), &[]).await?;
+                let lines = server.ask("deliveries", &query).await?;
+                show_copy(&self.id, &lines, message["released_at"].as_str().and_then(|at| at.parse().ok()), self.json)?;
+                show_attempts(array(&message, "attempts"), self.json)?;
+                return Ok(ExitCode::SUCCESS);
             }
-            Some(at) if self.json => out::json(&json!({ "id": self.id, "released_at": format!("{at:.3}") }))?,
-            Some(at) => out::line(gone(&self.id, at).as_bytes())?,
-        }
+        };
+        let spool = store::read(&config)?;
+        let message = spool.find(&self.id).await?.with_context(|| unknown(&self.id))?;
+        let rows = spool.list(Filter { ids: vec![self.id.clone()], ..Filter::default() }).await?;
         let attempts = spool.attempts(message.key).await?;
-        if self.json {
-            attempts.iter().try_for_each(out::json)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        let mut table = out::table(["endpoint", "try", "started", "took", "outcome", "status", "error", "answer"]);
-        for attempt in attempts {
-            table.add_row([
-                attempt.endpoint,
-                attempt.attempt.to_string(),
-                attempt.started_at,
-                format!("{} ms", attempt.took_ms),
-                attempt.outcome,
-                attempt.status.map(|status| status.to_string()).unwrap_or_default(),
-                attempt.error.unwrap_or_default(),
-                out::excerpt(&attempt.answer.unwrap_or_default(), 60),
-            ]);
-        }
-        out::line(b"")?;
-        out::line(table.to_string().as_bytes())?;
+        let attempts = attempts.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+        show_copy(&self.id, &json!({ "deliveries": rows }), spool.released_at(message.key).await?, self.json)?;
+        show_attempts(&attempts, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
+fn show_copy(id: &str, lines: &Value, released_at: Option<Timestamp>, json: bool) -> anyhow::Result<()> {
+    match released_at {
+        None => show_lines(array(lines, "deliveries"), json)?,
+        Some(at) if json => out::json(&json!({ "id": id, "released_at": format!("{at:.3}") }))?,
+        Some(at) => out::line(gone(id, at).as_bytes())?,
+    }
+    Ok(())
+}
+
 impl Raw {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let spool = store::read(&self.config)?;
-        let message = spool.find(&self.id).await?.with_context(|| unknown(&self.id))?;
-        let raw = spool.raw(message.key).await?.context("our copy of this message was released")?;
+        let raw = match self.target.way().await? {
+            Way::Server(server) => server.bytes(&format!("messages/{}/raw", self.id)).await?,
+            Way::File(config) => {
+                let spool = store::read(&config)?;
+                let message = spool.find(&self.id).await?.with_context(|| unknown(&self.id))?;
+                spool.raw(message.key).await?.context("our copy of this message was released")?
+            }
+        };
         out::bytes(&raw)?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The elements of an answer's list.
+pub(super) fn array<'a>(answer: &'a Value, key: &str) -> &'a [Value] {
+    answer[key].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A field for people; nothing where it is null or missing.
+pub(super) fn text(line: &Value, key: &str) -> String {
+    match &line[key] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -77,6 +77,8 @@ fn world() -> Map {
     Map(BTreeMap::from([
         ("/run/secrets/support", &b"hunter2\n"[..]),
         ("/run/secrets/smtp", b"hunter2"),
+        ("/run/secrets/pophook-ops", b"hunter2-hunter2-hunter2-ops\n"),
+        ("POPHOOK_WALLBOARD_TOKEN", b"hunter2-hunter2-hunter2-wallboard"),
         ("/crlf", b"hunter2\r\n"),
         ("/two-lines", b"hunter2\n\n"),
         ("/empty", b"\n"),

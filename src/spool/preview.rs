@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use serde::Deserialize;
 use serde::Serialize;
 
 use super::Command;
 use super::Row;
 
 /// What would be done, in figures.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preview {
     /// Deliveries, and messages without one.
+    #[serde(default)]
     pub would_change: u64,
     /// Different messages.
     pub messages: usize,

@@ -139,8 +139,8 @@ fn what_selects_nothing_or_makes_no_sense_is_refused_with_a_sentence() {
     let mut stage = Stage::start(&[]);
     let id = "msg_aaaaaaaaaaaaaaaaaaaaaaaaaa";
     for (path, body, status) in [
-        ("/retry", json!({}), 422),
-        ("/retry", json!({ "yes": true }), 422),
+        ("/retry", json!({}), 409),
+        ("/retry", json!({ "yes": true }), 409),
         ("/retry", json!({ "select": { "endpoint": "secret-name" } }), 404),
         ("/retry", json!({ "select": { "ids": [id] }, "yes": true }), 404),
         ("/retry", json!({ "select": { "ids": ["secret-id"] }, "yes": true }), 404),
@@ -148,12 +148,12 @@ fn what_selects_nothing_or_makes_no_sense_is_refused_with_a_sentence() {
         ("/retry", json!({ "select": { "reason": "secret-reason" }, "yes": true }), 409),
         ("/retry", json!({ "select": { "mailbox": "support" }, "to": "desk", "yes": true }), 409),
         ("/retry", json!({ "select": { "mailbox": "support" }, "to": "none", "yes": true }), 404),
-        ("/retry", json!({ "all": true, "to": "desk", "unparsed_to": "desk" }), 422),
+        ("/retry", json!({ "all": true, "to": "desk", "unparsed_to": "desk" }), 409),
         ("/retry", json!({ "select": { "since": "yesterday" } }), 422),
         ("/retry", json!({ "select": { "colour": "blue" } }), 422),
         ("/retry", json!(["a"]), 422),
         ("/drop", json!({ "yes": true }), 409),
-        ("/mailboxes/support/take", json!({}), 422),
+        ("/mailboxes/support/take", json!({}), 409),
         ("/mailboxes/support/take", json!({ "unique_ids": ["none"] }), 409),
         ("/mailboxes/support/reset", json!({ "listed": "new" }), 409),
         ("/mailboxes/support/reset", json!({ "listed": "old" }), 422),

@@ -56,8 +56,18 @@ fn a_search_takes_what_fits_all_its_keys() {
     assert!(since[0] == b && (since.len() == 1 || at(&a) == at(&b)), "{since:?}");
     check(&format!("until={}", at(&b)), &[&b, &a]);
     check("until=2020-01-01T00:00:00Z", &[]);
-    for bad in ["stat=dead", "state=dea", "limit=0", "limit=501", "limit=x", "since=yesterday", "cursor=x", "cursor=!"]
-    {
+    for bad in [
+        "stat=dead",
+        "state=dea",
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "since=yesterday",
+        "since=",
+        "cursor=x",
+        "cursor=",
+        "cursor=-1",
+    ] {
         let refused = stage.ask("GET", &format!("/api/v1/messages?{bad}"), Some(CLERK), None).expect(400).json();
         assert!(refused["message"].as_str().is_some_and(|message| message.len() > 20), "{bad}: {refused}");
     }

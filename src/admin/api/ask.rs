@@ -9,6 +9,8 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::IntoResponse as _;
+use serde::Deserialize as _;
+use serde::Deserializer;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
@@ -24,6 +26,11 @@ pub(super) struct Asked<T>(pub(super) T);
 /// What the body says.
 #[derive(Debug)]
 pub(super) struct Said<T>(pub(super) T);
+
+/// A value of a query that is written: an empty one is a value, too, and mostly a wrong one.
+pub(super) fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(value).map(Some)
+}
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
     type Rejection = Problem;

@@ -12,12 +12,18 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
 use utoipa::IntoParams;
+use utoipa::PartialSchema;
 use utoipa::ToSchema;
+use utoipa::openapi::ObjectBuilder;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::Schema;
+use utoipa::openapi::schema::SchemaType;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ask::Asked;
 use super::ask::At;
+use super::ask::given;
 use super::problem::Problem;
 use super::problem::Refused;
 use crate::admin::Means;
@@ -42,12 +48,23 @@ pub(super) fn routes() -> OpenApiRouter<Means> {
 /// Gives a message byte for byte; of an event, what is kept of it
 #[utoipa::path(get, path = "/messages/{id}/raw", tag = "mail",
     params(("id" = String, Path, description = "Its id")),
-    responses((status = 200, content_type = "message/rfc822", body = Vec<u8>), Refused))]
+    responses((status = 200, content_type = "message/rfc822", body = Octets), Refused))]
 async fn raw(State(means): State<Means>, _: MailReader, At(id): At<String>) -> Result<Response, Problem> {
     let message = find(&means, &id).await?;
     let bytes = bytes_of(&means, &message).await?;
     Ok(download("message/rfc822", &format!("{id}.eml"), bytes))
 }
+
+/// Bytes in whatever language they are written.
+struct Octets;
+
+impl PartialSchema for Octets {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(SchemaType::AnyValue).build().into()
+    }
+}
+
+impl ToSchema for Octets {}
 
 /// For which endpoint.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -55,13 +72,14 @@ async fn raw(State(means): State<Means>, _: MailReader, At(id): At<String>) -> R
 #[serde(deny_unknown_fields)]
 struct For {
     /// The endpoint whose format is wanted; without it, the native JSON.
+    #[serde(default, deserialize_with = "given")]
     endpoint: Option<String>,
 }
 
 /// Gives what an endpoint is posted for a mail, by today's configuration
 #[utoipa::path(get, path = "/messages/{id}/payload", tag = "mail",
     params(("id" = String, Path, description = "Its id"), For),
-    responses((status = 200, content_type = "*/*", body = Vec<u8>), Refused))]
+    responses((status = 200, content_type = "*/*", body = Octets), Refused))]
 async fn payload(
     State(means): State<Means>,
     _: MailReader,
@@ -134,7 +152,7 @@ async fn attachments(
 /// Gives an attachment, decoded
 #[utoipa::path(get, path = "/messages/{id}/attachments/{number}", tag = "mail",
     params(("id" = String, Path, description = "Its id"), ("number" = usize, Path, description = "From 0")),
-    responses((status = 200, content_type = "*/*", body = Vec<u8>), Refused))]
+    responses((status = 200, content_type = "*/*", body = Octets), Refused))]
 async fn attachment(
     State(means): State<Means>,
     _: MailReader,

@@ -70,6 +70,9 @@ struct Mailbox {
     /// When the next visit is due; null while one is under way, and while the mailbox is paused.
     #[schema(format = DateTime)]
     next_visit: Option<String>,
+    /// When the latest complete listing was committed; one that shows nothing new is noted once an hour.
+    #[schema(format = DateTime)]
+    listed_at: Option<String>,
     /// Messages in the last complete listing.
     on_server_now: Option<u64>,
     /// Whether most unique-ids changed at once: `none`, `unresolved`, `as_seen` or `as_new`.
@@ -122,6 +125,7 @@ fn mailbox(means: &Means, maildrop: Option<&Maildrop>, row: MailboxRow) -> Mailb
         condition_since: row.condition_since,
         condition_reason: row.condition_reason,
         paused_since: row.paused_since,
+        listed_at: row.listed_at,
         flood: row.flood,
         taken: row.taken,
         skipped: row.skipped,
@@ -184,7 +188,7 @@ async fn take(
     Said(take): Said<Take>,
 ) -> Result<Json<Done>, Problem> {
     if take.unique_ids.is_empty() != take.all {
-        return Err(Problem::wrong_body("Name unique_ids, or say `all: true`."));
+        return Err(Problem::impossible("Name unique_ids, or say `all: true`."));
     }
     done(&means, &operator, Command::Take { mailbox, unique_ids: take.unique_ids }).await
 }

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
@@ -13,6 +12,7 @@ use utoipa_axum::routes;
 
 use super::ask::Asked;
 use super::ask::At;
+use super::ask::given;
 use super::problem::Problem;
 use super::problem::Refused;
 use super::shape::Message;
@@ -27,6 +27,8 @@ use crate::spool::State as Standing;
 const LIMIT: usize = 50;
 /// At most.
 const LIMIT_MAX: usize = 500;
+/// The digits of a cursor, at most.
+const CURSOR_MAX: usize = 18;
 
 pub(super) fn routes() -> OpenApiRouter<Means> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(dead_letters)).routes(routes!(show))
@@ -54,12 +56,16 @@ struct Which {
     #[serde(default)]
     kind: Vec<String>,
     /// Committed at this time or later.
+    #[serde(default, deserialize_with = "given")]
     #[param(format = DateTime)]
     since: Option<String>,
     /// Committed at this time or before.
+    #[serde(default, deserialize_with = "given")]
     #[param(format = DateTime)]
     until: Option<String>,
     /// Where the page before ended: its `next`.
+    #[serde(default, deserialize_with = "given")]
+    #[param(pattern = "^[1-9][0-9]{0,17}$")]
     cursor: Option<String>,
     /// Messages on a page. Default: 50.
     #[param(minimum = 1, maximum = 500)]
@@ -120,12 +126,11 @@ impl Which {
 }
 
 fn cursor(key: MessageKey) -> String {
-    BASE64URL_NOPAD.encode(key.number().to_string().as_bytes())
+    key.number().to_string()
 }
 
 fn read_cursor(text: &str) -> Result<MessageKey, Problem> {
-    let number = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
-    let number = number.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|text| text.parse().ok());
+    let number = text.parse().ok().filter(|number: &i64| *number > 0 && text.len() <= CURSOR_MAX);
     number.map(MessageKey::of_number).ok_or_else(|| Problem::bad_request("cursor is not the `next` of a page."))
 }
 

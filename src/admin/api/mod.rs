@@ -4,6 +4,7 @@
 //! mails say is shown only to tokens that may see it; what is changed goes through `act`.
 
 mod ask;
+mod deliveries;
 mod document;
 mod endpoints;
 mod mail;
@@ -37,6 +38,7 @@ pub(super) fn routes() -> Router<Means> {
         .merge(mailboxes::routes())
         .merge(endpoints::routes())
         .merge(messages::routes())
+        .merge(deliveries::routes())
         .merge(mail::routes())
         .merge(settle::routes());
     let (router, document) = OpenApiRouter::with_openapi(document::head()).nest(BASE, api).split_for_parts();

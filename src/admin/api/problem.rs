@@ -55,6 +55,11 @@ impl Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong_body", message)
     }
 
+    /// What cannot be done, or says too little.
+    pub(super) fn impossible(message: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::CONFLICT, "impossible", message)
+    }
+
     /// A name, an id or a path that is nowhere.
     pub(super) fn unknown(message: impl Into<String>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "unknown", message)
@@ -76,7 +81,7 @@ impl From<ActError> for Problem {
     fn from(error: ActError) -> Problem {
         match error {
             ActError::Unknown(why) => Problem::unknown(why),
-            ActError::Impossible(why) => Problem::new(StatusCode::CONFLICT, "impossible", why),
+            ActError::Impossible(why) => Problem::impossible(why),
             ActError::Spool(error) => error.into(),
         }
     }

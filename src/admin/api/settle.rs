@@ -140,10 +140,10 @@ async fn retry(
 ) -> Result<Json<Settled>, Problem> {
     let filter = retry.select.filter()?;
     if (filter == Filter::default()) != retry.all {
-        return Err(Problem::wrong_body("Say in `select` what to try again, or `all: true`."));
+        return Err(Problem::impossible("Say in `select` what to try again, or `all: true`."));
     }
     let (to, raw) = match (retry.to, retry.unparsed_to) {
-        (Some(_), Some(_)) => return Err(Problem::wrong_body("Write `to` or `unparsed_to`, not both.")),
+        (Some(_), Some(_)) => return Err(Problem::impossible("Write `to` or `unparsed_to`, not both.")),
         (to, None) => (to, false),
         (None, unparsed_to) => (unparsed_to, true),
     };

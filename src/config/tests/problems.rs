@@ -698,6 +698,47 @@ fn the_operators_server_has_an_address_or_is_off() {
     );
 }
 
+#[test]
+fn a_token_is_long_has_a_name_of_its_own_and_a_role() {
+    const LONG: &str = "0123456789-0123456789";
+    let check = |tokens: &str, problem: &str| {
+        check_top(&format!("admin: {{ tokens: [{tokens}] }}\n"), &format!("F:4: admin.tokens[{problem}"));
+    };
+    let whole = |more: &str| format!("{{ name: a, token: {LONG}, role: read{more} }}");
+    check_top(&format!("admin: {{ tokens: [{}] }}\n", whole(", mail_content: true")), "no problem");
+    check(
+        "{ name: a, token: short, role: read }",
+        "0].token: has less than 20 characters; make one with: openssl rand -hex 32",
+    );
+    check(
+        "{ name: a, token: \"0123456789 0123456789\", role: read }",
+        "0].token: holds blanks, or what is no ASCII; make one with: openssl rand -hex 32",
+    );
+    check(&format!("{{ token: {LONG}, role: read }}"), "0].name: is missing; write what it is called in the log");
+    check("{ name: a, role: read }", "0].token: is missing; write it as a secret, such as { env: NAME }");
+    check(&format!("{{ name: a, token: {LONG} }}"), "0].role: is missing; write read or operate");
+    check(
+        &format!("{{ name: a, token: {LONG}, role: admin }}"),
+        "0].role: \"admin\" is no role; write read or operate",
+    );
+    check(
+        &format!("{{ name: a, token: {LONG}, role: operate, mail_content: false }}"),
+        "0].mail_content: cannot be false with role: operate, which needs to see what it settles; take it out",
+    );
+    check(
+        &format!("{}, {{ name: b, token: {LONG}, role: operate }}", whole("")),
+        "1].token: is the token of another name, too; make each its own",
+    );
+    check(
+        &format!("{}, {{ name: a, token: x{LONG}, role: operate }}", whole("")),
+        "1].name: stands twice; each token has a name of its own",
+    );
+    check_top(
+        "admin: { listen: \"127.0.0.1:1\", probes_listen: \"127.0.0.1:1\" }\n",
+        "F:4: admin.probes_listen: is the address of listen; write another one, or take it out",
+    );
+}
+
 /// The one problem of a good endpoint with these keys.
 #[track_caller]
 fn check_line(more: &str, line: usize, problem: &str) {
