@@ -91,6 +91,7 @@ fn name(command: &Command) -> &'static str {
         Command::Drop { erase: false, .. } => "drop",
         Command::Drop { erase: true, .. } => "erase",
         Command::Take { .. } => "take_skipped",
+        Command::Import { .. } => "import_ledger",
         Command::Reset { .. } => "reset_mailbox",
         Command::Visit { .. } => "visit_mailbox",
         Command::Pause { .. } => "pause_mailbox",
@@ -105,7 +106,9 @@ fn object(command: &Command) -> String {
     match command {
         Command::Retry { filter, to: Some(to), .. } => format!("{} to={to}", selected(filter)),
         Command::Retry { filter, to: None, .. } | Command::Drop { filter, .. } => selected(filter),
-        Command::Take { mailbox, unique_ids } => format!("{mailbox} unique_ids={}", unique_ids.len()),
+        Command::Take { mailbox, unique_ids } | Command::Import { mailbox, unique_ids } => {
+            format!("{mailbox} unique_ids={}", unique_ids.len())
+        }
         Command::Reset { mailbox, .. }
         | Command::Visit { mailbox }
         | Command::Pause { mailbox }
@@ -152,6 +155,7 @@ async fn check(means: &Means, command: &Command) -> Result<(), ActError> {
             check_filter(means, filter).await
         }
         Command::Take { mailbox, .. }
+        | Command::Import { mailbox, .. }
         | Command::Reset { mailbox, .. }
         | Command::Visit { mailbox }
         | Command::Pause { mailbox }

@@ -38,7 +38,7 @@ use crate::spool::Spooled;
 
 /// In which format a letter is told, and what of it. One that is not read is told with its bytes; a template has no
 /// place for them, so its receiver is told as the others are, and takes it or refuses it.
-fn told(endpoint: &Endpoint, unread: bool) -> (Format, Options) {
+pub(super) fn told(endpoint: &Endpoint, unread: bool) -> (Format, Options) {
     let format = match &endpoint.format {
         Format::Template(_) if unread => Format::Json,
         format => format.clone(),
@@ -58,15 +58,15 @@ fn is_light(endpoint: &Endpoint) -> bool {
 
 /// A mail, or the event that it is too large, and how it travels to one endpoint.
 pub(super) struct Letter {
-    message: Spooled,
-    labels: Arc<BTreeMap<MailboxName, BTreeMap<String, String>>>,
-    mail: Arc<Mail>,
-    raw: Bytes,
-    format: Format,
-    options: Options,
-    ways: Vec<Way>,
+    pub(super) message: Spooled,
+    pub(super) labels: Arc<BTreeMap<MailboxName, BTreeMap<String, String>>>,
+    pub(super) mail: Arc<Mail>,
+    pub(super) raw: Bytes,
+    pub(super) format: Format,
+    pub(super) options: Options,
+    pub(super) ways: Vec<Way>,
     /// Whether its body takes less time than a thread of its own.
-    small: bool,
+    pub(super) small: bool,
 }
 
 impl Letter {
@@ -134,7 +134,8 @@ impl Letter {
         Some(Source { facts, mail: &self.mail, raw: &self.raw, options: self.options, ways: &self.ways })
     }
 
-    fn head(&self) -> Option<Head> {
+    /// What goes before the body; `None` of a message that belongs to no mailbox.
+    pub(super) fn head(&self) -> Option<Head> {
         let source = self.source()?;
         match self.message.kind {
             Kind::Mail => Some(payload::head(&self.format, &source)),
@@ -143,7 +144,11 @@ impl Letter {
         }
     }
 
-    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+    /// Writes the body.
+    ///
+    /// # Errors
+    /// Those of `out`, and whatever keeps the body from being made.
+    pub(super) fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
         let source = self.source().ok_or_else(|| io::Error::other("the message belongs to no mailbox"))?;
         match self.message.kind {
             Kind::Mail => payload::write(&self.format, &source, out),

@@ -7,10 +7,15 @@ use bytes::Bytes;
 use super::Attachments;
 use super::Config;
 use super::Format;
+use super::Links;
+use super::carriage::Link;
+use super::carriage::unlimited;
+use super::carriage::ways;
 use super::letter::Letter;
 use super::letter::told;
 use super::payload::Options;
 use crate::ident::EndpointName;
+use crate::parse::Attachment;
 use crate::spool::Kind;
 use crate::spool::Reading;
 use crate::spool::SpoolError;
@@ -26,7 +31,8 @@ pub struct Rendered {
 }
 
 /// What `endpoint` would be posted for `message` by `config`, or, without one, the native format with its attachments.
-/// `None`: the endpoint is not configured, our copy is gone, or the message tells of no mail.
+/// `None`: the endpoint is not configured, our copy is gone, its attachments are too large for
+/// it, or the message tells of no mail.
 ///
 /// # Errors
 /// A spool that cannot be read.
@@ -46,12 +52,22 @@ pub async fn render(
     let Some(raw) = spool.raw(message.key).await?.map(Bytes::from) else { return Ok(None) };
     let (message, labels) = (message.clone(), Arc::new(config.labels.clone()));
     let reading = config.reading.clone();
+    let links = config.store.as_ref().and_then(|store| Links::new(store).ok());
     let render = move || {
         let mail = Arc::new(reading.parse(message.mailbox.as_ref(), &raw));
         let native = Options { attachments: Attachments::Inline, include_raw: false, include_sanitized_html: false };
-        let chosen = chosen.flatten();
-        let (format, options) = chosen.map_or((Format::Json, native), |endpoint| told(&endpoint, mail.is_unread()));
-        let letter = Letter { message, labels, mail, raw, format, options };
+        let link = |part: &Attachment| match &links {
+            Some(links) => links.to(&message.id, &part.part, message.spooled_at),
+            None => Link { url: String::new(), expires_at: String::new() },
+        };
+        let ((format, options), ways) = match chosen.flatten() {
+            None => ((Format::Json, native), unlimited(&mail.attachments, Attachments::Inline)),
+            Some(endpoint) => {
+                let ways = ways(&mail.attachments, (endpoint.attachments, &endpoint.limits), link);
+                (told(&endpoint, mail.is_unread()), ways.ok()?)
+            }
+        };
+        let letter = Letter { message, labels, mail, raw, format, options, ways, small: false };
         let head = letter.head()?;
         let mut body = Vec::new();
         letter.write(&mut body).ok()?;

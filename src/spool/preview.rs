@@ -75,6 +75,7 @@ impl Command {
             Command::Retry { filter, to, .. } => filter.retries(row, to.as_deref()),
             Command::Drop { filter, erase } => filter.drops(row) || (*erase && filter.erases(row)),
             Command::Take { .. }
+            | Command::Import { .. }
             | Command::Reset { .. }
             | Command::Visit { .. }
             | Command::Pause { .. }

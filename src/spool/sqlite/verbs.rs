@@ -198,6 +198,7 @@ fn tell(command: &Command, logins: &watch::Sender<BTreeMap<MailboxName, u64>>, w
         Command::Retry { .. }
         | Command::Drop { .. }
         | Command::Take { .. }
+        | Command::Import { .. }
         | Command::Reset { .. }
         | Command::Resume { .. } => {}
     }
