@@ -15,6 +15,7 @@ pub mod controls;
 
 mod api;
 mod gauges;
+mod line;
 mod probes;
 
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use self::access::Gate;
 use self::access::Peer;
 use self::controls::Controls;
+use self::line::Line;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::spool::Spool;
@@ -80,6 +82,8 @@ pub async fn serve(
     serves: Serves,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    let tls = (serves != Serves::Probes).then(|| means.gate.config());
+    let listener = Line::new(listener, tls);
     let service = router(serves).with_state(means).into_make_service_with_connect_info::<Peer>();
     axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }

@@ -30,3 +30,4 @@ mod retention;
 mod small_disk;
 mod sorting;
 mod tokens;
+mod wishes;
