@@ -26,7 +26,7 @@ pub(super) struct Selection {
     #[arg(long, value_parser = Filter::STATES)]
     state: Option<String>,
     /// Only this reason: why a delivery is dead (refused, expired, dropped), why its endpoint is held (gone,
-    /// refuses_all, …), or "rule NAME" of mail that this rule dropped
+    /// `refuses_all`, …), or "rule NAME" of mail that this rule dropped
     #[arg(long, value_parser = reason)]
     reason: Option<String>,
     /// Only what was spooled longer ago than this, such as 2d or 36h

@@ -25,7 +25,8 @@ pub struct Rendered {
     pub body: Bytes,
 }
 
-/// What `endpoint` would be posted for `message` by `config`, or, without one, the native format with its attachments.
+/// What `endpoint` would be posted for `message` by `config`, or, without one, the native format.
+///
 /// `None`: the endpoint is not configured, our copy is gone, or the message tells of no mail.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use super::record;
 use super::release;
 use super::reports;
 use super::token;
+use super::wish;
 use crate::crash;
 use crate::ident::EndpointName;
 use crate::ident::UniqueId;
@@ -35,9 +36,9 @@ pub(super) fn change(
         Command::Retry { filter, to, raw } => return retry(connection, filter, to.as_deref(), *raw, now),
         Command::Take { mailbox, unique_ids } => take(connection, mailbox, unique_ids),
         Command::Reset { mailbox, listed } => reset(connection, mailbox, *listed),
-        Command::Visit { mailbox } => visit(connection, mailbox),
-        Command::Pause { mailbox } => pause(connection, mailbox, Some(now)),
-        Command::Unpause { mailbox } => pause(connection, mailbox, None),
+        Command::Visit { mailbox } => wish::visit(connection, mailbox),
+        Command::Pause { mailbox } => wish::pause(connection, mailbox, Some(now)),
+        Command::Unpause { mailbox } => wish::pause(connection, mailbox, None),
         Command::Resume { endpoint } => resume(connection, endpoint, ran_ms),
         Command::KeepToken { mailbox, token } => token::keep(connection, mailbox, token, now).map(|()| 1),
     }?;
@@ -270,24 +271,6 @@ fn reset(connection: &Connection, mailbox: &str, listed: Listed) -> Result<u64, 
     Ok(1)
 }
 
-/// Nothing is written: the wish ends with the process.
-fn visit(connection: &Connection, mailbox: &str) -> Result<u64, SpoolError> {
-    require_mailbox(connection, mailbox)?;
-    let paused = connection
-        .prepare_cached("SELECT 1 FROM mailbox WHERE name = ?1 AND paused_at IS NOT NULL")?
-        .exists([mailbox])?;
-    if paused { Err(SpoolError::Impossible(format!("mailbox {mailbox:?} is paused; resume it first"))) } else { Ok(1) }
-}
-
-/// Tells whether it was not so already; the time of the first pause stays.
-fn pause(connection: &Connection, mailbox: &str, from: Option<Timestamp>) -> Result<u64, SpoolError> {
-    require_mailbox(connection, mailbox)?;
-    let changed = connection
-        .prepare_cached("UPDATE mailbox SET paused_at = ?2 WHERE name = ?1 AND (paused_at IS NULL) <> (?2 IS NULL)")?
-        .execute(params![mailbox, from.map(Timestamp::as_millisecond)])?;
-    Ok(u64::try_from(changed).unwrap_or(u64::MAX))
-}
-
 fn resume(connection: &Connection, name: &str, ran_ms: i64) -> Result<u64, SpoolError> {
     require_endpoint(connection, name)?;
     endpoint::resume(connection, name, ran_ms)?;
@@ -302,7 +285,7 @@ fn require_endpoint(connection: &Connection, name: &str) -> Result<(), SpoolErro
     if configured { Ok(()) } else { Err(SpoolError::Impossible(format!("no endpoint {name:?} in the configuration"))) }
 }
 
-fn require_mailbox(connection: &Connection, name: &str) -> Result<(), SpoolError> {
+pub(super) fn require_mailbox(connection: &Connection, name: &str) -> Result<(), SpoolError> {
     let known = connection.prepare_cached("SELECT 1 FROM mailbox WHERE name = ?1")?.exists([name])?;
     if known { Ok(()) } else { Err(SpoolError::Impossible(format!("the spool knows no mailbox {name:?}"))) }
 }

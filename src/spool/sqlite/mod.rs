@@ -33,6 +33,7 @@ mod search;
 mod sorting;
 mod token;
 mod verbs;
+mod wish;
 mod writer;
 
 use std::collections::BTreeMap;
