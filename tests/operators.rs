@@ -8,6 +8,8 @@ mod access;
 mod acts;
 #[path = "operators/commands.rs"]
 mod commands;
+#[path = "operators/line.rs"]
+mod line;
 #[path = "operators/reading.rs"]
 mod reading;
 mod support;

@@ -39,6 +39,17 @@ pub(super) use login::routes;
 pub struct Config {
     /// The tokens in the order of the file.
     pub tokens: Vec<Token>,
+    /// What protects the line to them, if we do.
+    pub tls: Option<Tls>,
+}
+
+/// The certificate that operators' browsers and programs are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate in PEM, and after it those of its authorities.
+    pub chain_pem: Arc<[u8]>,
+    /// The key in PEM, by PKCS #8.
+    pub key_pem: Secret,
 }
 
 /// What a person or a program proves with that it may.

@@ -1,6 +1,7 @@
-//! What operators do, whether they come by the page or by the API: each act is shown first where many things would change,
-//! carried out once, and noted in the log under the target `audit` with who did what to what. Such a line names ids, never
-//! what a mail says.
+//! What operators do, whether they come by the page or by the API.
+//!
+//! Each act can be shown first where many things would change, is carried out once, and noted in the log under the target
+//! `audit` with who did what to what. Such a line names ids, never what a mail says.
 
 use std::collections::BTreeSet;
 

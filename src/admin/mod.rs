@@ -15,6 +15,7 @@ pub mod controls;
 
 mod api;
 mod gauges;
+mod line;
 mod page;
 mod probes;
 
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use self::access::Gate;
 use self::access::Peer;
 use self::controls::Controls;
+use self::line::Line;
 use self::page::Trends;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -84,6 +86,8 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let trends = Trends::default();
     let (metrics, clock) = (means.metrics.clone(), means.clock.clone());
+    let tls = (serves != Serves::Probes).then(|| means.gate.config());
+    let listener = Line::new(listener, tls);
     let service = router(serves, &trends).with_state(means).into_make_service_with_connect_info::<Peer>();
     let serving = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
     tokio::select! {

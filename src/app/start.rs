@@ -44,12 +44,7 @@ impl App {
         self.serve_operators(stop, shown.subscribe(), access.subscribe()).await?;
         let (mailboxes, endpoints) = (self.config.collect.mailboxes.len(), self.config.deliver.endpoints.len());
         tracing::info!(mailboxes, endpoints, "starting");
-        for row in self.spool.endpoints().await? {
-            if let Some(held) = row.held {
-                let (endpoint, why, pending) = (&row.endpoint, held.as_str(), row.pending);
-                tracing::warn!(%endpoint, why, pending, "the endpoint is held: see `pophook endpoint list`");
-            }
-        }
+        self.tell_of_holds().await?;
         let collect = watch::Sender::new(Arc::new(self.config.collect.clone()));
         let collector = self.collector(collect.subscribe());
         let (spool, clock) = (Arc::clone(&self.spool), self.clock.clone());
@@ -95,6 +90,16 @@ impl App {
             ("command", Ok(()))
         });
         Ok((loops, patience))
+    }
+
+    async fn tell_of_holds(&self) -> Result<(), SpoolError> {
+        for row in self.spool.endpoints().await? {
+            if let Some(held) = row.held {
+                let (endpoint, why, pending) = (&row.endpoint, held.as_str(), row.pending);
+                tracing::warn!(%endpoint, why, pending, "the endpoint is held: see `pophook endpoint list`");
+            }
+        }
+        Ok(())
     }
 
     /// Serves metrics, health, page and API, where they are so configured.

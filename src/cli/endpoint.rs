@@ -14,11 +14,12 @@ use super::block_on;
 use super::log;
 use super::out;
 use super::selection::expect_endpoint;
-use super::spool::array;
-use super::spool::text;
 use super::store;
 use super::target::Target;
 use super::target::Way;
+use super::target::array;
+use super::target::field;
+use super::target::text;
 use crate::clock::Clock;
 use crate::deliver;
 use crate::deliver::Tested;
@@ -80,7 +81,7 @@ impl List {
         }
         let mut table = out::table(["endpoint", "held", "paused until", "breaker", "next probe", "pending"]);
         for row in &rows {
-            let held = if row["held"].is_null() { "no".to_owned() } else { text(row, "held") };
+            let held = if field(row, "held").is_null() { "no".to_owned() } else { text(row, "held") };
             table.add_row([
                 text(row, "endpoint"),
                 held,
@@ -137,7 +138,7 @@ impl Named {
         let (told, taken) = match self.target.way().await? {
             Way::Server(server) => {
                 let tested = server.act(&format!("endpoints/{}/test", self.name), &json!({})).await?;
-                (shown_by_server(&tested), tested["taken"] == true)
+                (shown_by_server(&tested), *field(&tested, "taken") == true)
             }
             Way::File(config) => {
                 let config = config.load()?;
@@ -158,7 +159,7 @@ impl Named {
 
 /// As [`shown`], of what the API answers.
 fn shown_by_server(tested: &Value) -> String {
-    let end = match tested["status"].as_u64() {
+    let end = match field(tested, "status").as_u64() {
         Some(status) => format!("HTTP {status}"),
         None => format!("no answer: {}", text(tested, "failure")),
     };

@@ -13,11 +13,12 @@ use super::block_on;
 use super::log;
 use super::out;
 use super::selection::expect_mailbox;
-use super::spool::array;
-use super::spool::text;
 use super::store;
 use super::target::Target;
 use super::target::Way;
+use super::target::array;
+use super::target::field;
+use super::target::text;
 use crate::spool::Command;
 use crate::spool::Listed;
 use crate::spool::Reading as _;
@@ -138,7 +139,7 @@ async fn change(target: Target, name: &str, act: &str, body: Value, command: Com
     match target.way().await? {
         Way::Server(server) => {
             let done = server.act(&format!("mailboxes/{name}/{act}"), &body).await?;
-            Ok(done["changed"].as_u64().unwrap_or_default())
+            Ok(field(&done, "changed").as_u64().unwrap_or_default())
         }
         Way::File(config) => {
             expect_mailbox(name, &config, &store::read(&config)?).await?;
@@ -195,7 +196,8 @@ impl List {
         ]);
         for row in &rows {
             let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
-            let condition = if row["paused_since"].is_null() { text(row, "condition") } else { "paused".to_owned() };
+            let condition =
+                if field(row, "paused_since").is_null() { text(row, "condition") } else { "paused".to_owned() };
             table.add_row([
                 text(row, "mailbox"),
                 or(text(row, "listed_at"), "never"),

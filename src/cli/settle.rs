@@ -20,6 +20,7 @@ use super::store;
 use super::target::Server;
 use super::target::Target;
 use super::target::Way;
+use super::target::field;
 use crate::spool::Changed;
 use crate::spool::Command;
 use crate::spool::Filter;
@@ -80,14 +81,16 @@ impl Retry {
         let config = match self.target.way().await? {
             Way::File(config) => config,
             Way::Server(server) => {
-                let (select, endpoint) = select(&self.ids, &self.selection, self.raw);
+                let (select, unparsed_to) = select(&self.ids, &self.selection, self.raw);
                 let what = self.to.as_ref().map_or("try again".to_owned(), |to| format!("send to {to}"));
                 let all = select == json!({});
-                let mut body = json!({ "select": select, "all": all, "to": self.to });
-                if self.raw {
-                    body["unparsed_to"] = json!(endpoint);
-                }
-                return settle(&server, "retry", body, (&what, NOTHING), &self.ids, &self.consent).await;
+                let body = |yes: bool| json!({ "select": select, "all": all, "to": self.to, "unparsed_to": unparsed_to, "yes": yes });
+                let Some(changed) =
+                    settle(&server, ("retry", &body), (&what, NOTHING), &self.ids, &self.consent).await?
+                else {
+                    return Ok(ExitCode::from(LEFT));
+                };
+                return told(changed, &retried(changed), NOTHING, &self.consent);
             }
         };
         let spool = store::read(&config)?;
@@ -122,8 +125,12 @@ impl Drop {
             Way::File(config) => config,
             Way::Server(server) => {
                 let (select, _) = select(&self.ids, &self.selection, false);
-                let body = json!({ "select": select, "erase": self.erase });
-                return settle(&server, "drop", body, (what, nothing), &self.ids, &self.consent).await;
+                let body = |yes: bool| json!({ "select": select, "erase": self.erase, "yes": yes });
+                let Some(changed) = settle(&server, ("drop", &body), (what, nothing), &self.ids, &self.consent).await?
+                else {
+                    return Ok(ExitCode::from(LEFT));
+                };
+                return told(changed, &dropped(changed, self.erase), nothing, &self.consent);
             }
         };
         let spool = store::read(&config)?;
@@ -169,30 +176,29 @@ fn select(ids: &[String], selection: &Selection, apart: bool) -> (Value, Option<
     (Value::Object(select), endpoint)
 }
 
-/// By the API: what was named by its id was meant, what a filter selects is shown first.
+/// By the API: what was named by its id was meant, what a filter selects is shown first. `None`: it is left at that.
 async fn settle(
     server: &Server,
-    path: &str,
-    mut body: Value,
+    (path, body): (&str, &impl Fn(bool) -> Value),
     (what, nothing): (&str, &str),
     ids: &[String],
     consent: &Consent,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Option<Changed>> {
     if ids.is_empty() && !consent.yes {
-        let shown = server.act(path, &body).await?;
-        let preview: Preview = serde_json::from_value(shown["preview"].clone()).context("no preview came back")?;
-        let preview = Preview { would_change: shown["changed"].as_u64().unwrap_or_default(), ..preview };
+        let shown = server.act(path, &body(false)).await?;
+        let preview: Preview =
+            serde_json::from_value(field(&shown, "preview").clone()).context("no preview came back")?;
+        let would_change = field(&shown, "changed").as_u64().unwrap_or_default();
+        let preview = Preview { would_change, ..preview };
         if preview.is_empty() {
             anyhow::bail!("{nothing}; see `pophook spool list`");
         }
         if !bulk::agreed(&preview, what, consent)? {
-            return Ok(ExitCode::from(LEFT));
+            return Ok(None);
         }
     }
-    body["yes"] = json!(true);
-    let changed: Changed = serde_json::from_value(server.act(path, &body).await?).context("no outcome came back")?;
-    let done = if path == "retry" { retried(changed) } else { dropped(changed, body["erase"] == true) };
-    told(changed, &done, nothing, consent)
+    let done = server.act(path, &body(true)).await?;
+    serde_json::from_value(done).map(Some).context("no outcome came back")
 }
 
 /// Whether to go on: what was named by its id was meant, what a filter selects is shown first.

@@ -21,6 +21,9 @@ use super::settle::Retry;
 use super::store;
 use super::target::Target;
 use super::target::Way;
+use super::target::array;
+use super::target::field;
+use super::target::text;
 use crate::spool::Filter;
 use crate::spool::Reading as _;
 use crate::spool::Row;
@@ -123,7 +126,7 @@ impl List {
                     self.selection.pairs().into_iter().chain(ids).chain([("limit", LINES_MAX.to_string())]).collect();
                 let answer = server.ask("deliveries", &query).await?;
                 show_lines(array(&answer, "deliveries"), self.json)?;
-                if answer["more"] == true {
+                if field(&answer, "more") == true {
                     out::note("there are more; select some, by --mailbox, --endpoint, --state or age")?;
                 }
                 return Ok(ExitCode::SUCCESS);
@@ -153,7 +156,7 @@ fn show_lines(lines: &[Value], json: bool) -> anyhow::Result<()> {
     let mut table =
         out::table(["id", "mailbox", "endpoint", "state", "reason", "tries", "status", "due", "spooled", "size"]);
     for line in lines {
-        let id = if line["id"].is_null() { "unique_id" } else { "id" };
+        let id = if field(line, "id").is_null() { "unique_id" } else { "id" };
         let state: Vec<String> = ["kind", "state", "about"].map(|key| text(line, key)).into_iter().collect();
         table.add_row([
             text(line, id),
@@ -165,7 +168,7 @@ fn show_lines(lines: &[Value], json: bool) -> anyhow::Result<()> {
             text(line, "last_status"),
             text(line, "due"),
             text(line, "spooled_at"),
-            line["size"].as_u64().map(|size| ByteSize(size).to_string()).unwrap_or_default(),
+            field(line, "size").as_u64().map(|size| ByteSize(size).to_string()).unwrap_or_default(),
         ]);
     }
     Ok(out::line(table.to_string().as_bytes())?)
@@ -200,7 +203,12 @@ impl Show {
                 let query = [("id", self.id.clone()), ("limit", LINES_MAX.to_string())];
                 let message = server.ask(&format!("messages/{}", self.id), &[]).await?;
                 let lines = server.ask("deliveries", &query).await?;
-                show_copy(&self.id, &lines, message["released_at"].as_str().and_then(|at| at.parse().ok()), self.json)?;
+                show_copy(
+                    &self.id,
+                    &lines,
+                    field(&message, "released_at").as_str().and_then(|at| at.parse().ok()),
+                    self.json,
+                )?;
                 show_attempts(array(&message, "attempts"), self.json)?;
                 return Ok(ExitCode::SUCCESS);
             }
@@ -237,20 +245,6 @@ impl Raw {
         };
         out::bytes(&raw)?;
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// The elements of an answer's list.
-pub(super) fn array<'a>(answer: &'a Value, key: &str) -> &'a [Value] {
-    answer[key].as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-/// A field for people; nothing where it is null or missing.
-pub(super) fn text(line: &Value, key: &str) -> String {
-    match &line[key] {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }
 

@@ -31,10 +31,10 @@ pub(super) struct Target {
     /// The configuration file; with --server, used where nobody answers there
     #[arg(short, long = "config", value_name = "FILE", required_unless_present = "server")]
     config: Option<PathBuf>,
-    /// Ask the pophook that runs there (http://127.0.0.1:8080) by its API, in place of the spool's file
+    /// Ask the pophook that runs there (`http://127.0.0.1:8080`) by its API, in place of the spool's file
     #[arg(long, value_name = "URL")]
     server: Option<Url>,
-    /// The file that holds a token for --server; without it, the variable POPHOOK_TOKEN does, if one is needed
+    /// The file that holds a token for --server; without it, the variable `POPHOOK_TOKEN` does, if one is needed
     #[arg(long, value_name = "FILE", requires = "server")]
     token_file: Option<PathBuf>,
 }
@@ -172,6 +172,25 @@ impl Server {
     }
 }
 
+/// A field of an answer; null where it is missing.
+pub(super) fn field<'a>(answer: &'a Value, key: &str) -> &'a Value {
+    answer.get(key).unwrap_or(&Value::Null)
+}
+
+/// The elements of an answer's list.
+pub(super) fn array<'a>(answer: &'a Value, key: &str) -> &'a [Value] {
+    field(answer, key).as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A field for people; nothing where it is null or missing.
+pub(super) fn text(answer: &Value, key: &str) -> String {
+    match field(answer, key) {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
 async fn send(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failed> {
     let failed = |error: reqwest::Error| Failed::Unreachable(error.without_url());
     let response = request.send().await.map_err(failed)?;
@@ -181,7 +200,7 @@ async fn send(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failed> {
         return Ok(bytes.into());
     }
     let said: Option<Value> = serde_json::from_slice(&bytes).ok();
-    let said = said.as_ref().and_then(|said| said["message"].as_str());
+    let said = said.as_ref().and_then(|said| field(said, "message").as_str());
     let message = said.map_or_else(|| format!("the server answered {status}; is it pophook's API?"), str::to_owned);
     Err(Failed::Refused { status, message })
 }

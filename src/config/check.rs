@@ -8,6 +8,7 @@ mod credential;
 mod egress;
 mod endpoint;
 mod in_flight;
+mod key_pair;
 mod known;
 mod mailbox;
 mod notices;

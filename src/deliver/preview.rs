@@ -31,8 +31,8 @@ pub struct Rendered {
 }
 
 /// What `endpoint` would be posted for `message` by `config`, or, without one, the native format with its attachments.
-/// `None`: the endpoint is not configured, our copy is gone, its attachments are too large for
-/// it, or the message tells of no mail.
+///
+/// `None`: the endpoint is not configured, our copy is gone, its attachments are too large for it, or the message tells of no mail.
 ///
 /// # Errors
 /// A spool that cannot be read.

@@ -131,7 +131,7 @@ fn a_copy_that_was_erased_is_gone_and_the_message_is_still_known() {
         stage.post("/drop", Some(&json!({ "select": { "ids": [id] }, "erase": true, "yes": true }))).expect(200);
     assert_eq!((&erased.json()["changed"], &erased.json()["erased"]), (&json!(1), &json!(1)));
     assert!(stage.found("").is_empty());
-    assert_eq!(stage.found(&format!("id={id}")), [id.clone()]);
+    assert_eq!(stage.found(&format!("id={id}")).first(), Some(&id));
     assert!(stage.get(&format!("/messages/{id}"))["released_at"].is_string());
     for rest in ["raw", "payload", "attachments", "attachments/0"] {
         let refused = stage.ask("GET", &format!("/api/v1/messages/{id}/{rest}"), Some(CLERK), None).expect(410);

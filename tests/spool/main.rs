@@ -31,3 +31,4 @@ mod retention;
 mod small_disk;
 mod sorting;
 mod tokens;
+mod wishes;

@@ -10,13 +10,13 @@ use axum::extract::connect_info::Connected;
 use axum::http::request::Parts;
 use axum::serve::IncomingStream;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
 
 use super::Came;
 use super::Who;
 use super::refusal::Refusal;
 use super::refusal::Why;
 use crate::admin::Means;
+use crate::admin::line::Line;
 
 /// Somebody who may look.
 #[derive(Debug, Clone)]
@@ -51,8 +51,8 @@ impl Operator {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::admin) struct Peer(pub(super) SocketAddr);
 
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Peer {
+impl Connected<IncomingStream<'_, Line>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Line>) -> Peer {
         Peer(*stream.remote_addr())
     }
 }

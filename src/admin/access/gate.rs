@@ -35,7 +35,6 @@ pub struct Gate {
     config: watch::Receiver<Arc<Config>>,
     clock: Clock,
     reach: Reach,
-    line: Line,
     /// What forms carry where nobody logs in.
     csrf: Arc<str>,
     sessions: Sessions,
@@ -63,12 +62,17 @@ impl Gate {
     ) -> Result<Gate, getrandom::Error> {
         let reach = if address.ip().is_loopback() { Reach::Loopback } else { Reach::Network };
         let (csrf, sessions, tries) = (random()?.into(), Sessions::default(), Tries::default());
-        Ok(Gate { config, clock, reach, line: Line::Clear, csrf, sessions, tries })
+        Ok(Gate { config, clock, reach, csrf, sessions, tries })
     }
 
     /// Whether tokens are configured, so that one can log in.
     pub fn has_tokens(&self) -> bool {
         !self.config.borrow().tokens.is_empty()
+    }
+
+    /// What it goes by, which may become something else.
+    pub(in crate::admin) fn config(&self) -> watch::Receiver<Arc<Config>> {
+        self.config.clone()
     }
 
     /// Whether page and API are served at all.
@@ -127,7 +131,7 @@ impl Gate {
     fn who(&self, parts: &Parts) -> Result<Who, Why> {
         let config = Arc::clone(&self.config.borrow());
         if config.tokens.is_empty() {
-            return self.from_here(parts);
+            return self.local(parts);
         }
         if let Some(token) = bearer(&parts.headers) {
             let found = self.find(&config, token, parts)?;
@@ -139,7 +143,7 @@ impl Gate {
         Ok(who(token, Came::ByLogin { csrf: session.csrf }))
     }
 
-    fn from_here(&self, parts: &Parts) -> Result<Who, Why> {
+    fn local(&self, parts: &Parts) -> Result<Who, Why> {
         if self.reach == Reach::Network {
             return Err(Why::Shut);
         }
@@ -192,7 +196,7 @@ impl Gate {
     /// How the browser's line is protected: by us, or by a proxy before us that says so.
     fn line(&self, headers: &HeaderMap) -> Line {
         let by_proxy = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");
-        if by_proxy { Line::Tls } else { self.line }
+        if by_proxy || self.config.borrow().tls.is_some() { Line::Tls } else { Line::Clear }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The OpenAPI document: its head, and what is true of every path.
+//! The `OpenAPI` document: its head, and what is true of every path.
 
 use utoipa::openapi::Components;
 use utoipa::openapi::Info;

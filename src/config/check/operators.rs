@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::admin;
 use crate::admin::access;
 use crate::admin::access::Role;
+use crate::config::check::key_pair;
 use crate::config::check::noted;
 use crate::config::check::required;
 use crate::config::file::Admin;
@@ -51,7 +52,11 @@ pub(super) fn check(admin: Option<&Admin>, outside: &dyn Outside, report: &mut R
         }
         tokens.push(token);
     }
-    admin::Config { listen, probes_listen, access: Arc::new(access::Config { tokens }) }
+    let path = Path::default().key("admin");
+    let written = admin.map(|admin| (admin.cert_file.as_deref(), admin.key.as_ref()));
+    let pair = written.and_then(|pair| key_pair::check(pair, ["cert_file", "key"], &path, outside, report));
+    let tls = pair.map(|(chain_pem, key_pem)| access::Tls { chain_pem, key_pem });
+    admin::Config { listen, probes_listen, access: Arc::new(access::Config { tokens, tls }) }
 }
 
 fn token(written: &Token, path: &Path, outside: &dyn Outside, report: &mut Report) -> Option<access::Token> {

@@ -36,6 +36,10 @@ pub(in crate::config) struct Admin {
     pub(in crate::config) listen: Option<Plain<Listen>>,
     /// Another address for metrics and health, which are then not served by `listen`. Default: off.
     pub(in crate::config) probes_listen: Option<Plain<Listen>>,
+    /// The PEM file of the certificate, and after it those of its authorities, with which `listen` speaks TLS. Default: HTTP.
+    pub(in crate::config) cert_file: Option<String>,
+    /// Its key in PEM; a secret.
+    pub(in crate::config) key: Option<Source>,
     /// Who may use page and API. Default: nobody; on a loopback address, everybody on this machine.
     pub(in crate::config) tokens: Option<List<Token>>,
 }

@@ -734,6 +734,15 @@ fn a_token_is_long_has_a_name_of_its_own_and_a_role() {
         "1].name: stands twice; each token has a name of its own",
     );
     check_top(
+        "admin: { cert_file: /client.pem }\n",
+        "F:4: admin.key: is missing; write { file: PATH } with the key of cert_file, in PEM",
+    );
+    check_top(
+        "admin: { cert_file: /client.pem, key: { file: /other.key } }\n",
+        "F:4: admin.key: is not the key of the first certificate in cert_file; take those that belong together",
+    );
+    check_top("admin: { cert_file: /client.pem, key: { file: /client.key } }\n", "no problem");
+    check_top(
         "admin: { listen: \"127.0.0.1:1\", probes_listen: \"127.0.0.1:1\" }\n",
         "F:4: admin.probes_listen: is the address of listen; write another one, or take it out",
     );

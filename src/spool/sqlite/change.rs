@@ -11,6 +11,7 @@ use super::record;
 use super::release;
 use super::reports;
 use super::token;
+use super::wish;
 use crate::crash;
 use crate::ident::EndpointName;
 use crate::spool::Changed;
@@ -33,9 +34,9 @@ pub(super) fn change(
         Command::Take { mailbox, unique_ids } => mailbox::take(connection, mailbox, unique_ids),
         Command::Import { mailbox, unique_ids } => mailbox::import(connection, mailbox, unique_ids),
         Command::Reset { mailbox, listed } => mailbox::reset(connection, mailbox, *listed),
-        Command::Visit { mailbox } => mailbox::visit(connection, mailbox),
-        Command::Pause { mailbox } => mailbox::pause(connection, mailbox, Some(now)),
-        Command::Unpause { mailbox } => mailbox::pause(connection, mailbox, None),
+        Command::Visit { mailbox } => wish::visit(connection, mailbox),
+        Command::Pause { mailbox } => wish::pause(connection, mailbox, Some(now)),
+        Command::Unpause { mailbox } => wish::pause(connection, mailbox, None),
         Command::Resume { endpoint } => resume(connection, endpoint, ran_ms),
         Command::KeepToken { mailbox, token } => token::keep(connection, mailbox, token, now).map(|()| 1),
     }?;

@@ -35,6 +35,7 @@ mod search;
 mod sorting;
 mod token;
 mod verbs;
+mod wish;
 mod writer;
 
 use std::collections::BTreeMap;
