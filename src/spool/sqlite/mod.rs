@@ -3,7 +3,7 @@
 //! One thread writes and commits in groups, readers stand beside it. One process owns the file, so claims live in
 //! memory. The verbs stand in `verbs`, `collecting` and `delivering`; their
 //! SQL in `collected`, `raw`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`,
-//! `reports`, `search` and `glance`.
+//! `mailbox`, `wish`, `reports`, `search` and `glance`.
 
 mod backup;
 mod change;
