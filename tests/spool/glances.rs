@@ -140,7 +140,7 @@ async fn nothing_of_a_letter_stays_when_its_copy_goes() {
     assert_eq!(subjects(&spool, Search::default()).await, ["released"]);
     spool.release(ground.clock.now(), None).await.unwrap();
     assert!(!is_kept(&ground, "released"));
-    assert_eq!(subjects(&spool, Search::default()).await, [] as [&str; 0]);
+    assert!(subjects(&spool, Search::default()).await.is_empty());
 }
 
 /// A spool of the first schema with these delivered mails, as the next process opens it.
