@@ -18,14 +18,17 @@ pub(super) enum Format {
 /// The environment variable that says which lines are wanted.
 const FILTER_ENV: &str = "POPHOOK_LOG";
 
+/// Who did what is written whatever level is wanted, unless somebody says `audit=off`.
+const AUDIT: &str = "audit=info";
+
 /// Sends log lines of `level` and above to standard error. `POPHOOK_LOG` says otherwise where it is set, such as
 /// `debug` or `pophook::collect=debug,info`. A slip in it silences nothing: it is told, and `level` holds.
 pub(super) fn start(format: Format, level: &str) {
     let wanted = std::env::var(FILTER_ENV).ok().filter(|wanted| !wanted.trim().is_empty());
-    let read = wanted.as_deref().map(filter).unwrap_or_else(|| Ok(EnvFilter::new(level)));
+    let read = wanted.as_deref().map(filter).unwrap_or_else(|| filter(level));
     let (filter, slip) = match read {
         Ok(filter) => (filter, None),
-        Err(slip) => (EnvFilter::new(level), Some(slip)),
+        Err(slip) => (EnvFilter::new(format!("{level},{AUDIT}")), Some(slip)),
     };
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Fails only where a test has set one up before: then that one is as good.
@@ -42,11 +45,15 @@ pub(super) fn start(format: Format, level: &str) {
 /// Reads what is wanted; a word that is no level would be taken for the name of somebody's code, and all else be silent.
 fn filter(wanted: &str) -> Result<EnvFilter, String> {
     let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
-    let directives: Vec<&str> = wanted.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    let words = wanted.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    let mut directives: Vec<&str> = words.collect();
     for directive in &directives {
         if !is_level(directive) && !directive.starts_with("pophook") && !directive.contains('=') {
             return Err(format!("{directive:?} is no level"));
         }
+    }
+    if !directives.iter().any(|directive| directive.starts_with("audit")) {
+        directives.push(AUDIT);
     }
     EnvFilter::try_new(directives.join(",")).map_err(|error| error.to_string())
 }
@@ -60,6 +67,8 @@ mod tests {
         for fine in ["debug", "WARN", "off", "pophook::collect=debug,info", "hyper=warn , debug"] {
             assert!(filter(fine).is_ok(), "{fine}");
         }
+        assert!(filter("warn").unwrap().to_string().contains(AUDIT), "who did what is told all the same");
+        assert_eq!(filter("audit=off").unwrap().to_string(), "audit=off");
         for slip in ["verbose", "debug,verbos", "pophook=loud"] {
             assert!(filter(slip).is_err(), "{slip}");
         }

@@ -311,6 +311,34 @@ mod tests {
     }
 
     #[test]
+    fn a_paused_mailbox_ends_its_visit_and_is_due_at_once_when_it_is_resumed() {
+        let (mut board, mailbox, visit) = board(true);
+        let paused = BTreeSet::from([mailbox.name.clone()]);
+        board.pause(paused.clone(), HOUR);
+        assert!(visit.stop.is_cancelled() && !visit.revoked.is_cancelled(), "by the rules that it began with");
+        assert_eq!(board.back(&mailbox.name, Standing::default()), Back::AsEver);
+        board.visit_soon(&mailbox.name, HOUR);
+        assert!(dues(&board).is_empty(), "not while it is paused");
+        board.pause(paused, HOUR);
+        assert!(dues(&board).is_empty(), "nor when it was so already");
+        board.pause(BTreeSet::new(), HOUR);
+        assert_eq!(dues(&board), [HOUR]);
+    }
+
+    #[test]
+    fn a_visit_that_is_asked_for_makes_none_later_and_follows_one_under_way() {
+        let (mut waiting, mailbox, _) = board(false);
+        waiting.visit_soon(&mailbox.name, 2 * HOUR);
+        assert_eq!(dues(&waiting), [HOUR], "it is due sooner");
+        waiting.visit_soon(&mailbox.name, Duration::ZERO);
+        assert_eq!(dues(&waiting), [Duration::ZERO]);
+        let (mut visited, mailbox, visit) = board(true);
+        visited.visit_soon(&mailbox.name, HOUR);
+        assert!(!visit.stop.is_cancelled() && dues(&visited).is_empty());
+        assert_eq!(visited.back(&mailbox.name, Standing::default()), Back::AtOnce);
+    }
+
+    #[test]
     fn of_two_changes_during_a_visit_the_greater_one_counts() {
         let (mut board, mut mailbox, _) = board(true);
         mailbox.server.port += 1;

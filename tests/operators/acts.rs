@@ -6,7 +6,12 @@ use crate::CHIEF;
 use crate::Stage;
 use crate::support::mails;
 use crate::support::pop3_server::Message;
+use crate::support::pop3_server::Pop3Server;
+use crate::support::pophook::Endpoint;
+use crate::support::pophook::Mailbox;
+use crate::support::pophook::Pophook;
 use crate::support::receiver::Answer;
+use crate::support::receiver::Receiver;
 use crate::support::wait_for;
 use crate::tokens;
 
@@ -48,6 +53,24 @@ fn a_mailbox_that_is_paused_is_not_visited_also_after_a_restart_until_it_is_resu
     let said = stage.stop();
     assert_eq!(audited(&said, "resume_mailbox").len(), 1, "{said}");
     tells_no_mail(&said);
+}
+
+#[test]
+fn a_mailbox_that_was_paused_without_a_daemon_is_left_alone_by_a_single_round() {
+    let server = Pop3Server::start(vec![telling("a")]);
+    let desk = Receiver::start();
+    let pophook = Pophook::new([Mailbox::scripted(&server)], [Endpoint::desk(&desk)]);
+    pophook.once().expect(0);
+    let sessions = server.sessions();
+    assert_eq!(pophook.command(&["mailbox", "pause", "support"]).expect(0).stdout, "support is paused\n");
+    let once = pophook.once().expect(2);
+    assert!(once.said().contains("the mailbox is paused"), "{once:?}");
+    assert_eq!(server.sessions(), sessions);
+    let visit = pophook.command(&["mailbox", "visit", "support"]).expect(1);
+    assert!(visit.said().contains("no pophook runs"), "{visit:?}");
+    pophook.command(&["mailbox", "resume", "support"]).expect(0);
+    pophook.once().expect(0);
+    assert!(server.sessions() > sessions);
 }
 
 #[test]
@@ -171,10 +194,29 @@ fn what_selects_nothing_or_makes_no_sense_is_refused_with_a_sentence() {
     tells_no_mail(&stage.stop());
 }
 
+/// So many mails under unique-ids that begin so.
+fn moved(prefix: &str) -> Vec<Message> {
+    (0..20).map(|number| Message::new(&format!("{prefix}{number}"), &mails::plain(&number.to_string()))).collect()
+}
+
 #[test]
-fn skipped_mail_is_taken_after_all() {
-    let stage = Stage::configured(&["a", "b"], &tokens());
-    wait_for("all is taken", || stage.desk.count() == 2);
-    let refused = stage.post("/mailboxes/support/take", Some(&json!({ "all": true }))).expect(200).json();
-    assert_eq!(refused["changed"], 0, "nothing was skipped");
+fn skipped_mail_is_taken_after_all_and_changed_unique_ids_are_settled() {
+    let (server, desk, pophook) = (Pop3Server::start(moved("old")), Receiver::start(), Pophook::new([], []));
+    pophook.configure([Mailbox::scripted(&server).start_from("now")], [Endpoint::desk(&desk)], &tokens());
+    let mut stage = Stage { server, desk, pophook, daemon: None };
+    stage.run();
+    wait_for("all is skipped", || stage.get("/mailboxes/support")["skipped"] == 20);
+    let skipped = stage.get("/deliveries?state=skipped");
+    let one = skipped["deliveries"][0]["unique_id"].as_str().unwrap().to_owned();
+    let taken = stage.post("/mailboxes/support/take", Some(&json!({ "unique_ids": [one] }))).expect(200).json();
+    assert_eq!(taken["changed"], 1);
+    wait_for("this one is taken", || stage.desk.count() == 1);
+
+    stage.server.replace(moved("new"));
+    wait_for("nobody knows which ones these are", || stage.get("/mailboxes/support")["flood"] == "unresolved");
+    assert_eq!(stage.desk.count(), 1);
+    stage.post("/mailboxes/support/reset", Some(&json!({ "listed": "new" }))).expect(200);
+    wait_for("all are taken, but for the one that is known", || stage.desk.count() == 20);
+    let said = stage.stop();
+    assert_eq!((audited(&said, "take_skipped").len(), audited(&said, "reset_mailbox").len()), (1, 1), "{said}");
 }

@@ -127,7 +127,7 @@ mod tests {
     fn no_more_logins_are_kept_than_memory_has_for_them() {
         let sessions = Sessions::default();
         let first = sessions.begin(TOKEN, Duration::ZERO).unwrap();
-        for second in 0..SESSIONS_MAX {
+        for second in 1..=SESSIONS_MAX {
             sessions.begin(TOKEN, Duration::from_secs(u64::try_from(second).unwrap())).unwrap();
         }
         assert_eq!(sessions.lock().len(), SESSIONS_MAX);

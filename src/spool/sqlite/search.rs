@@ -25,7 +25,7 @@ use crate::spool::SpoolError;
 use crate::spool::State;
 
 /// A delivery that waits for a human.
-const DEAD: &str = "EXISTS (SELECT 1 FROM delivery WHERE delivery.message = message.seq AND delivery.state = 'dead'
+const DEAD: &str = "message.seq IN (SELECT delivery.message FROM delivery WHERE delivery.state = 'dead'
                     AND delivery.reason <> 'dropped')";
 
 /// One page of at most `limit` messages.
