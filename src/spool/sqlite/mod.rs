@@ -2,8 +2,8 @@
 //!
 //! One thread writes and commits in groups, readers stand beside it. One process owns the file, so claims live in
 //! memory. The verbs stand in `verbs`, `collecting` and `delivering`; their
-//! SQL in `collected`, `raw`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`, `wish`,
-//! `search` and `reports`.
+//! SQL in `collected`, `raw`, `oversize`, `condition`, `event`, `sorting`, `queue`, `heads`, `record`, `room`, `release`, `change`
+//! and `reports`.
 
 mod change;
 mod collected;
