@@ -4,6 +4,7 @@
 //! `audit` with who did what to what. Such a line names ids, never what a mail says.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Means;
 use super::access::Operator;
@@ -14,6 +15,7 @@ use crate::spool::Changed;
 use crate::spool::Command;
 use crate::spool::Filter;
 use crate::spool::Preview;
+use crate::spool::Spool;
 use crate::spool::SpoolError;
 
 /// The most ids that an audit line names; how many there were stands beside them.
@@ -59,8 +61,15 @@ pub async fn preview(means: &Means, command: &Command) -> Result<Preview, ActErr
 /// A name or an id that is nowhere, what cannot be done, or a spool that cannot be written.
 pub async fn carry_out(means: &Means, operator: &Operator, command: Command) -> Result<Changed, ActError> {
     check(means, &command).await?;
-    let (who, action, on) = (operator.who().name(), name(&command), object(&command));
-    match means.spool.change(command).await {
+    let (spool, who) = (Arc::clone(&means.spool), operator.who().name().to_owned());
+    // Whoever asked may hang up. What was begun is ended, and told to who must know, all the same.
+    let ended = tokio::spawn(async move { carry_on(&*spool, &who, command).await });
+    ended.await.unwrap_or(Err(ActError::Spool(SpoolError::Closed)))
+}
+
+async fn carry_on(spool: &dyn Spool, who: &str, command: Command) -> Result<Changed, ActError> {
+    let (action, on) = (name(&command), object(&command));
+    match spool.change(command).await {
         Ok(done) => {
             let Changed { changed, erased, joined } = done;
             tracing::info!(target: "audit", who, action, on, changed, erased, joined, "done");

@@ -1,5 +1,6 @@
 //! Where a command goes: to the spool's file, or to a running pophook by its API.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -71,7 +72,14 @@ impl Target {
             }
             None => std::env::var(TOKEN).ok(),
         };
-        let client = Client::builder()
+        let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let is_here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        if token.is_some() && base.scheme() == "http" && !is_here {
+            out::note("the token goes over the network in clear; give pophook a certificate, and write https://")?;
+        }
+        // A proxy for the network has no business between us and this machine.
+        let builder = if is_here { Client::builder().no_proxy() } else { Client::builder() };
+        let client = builder
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
             .timeout(WHOLE)

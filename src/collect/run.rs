@@ -236,7 +236,7 @@ impl Collector {
                 return Ok(());
             }
         };
-        self.show_due(&mailbox.name, Some(due));
+        self.show_due(&mailbox.name, Some(due).filter(|_| !board.paused.contains(&mailbox.name)));
         board.due.insert((due, mailbox.name));
         Ok(())
     }

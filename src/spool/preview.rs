@@ -72,7 +72,9 @@ impl Command {
     /// Whether it would do something with `row`, which its filter takes. Of retries and drops alone.
     pub fn touches(&self, row: &Row) -> bool {
         match self {
-            Command::Retry { filter, to, .. } => filter.retries(row, to.as_deref()),
+            Command::Retry { filter, to, raw } => {
+                filter.retries(row, to.as_deref()) && !(*raw && row.endpoint.is_some())
+            }
             Command::Drop { filter, erase } => filter.drops(row) || (*erase && filter.erases(row)),
             Command::Take { .. }
             | Command::Import { .. }

@@ -82,6 +82,13 @@ pub struct MessageRow {
     pub deliveries: Vec<DeliveryRow>,
 }
 
+impl MessageRow {
+    /// Whether its mail was read whole, so that reading it again does no harm: one that kills its reader is quarantined.
+    pub fn is_read(&self) -> bool {
+        self.glance.is_some() && !matches!(self.state, State::Spooled | State::Quarantined)
+    }
+}
+
 /// A delivery, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryRow {

@@ -37,6 +37,7 @@ use crate::ident::EndpointName;
 use crate::parse;
 use crate::parse::Mail;
 use crate::spool::Kind;
+use crate::spool::Search;
 use crate::spool::SpoolError;
 use crate::spool::Spooled;
 
@@ -124,6 +125,7 @@ async fn payload(
     if let Kind::DeadLetter | Kind::Changed(_) = message.kind {
         return Err(Problem::unknown("It is an event, and has no payload of a mail; see /raw for what it tells."));
     }
+    expect_read(&means, &id).await?;
     let payload = means.controls.payload(&message, endpoint.as_ref()).await?.ok_or_else(gone)?;
     Ok(download(&payload.content_type, &format!("{id}.payload"), payload.body))
 }
@@ -206,12 +208,22 @@ fn gone() -> Problem {
     Problem::gone("Our copy of this message was released.")
 }
 
+/// Refuses a mail that the sorting has not read: what kills its reader must not take this process down.
+async fn expect_read(means: &Means, id: &str) -> Result<(), Problem> {
+    let wanted = Search { ids: vec![id.to_owned()], ..Search::default() };
+    let found = means.spool.search(wanted, 1).await?.messages.into_iter().next();
+    let is_read = found.is_some_and(|row| row.is_read() || row.message.kind != Kind::Mail);
+    let why = "Nobody has read this mail yet, or reading it failed; see /raw.";
+    if is_read { Ok(()) } else { Err(Problem::impossible(why)) }
+}
+
 /// The mail, parsed on a thread that may take its time.
 async fn mail(means: &Means, id: &str) -> Result<Mail, Problem> {
     let message = find(means, id).await?;
     if message.kind != Kind::Mail {
         return Err(Problem::unknown("It is an event, and no mail."));
     }
+    expect_read(means, id).await?;
     let raw = bytes_of(means, &message).await?;
     let parsed = tokio::task::spawn_blocking(move || parse::parse_shared(&raw, &parse::Options::default())).await;
     parsed.map_err(|_| Problem::unknown("The mail cannot be parsed; see /raw."))

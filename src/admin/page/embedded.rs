@@ -61,10 +61,12 @@ fn document(mail: &Mail) -> Option<String> {
     for part in &mail.attachments {
         let Some(id) = part.content_id.as_deref() else { continue };
         let place = format!("src=\"cid:{}\"", escaped(id));
-        if !body.contains(&place) {
+        // Each place holds the whole image, and a mail can name one thousands of times.
+        let places = body.matches(&place).count();
+        if places == 0 {
             continue;
         }
-        let Some(source) = image(part, &mut left) else { continue };
+        let Some(source) = image(part, places, &mut left) else { continue };
         body = body.replace(&place, &format!("src=\"{source}\""));
     }
     Some(format!(
@@ -73,10 +75,11 @@ fn document(mail: &Mail) -> Option<String> {
     ))
 }
 
-/// An image as an address that holds it, as long as there is room for more.
-fn image(part: &Attachment, left: &mut u64) -> Option<String> {
+/// An image as an address that holds it, as long as there is room for it in so many places.
+fn image(part: &Attachment, places: usize, left: &mut u64) -> Option<String> {
     let kind = IMAGES.into_iter().find(|kind| *kind == part.content_type)?;
-    *left = left.checked_sub(part.content.size())?;
+    let needed = part.content.size().checked_mul(u64::try_from(places).ok()?)?;
+    *left = left.checked_sub(needed)?;
     let mut bytes = Vec::new();
     part.content.write_to(&mut bytes).ok()?;
     Some(format!("data:{kind};base64,{}", BASE64.encode(&bytes)))
@@ -93,6 +96,17 @@ mod tests {
 
     fn of(raw: &str) -> Option<String> {
         document(&parse::parse(raw.as_bytes(), &parse::Options::default()))
+    }
+
+    #[test]
+    fn an_image_that_is_named_ten_thousand_times_is_not_held_ten_thousand_times() {
+        let raw = format!(
+            "Content-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n{}\n--b\n\
+             Content-Type: image/png\nContent-ID: <a>\n\n{}\n--b--\n",
+            "<img src=\"cid:a\">".repeat(10_000),
+            "x".repeat(1 << 20)
+        );
+        assert!(of(&raw).unwrap().len() < 1 << 20);
     }
 
     #[test]

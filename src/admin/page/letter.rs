@@ -44,7 +44,7 @@ struct Letter {
     sees_mail: bool,
     may_operate: bool,
     /// Unrouted or quarantined: it waits for a human as a whole.
-    waits: bool,
+    waits: Option<&'static str>,
     /// Reading it failed: it can only be sent as it was received.
     is_unreadable: bool,
     /// Where it could be sent whatever the routes say.
@@ -116,7 +116,7 @@ pub(super) async fn show(
         is_here: row.released_at.is_none(),
         sees_mail,
         may_operate: who.may_operate(),
-        waits: matches!(row.state, MessageState::Unrouted | MessageState::Quarantined) && row.released_at.is_none(),
+        waits: row.released_at.is_none().then(|| whole(row.state)).flatten(),
         is_unreadable: row.state == MessageState::Quarantined,
         endpoints: means.controls.endpoints().into_iter().map(|one| one.name.to_string()).collect(),
         fields: mail.as_ref().map(fields).unwrap_or_default(),
@@ -133,6 +133,11 @@ pub(super) async fn find(means: &Means, id: &str) -> Result<MessageRow, Failure>
     let wanted = Search { ids: vec![id.to_owned()], ..Search::default() };
     let found = means.spool.search(wanted, 1).await?.messages.into_iter().next();
     found.ok_or_else(|| Failure::missing("No message has this id, or its mailbox's ledger has forgotten it."))
+}
+
+/// The state of a message that waits for a human as a whole.
+fn whole(state: MessageState) -> Option<&'static str> {
+    matches!(state, MessageState::Unrouted | MessageState::Quarantined).then(|| state.as_str())
 }
 
 /// Parses a mail to show it; the reason where that is not done.
@@ -153,7 +158,7 @@ pub(super) async fn open(
     if row.released_at.is_some() {
         return Ok(Err("Our copy of this mail is gone, by retention or by command."));
     }
-    if row.glance.is_none() {
+    if !row.is_read() {
         return Ok(Err(
             "Nobody has read this mail yet, or reading it failed. It can be downloaded as it was received.",
         ));

@@ -24,7 +24,7 @@ use crate::spool::Filter;
 #[derive(Debug, Deserialize)]
 pub(super) struct Press {}
 
-/// Which delivery of a message is meant; the message as a whole where no endpoint is named.
+/// Which delivery of a message is meant, and as what it was shown; the message as a whole where no endpoint is named.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct One {
@@ -75,9 +75,11 @@ pub(super) fn said(query: &str) -> Option<String> {
 }
 
 impl One {
-    fn filter(&self, id: String) -> Filter {
+    /// What was shown when the button was pressed, and nothing that it has become since.
+    fn filter(&self, id: String) -> Result<Filter, Failure> {
         let some = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
-        Filter { ids: vec![id], endpoint: some(&self.endpoint), state: some(&self.state), ..Filter::default() }
+        let state = some(&self.state).ok_or_else(|| Failure::conflict("The form does not say what was shown."))?;
+        Ok(Filter { ids: vec![id], endpoint: some(&self.endpoint), state: Some(state), ..Filter::default() })
     }
 }
 
@@ -87,7 +89,7 @@ pub(super) async fn retry_one(
     Submitted { operator, form }: Submitted<One>,
 ) -> Result<Response, Failure> {
     let to = Some(form.to.clone()).filter(|to| !to.is_empty());
-    let command = Command::Retry { filter: form.filter(id.clone()), raw: to.is_some() && !form.raw.is_empty(), to };
+    let command = Command::Retry { filter: form.filter(id.clone())?, raw: to.is_some() && !form.raw.is_empty(), to };
     let changed = act::carry_out(&means, &operator, command).await?.changed;
     Ok(back(&format!("/messages/{id}"), "retry", changed))
 }
@@ -97,7 +99,7 @@ pub(super) async fn drop_one(
     Path(id): Path<String>,
     Submitted { operator, form }: Submitted<One>,
 ) -> Result<Response, Failure> {
-    let command = Command::Drop { filter: form.filter(id.clone()), erase: false };
+    let command = Command::Drop { filter: form.filter(id.clone())?, erase: false };
     let changed = act::carry_out(&means, &operator, command).await?.changed;
     Ok(back(&format!("/messages/{id}"), "drop", changed))
 }

@@ -62,6 +62,8 @@ fn retry(
         let Some((id, seq)) = message(connection, &row)? else { continue };
         match (&row.endpoint, to) {
             _ if !filter.retries(&row, to) => continue,
+            // Only a message as a whole is sent unparsed; deliveries to others stay theirs.
+            (Some(_), _) if raw => continue,
             (Some(from), to) => match to.filter(|to| to != from) {
                 Some(to) => done.joined += u64::from(move_over(connection, seq, from, to, now)?),
                 None => renew(connection, seq, from, now)?,
