@@ -1,5 +1,8 @@
 //! What a mail says: its bytes, its attachments, its payload. For tokens that may see mail.
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -11,6 +14,8 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::sync::SemaphorePermit;
 use utoipa::IntoParams;
 use utoipa::PartialSchema;
 use utoipa::ToSchema;
@@ -32,7 +37,22 @@ use crate::ident::EndpointName;
 use crate::parse;
 use crate::parse::Mail;
 use crate::spool::Kind;
+use crate::spool::SpoolError;
 use crate::spool::Spooled;
+
+/// Mails that are read into memory at once for all who ask; others wait for their turn.
+const LETTERS: usize = 4;
+
+/// The turns to read a mail.
+#[derive(Debug, Clone)]
+struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    /// Waits for a turn, which ends with what is returned.
+    async fn next(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.0.acquire().await.map_err(|_| SpoolError::Closed.into())
+    }
+}
 
 /// A browser that opens it runs nothing of it.
 const SANDBOX: &str = "sandbox; default-src 'none'";
@@ -43,13 +63,20 @@ pub(super) fn routes() -> OpenApiRouter<Means> {
         .routes(routes!(payload))
         .routes(routes!(attachments))
         .routes(routes!(attachment))
+        .layer(Extension(Turns(Arc::new(Semaphore::new(LETTERS)))))
 }
 
 /// Gives a message byte for byte; of an event, what is kept of it
 #[utoipa::path(get, path = "/messages/{id}/raw", tag = "mail",
     params(("id" = String, Path, description = "Its id")),
     responses((status = 200, content_type = "message/rfc822", body = Octets), Refused))]
-async fn raw(State(means): State<Means>, _: MailReader, At(id): At<String>) -> Result<Response, Problem> {
+async fn raw(
+    State(means): State<Means>,
+    Extension(turns): Extension<Turns>,
+    _: MailReader,
+    At(id): At<String>,
+) -> Result<Response, Problem> {
+    let _turn = turns.next().await?;
     let message = find(&means, &id).await?;
     let bytes = bytes_of(&means, &message).await?;
     Ok(download("message/rfc822", &format!("{id}.eml"), bytes))
@@ -133,9 +160,11 @@ struct Attachment {
     responses((status = 200, body = Attachments), Refused))]
 async fn attachments(
     State(means): State<Means>,
+    Extension(turns): Extension<Turns>,
     _: MailReader,
     At(id): At<String>,
 ) -> Result<Json<Attachments>, Problem> {
+    let _turn = turns.next().await?;
     let mail = mail(&means, &id).await?;
     let shown = mail.attachments.iter().enumerate().map(|(number, part)| Attachment {
         number,
@@ -155,9 +184,11 @@ async fn attachments(
     responses((status = 200, content_type = "*/*", body = Octets), Refused))]
 async fn attachment(
     State(means): State<Means>,
+    Extension(turns): Extension<Turns>,
     _: MailReader,
     At((id, number)): At<(String, usize)>,
 ) -> Result<Response, Problem> {
+    let _turn = turns.next().await?;
     let mail = mail(&means, &id).await?;
     let part = mail.attachments.get(number).ok_or_else(|| Problem::unknown("The mail has no such attachment."))?;
     Ok(download(&part.content_type, &part.safe_filename, part.content.bytes()))
