@@ -14,8 +14,10 @@ use pophook::spool::sqlite::Readers;
 
 use crate::ground::DAY;
 use crate::ground::Ground;
+use crate::ground::change;
 use crate::ground::claim;
 use crate::ground::deliver_all;
+use crate::ground::drop_rows;
 use crate::ground::dropped;
 use crate::ground::id_of;
 use crate::ground::incoming;
@@ -99,6 +101,19 @@ async fn each_filter_takes_its_own() {
     check(Search { until: now.checked_sub(DAY).ok(), ..Search::default() }, &[]).await;
     check(Search { since: Some(now), ..text("dead") }, &["dead"]).await;
     check(Search { ids: vec![id_of("dead")], ..Search::default() }, &["dead"]).await;
+    let waiting = |endpoint| Search { endpoints: list(endpoint), waits_for_human: true, ..Search::default() };
+    check(waiting("desk"), &["dead"]).await;
+    check(waiting("erp"), &[]).await;
+    routed(&spool, "dead elsewhere", &["desk", "erp"]).await;
+    let claims = claim(&spool, "erp").await;
+    let last = claims.last().unwrap();
+    record(&spool, &ground.clock, last, End::Dead(Reason::Expired)).await;
+    check(waiting("erp"), &["dead elsewhere"]).await;
+    check(waiting("desk"), &["dead"]).await;
+    deliver_all(&spool, &ground.clock, "desk").await;
+    check(text("dead elsewhere"), &["dead elsewhere"]).await;
+    assert_eq!(change(&spool, drop_rows(of_id("dead elsewhere"))).await, 1);
+    check(waiting("erp"), &[]).await;
 }
 
 #[tokio::test]
@@ -118,6 +133,12 @@ async fn a_page_follows_the_one_before_also_while_mail_comes_in() {
     assert_eq!((last.messages.len(), last.next), (1, None));
 }
 
+/// Erases the copy of a mail that is settled.
+async fn erase(spool: &Arc<dyn Spool>, text: &str) {
+    let command = pophook::spool::Command::Drop { filter: of_id(text), erase: true };
+    assert_eq!(spool.change(command).await.unwrap().erased, 1);
+}
+
 /// Whether the file still holds `text` in what is kept beside the bytes.
 fn is_kept(ground: &Ground, text: &str) -> bool {
     let file = rusqlite::Connection::open(ground.path()).unwrap();
@@ -134,8 +155,7 @@ async fn nothing_of_a_letter_stays_when_its_copy_goes() {
         deliver_all(&spool, &ground.clock, "desk").await;
         assert!(is_kept(&ground, text));
     }
-    let erase = pophook::spool::Command::Drop { filter: of_id("erased"), erase: true };
-    assert_eq!(spool.change(erase).await.unwrap().erased, 1);
+    erase(&spool, "erased").await;
     assert!(!is_kept(&ground, "erased"));
     assert_eq!(subjects(&spool, Search::default()).await, ["released"]);
     spool.release(ground.clock.now(), None).await.unwrap();

@@ -62,6 +62,7 @@ pub(super) fn why_dead(reason: &str) -> &str {
     match reason {
         "refused" => "refused five times",
         "expired" => "its time was over",
+        "too_large" => "its attachments are too large for the endpoint",
         other => other,
     }
 }

@@ -86,8 +86,11 @@ fn conditions(wanted: &Search) -> (String, Values<'_>) {
     }
     if !wanted.endpoints.is_empty() {
         let marks = marks(wanted.endpoints.len());
+        // What waits for a human waits there, and not at another endpoint.
+        let dead =
+            if wanted.waits_for_human { "AND delivery.state = 'dead' AND delivery.reason <> 'dropped'" } else { "" };
         conditions.push(format!(
-            "EXISTS (SELECT 1 FROM delivery WHERE delivery.message = message.seq AND delivery.endpoint IN ({marks}))"
+            "EXISTS (SELECT 1 FROM delivery WHERE delivery.message = message.seq AND delivery.endpoint IN ({marks}) {dead})"
         ));
         values.extend(wanted.endpoints.iter().map(|value| -> Box<dyn ToSql> { Box::new(value) }));
     }
