@@ -276,11 +276,17 @@ fn mail_that_no_rule_routes_is_sent_to_an_endpoint_by_hand() {
     assert!(page.contains("unrouted: no rule matched") && page.contains("<option>desk</option>"), "{page}");
     let overview = scene.page(OPERATES, "/").expect(200).text();
     assert!(overview.contains("1 message waits for a human"), "{overview}");
-    scene.submit(OPERATES, &format!("/messages/{id}/retry"), "to=nobody").expect(404);
-    let sent = scene.submit(OPERATES, &format!("/messages/{id}/retry"), "to=desk").expect(303);
+    let retry = format!("/messages/{id}/retry");
+    scene.submit(OPERATES, &retry, "to=nobody&state=unrouted").expect(404);
+    scene.submit(OPERATES, &retry, "to=desk").expect(409);
+    let sent = scene.submit(OPERATES, &retry, "to=desk&state=unrouted").expect(303);
     assert_eq!(sent.header("location"), format!("/messages/{id}?done=retry&count=1"));
     wait_for("it arrives", || scene.desk.subjects() == ["lost"]);
     wait_for("it is delivered", || scene.pophook.in_state("delivered").len() == 1);
+    // A page that is older than that: its buttons do nothing any more.
+    scene.submit(OPERATES, &format!("/messages/{id}/drop"), "state=unrouted").expect(303);
+    scene.submit(OPERATES, &retry, "to=erp&state=unrouted").expect(303);
+    assert_eq!((scene.pophook.in_state("delivered").len(), scene.erp.subjects().len()), (1, 0));
     let delivered = scene.page(OPERATES, &format!("/messages/{id}")).expect(200).text();
     assert!(delivered.contains("Send again") && !delivered.contains("Drop</button>"), "{delivered}");
 }

@@ -101,6 +101,17 @@ async fn a_delivery_that_moves_where_there_is_one_joins_it() {
 }
 
 #[tokio::test]
+async fn what_is_sent_raw_takes_no_delivery_from_another_endpoint() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    routed(&spool, "hello", &["desk"]).await;
+    for filter in [of_id("hello"), Filter::default()] {
+        assert_eq!(change(&spool, to(filter, "erp", true)).await, 0);
+    }
+    assert_eq!(states(&spool).await, ["desk pending"]);
+}
+
+#[tokio::test]
 async fn an_unrouted_message_is_sent_raw_where_somebody_asks_for_it() {
     let ground = Ground::new();
     let spool = ground.open().await;

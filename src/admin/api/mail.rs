@@ -37,6 +37,7 @@ use crate::ident::EndpointName;
 use crate::parse;
 use crate::parse::Mail;
 use crate::spool::Kind;
+use crate::spool::MessageRow;
 use crate::spool::Search;
 use crate::spool::SpoolError;
 use crate::spool::Spooled;
@@ -212,7 +213,9 @@ fn gone() -> Problem {
 async fn expect_read(means: &Means, id: &str) -> Result<(), Problem> {
     let wanted = Search { ids: vec![id.to_owned()], ..Search::default() };
     let found = means.spool.search(wanted, 1).await?.messages.into_iter().next();
-    let is_read = found.is_some_and(|row| row.is_read() || row.message.kind != Kind::Mail);
+    // What is gone, or no mail, is told as that.
+    let is_mail = |row: &MessageRow| row.message.kind == Kind::Mail && row.released_at.is_none();
+    let is_read = found.is_some_and(|row| row.is_read() || !is_mail(&row));
     let why = "Nobody has read this mail yet, or reading it failed; see /raw.";
     if is_read { Ok(()) } else { Err(Problem::impossible(why)) }
 }
