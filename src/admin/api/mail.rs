@@ -194,7 +194,9 @@ async fn attachment(
     let _turn = turns.next().await?;
     let mail = mail(&means, &id).await?;
     let part = mail.attachments.get(number).ok_or_else(|| Problem::unknown("The mail has no such attachment."))?;
-    Ok(download(&part.content_type, &part.safe_filename, part.content.bytes()))
+    let content = part.content.clone();
+    let bytes = tokio::task::spawn_blocking(move || content.bytes()).await.map_err(|_| gone())?;
+    Ok(download(&part.content_type, &part.safe_filename, bytes))
 }
 
 async fn find(means: &Means, id: &str) -> Result<Spooled, Problem> {

@@ -26,6 +26,10 @@ use crate::spool::State as MessageState;
 
 /// Characters of a text that a page shows; the rest is in the mail as it was received.
 const TEXT_MAX: usize = 200_000;
+/// Characters of a header field that are shown; its whole is in the mail as it was received.
+const FIELD_MAX: usize = 4_000;
+/// Header fields that are shown.
+const FIELDS_MAX: usize = 200;
 
 #[derive(Template)]
 #[template(path = "letter.html", config = "src/admin/page/askama.toml")]
@@ -100,7 +104,19 @@ pub(super) async fn show(
         Err(why) => (None, Some(why)),
     };
     let (message, now) = (&row.message, means.clock.now());
-    let subject = mail.as_ref().map(|mail| mail.subject.clone().unwrap_or_else(|| "(no subject)".to_owned()));
+    // Making its HTML safe may take a while, which is not the time of those who serve.
+    let said_by = |mail: Mail| {
+        let subject = cut(mail.subject.as_deref().unwrap_or("(no subject)"));
+        (subject, kind(&mail), fields(&mail), shown(mail))
+    };
+    let told = match mail {
+        Some(mail) => Some(tokio::task::spawn_blocking(move || said_by(mail)).await?),
+        None => None,
+    };
+    let (subject, kind, fields, mail) = match told {
+        Some((subject, kind, fields, shown)) => (Some(subject), kind, fields, Some(shown)),
+        None => (None, message.kind.as_str().to_owned(), Vec::new(), None),
+    };
     let title = subject.unwrap_or_else(|| message.id.to_string());
     let said = settle::said(query.as_deref().unwrap_or_default());
     page(&Letter {
@@ -110,7 +126,7 @@ pub(super) async fn show(
         at: words::time(message.spooled_at),
         ago: words::ago(now, message.spooled_at),
         state: words::of_message(&row),
-        kind: mail.as_ref().map_or_else(|| message.kind.as_str().to_owned(), kind),
+        kind,
         size: words::size(message.size),
         is_mail: message.kind == Kind::Mail,
         is_here: row.released_at.is_none(),
@@ -119,11 +135,11 @@ pub(super) async fn show(
         waits: row.released_at.is_none().then(|| whole(row.state)).flatten(),
         is_unreadable: row.state == MessageState::Quarantined,
         endpoints: means.controls.endpoints().into_iter().map(|one| one.name.to_string()).collect(),
-        fields: mail.as_ref().map(fields).unwrap_or_default(),
+        fields,
         unshown,
         deliveries: row.deliveries.iter().map(delivery).collect(),
         attempts: means.spool.attempts(message.key).await?,
-        mail: mail.map(shown),
+        mail,
         frame: Frame { said, ..Frame::new(title, "messages", who) },
     })
 }
@@ -198,7 +214,11 @@ fn fields(mail: &Mail) -> Vec<(&'static str, String)> {
         ("Date", mail.date.clone().unwrap_or_default()),
         ("Message-ID", mail.message_id.clone().unwrap_or_default()),
     ];
-    all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, cut(&value))).collect()
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(FIELD_MAX).collect()
 }
 
 fn delivery(row: &DeliveryRow) -> Delivery {
@@ -232,6 +252,6 @@ fn shown(mail: Mail) -> Shown {
         no_html: too_much.then_some("Its HTML is too large, or built to take too long; the text below is made of it."),
         text: mail.text.as_deref().map(|text| text.chars().take(TEXT_MAX).collect()),
         defects: mail.defects.iter().map(|defect| format!("{}: {}", defect.kind.as_str(), defect.detail)).collect(),
-        headers: mail.headers.into_iter().map(|field| (field.name, field.value)).collect(),
+        headers: mail.headers.into_iter().take(FIELDS_MAX).map(|field| (cut(&field.name), cut(&field.value))).collect(),
     }
 }

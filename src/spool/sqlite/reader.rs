@@ -35,7 +35,7 @@ use crate::spool::Spooled;
 use crate::spool::Stats;
 use crate::spool::Token;
 
-/// Threads that read; a long report must not keep claims waiting.
+/// Threads that read for visits and posts.
 const THREADS: usize = 2;
 
 type Job = Box<dyn FnOnce(&Connection) + Send>;
@@ -43,9 +43,13 @@ type Job = Box<dyn FnOnce(&Connection) + Send>;
 /// Threads that read beside the writer, each with a connection of its own.
 ///
 /// They share nothing with name look-ups and parsing, so that a slow resolver or a hostile mail never keeps the spool
-/// from being read.
+/// from being read. What people ask for has a thread of its own: however many long reports are wanted, no visit and no
+/// post waits for them.
 #[derive(Debug, Clone)]
-pub struct Readers(mpsc::Sender<Job>);
+pub struct Readers {
+    work: mpsc::Sender<Job>,
+    reports: mpsc::Sender<Job>,
+}
 
 impl Readers {
     /// Opens the spool at `path` for reading.
@@ -53,16 +57,7 @@ impl Readers {
     /// # Errors
     /// No spool there, or one of a newer schema.
     pub fn open(path: &Path) -> Result<Readers, SpoolError> {
-        let (jobs, waiting) = mpsc::channel::<Job>();
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..THREADS {
-            let (connection, waiting) = (super::open::reading(path)?, Arc::clone(&waiting));
-            thread::Builder::new()
-                .name("spool-reader".to_owned())
-                .spawn(move || serve(&connection, &waiting))
-                .map_err(|error| SpoolError::open(path, error))?;
-        }
-        Ok(Readers(jobs))
+        Ok(Readers { work: start(path, THREADS)?, reports: start(path, 1)? })
     }
 
     /// The refresh token that was kept last for `mailbox`.
@@ -77,14 +72,49 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, SpoolError> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        // Nobody listening is no fault.
-        let sent = self.0.send(Box::new(move |connection| drop(reply.send(work(connection)))));
-        Box::pin(async move {
-            sent.map_err(|_| SpoolError::Closed)?;
-            answer.await.map_err(|_| SpoolError::Closed)?
-        })
+        ask(&self.work, work)
     }
+
+    /// Runs `work`, which is for people and may be long.
+    fn report<T, F>(&self, work: F) -> Reply<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, SpoolError> + Send + 'static,
+    {
+        ask(&self.reports, work)
+    }
+}
+
+fn start(path: &Path, threads: usize) -> Result<mpsc::Sender<Job>, SpoolError> {
+    let (jobs, waiting) = mpsc::channel::<Job>();
+    let waiting = Arc::new(Mutex::new(waiting));
+    for _ in 0..threads {
+        let (connection, waiting) = (super::open::reading(path)?, Arc::clone(&waiting));
+        thread::Builder::new()
+            .name("spool-reader".to_owned())
+            .spawn(move || serve(&connection, &waiting))
+            .map_err(|error| SpoolError::open(path, error))?;
+    }
+    Ok(jobs)
+}
+
+fn ask<T, F>(jobs: &mpsc::Sender<Job>, work: F) -> Reply<T>
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> Result<T, SpoolError> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let job = move |connection: &Connection| {
+        // Whoever asked may have gone meanwhile, which is no fault, and saves the work.
+        if !reply.is_closed() {
+            drop(reply.send(work(connection)));
+        }
+    };
+    let sent = jobs.send(Box::new(job));
+    Box::pin(async move {
+        sent.map_err(|_| SpoolError::Closed)?;
+        answer.await.map_err(|_| SpoolError::Closed)?
+    })
 }
 
 /// Ends when the last handle is dropped.
@@ -107,11 +137,11 @@ impl Reading for Readers {
     }
 
     fn list(&self, filter: Filter) -> Reply<Vec<Row>> {
-        self.read(move |c| reports::list(c, &filter))
+        self.report(move |c| reports::list(c, &filter))
     }
 
     fn search(&self, wanted: Search, limit: usize) -> Reply<Found> {
-        self.read(move |c| search::search(c, &wanted, limit))
+        self.report(move |c| search::search(c, &wanted, limit))
     }
 
     fn find(&self, id: &str) -> Reply<Option<Spooled>> {
@@ -124,7 +154,7 @@ impl Reading for Readers {
     }
 
     fn attempts(&self, message: MessageKey) -> Reply<Vec<AttemptRow>> {
-        self.read(move |c| reports::attempts(c, message.0))
+        self.report(move |c| reports::attempts(c, message.0))
     }
 
     fn may_enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()> {
@@ -132,14 +162,14 @@ impl Reading for Readers {
     }
 
     fn mailboxes(&self) -> Reply<Vec<MailboxRow>> {
-        self.read(reports::mailboxes)
+        self.report(reports::mailboxes)
     }
 
     fn endpoints(&self) -> Reply<Vec<EndpointRow>> {
-        self.read(reports::endpoints)
+        self.report(reports::endpoints)
     }
 
     fn stats(&self) -> Reply<Stats> {
-        self.read(reports::stats)
+        self.report(reports::stats)
     }
 }
