@@ -19,15 +19,13 @@ fn code(text: &str) -> Vec<String> {
 
 /// Every call of pophook in a piece of code: the subcommands, and the options.
 fn calls(code: &str) -> Vec<(Vec<String>, Vec<String>)> {
-    let call = Regex::new(r"(?:^|[\s(;])pophook((?: [a-z]+)+)([^|;#)]*)").unwrap();
+    // A user, a group, a namespace or a container may have the program's name, too.
+    let before = r"(?:^|-- |[|(;] *|sudo (?:-u \w+ )?|docker exec \w+ )";
+    let call = Regex::new(&format!(r"{before}pophook((?: [a-z]+)+)([^|;#)]*)")).unwrap();
     let option = Regex::new(r"(?:^|\s)(--[a-z-]+|-[a-z])\b").unwrap();
-    // A user, a group or a container may have the program's name, too.
-    let words = |text: &str| -> Vec<String> {
-        text.split_whitespace().skip_while(|word| *word == "pophook").map(ToOwned::to_owned).collect()
-    };
+    let words = |text: &str| text.split_whitespace().map(ToOwned::to_owned).collect();
     let options = |text: &str| option.captures_iter(text).map(|found| found[1].to_owned()).collect();
-    let calls = call.captures_iter(code).map(|found| (words(&found[1]), options(&found[2])));
-    calls.filter(|(subcommands, _)| !subcommands.is_empty()).collect()
+    call.captures_iter(code).map(|found| (words(&found[1]), options(&found[2]))).collect()
 }
 
 /// What `--help` says; nothing where there is no such command.
