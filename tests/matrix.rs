@@ -21,7 +21,6 @@ const NOT_STAGED: &[(&str, &str)] = &[
     ("s3", "a database connection lost around COMMIT: belongs to the engine for several replicas; here, see s2"),
     ("s4", "a database that is down: belongs to the engine for several replicas"),
     ("s6", "a failover of the database: belongs to the engine for several replicas"),
-    ("s8", "object stores are not built"),
     ("e17", "a receiver that answers 2xx for another host is not to be told from the right one"),
     ("n4", "a black hole for IPv6 beside a good IPv4 address needs a network of its own, not loopback"),
     ("n7", "loss and latency of packets need a network of its own, not loopback"),
