@@ -18,6 +18,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::io::BufReader;
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 use super::Changed;
 use super::Command;
@@ -85,8 +86,7 @@ impl Listener {
                 tokio::time::sleep(AFTER_FAULT).await;
                 continue;
             };
-            // A peer that goes away mid-line has asked nothing.
-            if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, answer(stream, spool.as_ref())).await {
+            if let Err(error) = answer(stream, spool.as_ref()).await {
                 tracing::debug!(%error, "a command went away");
             }
         }
@@ -96,7 +96,9 @@ impl Listener {
 async fn answer(stream: UnixStream, spool: &dyn Spool) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(read.take(LINE_MAX)).read_line(&mut line).await?;
+    // A peer that goes away mid-line has asked nothing. What was asked is done to its end, however long that takes, or
+    // whoever must know of it would not be told.
+    timeout(PATIENCE, BufReader::new(read.take(LINE_MAX)).read_line(&mut line)).await??;
     let answer = match serde_json::from_str::<Command>(&line) {
         Ok(command) => {
             crash::point!("before change");
@@ -108,7 +110,7 @@ async fn answer(stream: UnixStream, spool: &dyn Spool) -> io::Result<()> {
     };
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
-    write.write_all(&line).await
+    timeout(PATIENCE, write.write_all(&line)).await?
 }
 
 /// Sends a command to the daemon of the spool at `path`; `None` if none is running.

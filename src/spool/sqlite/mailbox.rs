@@ -18,8 +18,7 @@ pub(super) fn take(connection: &Connection, mailbox: &str, unique_ids: &[String]
     }
     let mut changed = 0;
     for text in unique_ids {
-        let id = UniqueId::from_text(text)
-            .ok_or_else(|| SpoolError::Impossible(format!("{text:?} is no unique-id as `spool list` prints it")))?;
+        let id = unique_id(text)?;
         let taken = connection
             .prepare_cached("DELETE FROM ledger WHERE mailbox = ?1 AND unique_id = ?2 AND state = 'skipped'")?
             .execute(params![mailbox, id.as_bytes()])?;
@@ -35,7 +34,8 @@ pub(super) fn take(connection: &Connection, mailbox: &str, unique_ids: &[String]
 pub(super) fn import(connection: &Connection, mailbox: &str, unique_ids: &[String]) -> Result<u64, SpoolError> {
     require_mailbox(connection, mailbox)?;
     let mut changed = 0;
-    for id in unique_ids.iter().filter_map(|text| UniqueId::from_text(text)) {
+    for text in unique_ids {
+        let id = unique_id(text)?;
         let noted = connection
             .prepare_cached(
                 "INSERT INTO ledger (mailbox, unique_id, state) SELECT ?1, ?2, 'skipped'
@@ -60,6 +60,11 @@ pub(super) fn reset(connection: &Connection, mailbox: &str, listed: Listed) -> R
         return Err(SpoolError::Impossible(format!("mailbox {mailbox:?} waits for no decision about its unique-ids")));
     }
     Ok(1)
+}
+
+fn unique_id(text: &str) -> Result<UniqueId, SpoolError> {
+    let illegal = || SpoolError::Impossible(format!("{text:?} is no unique-id as `spool list` prints it"));
+    UniqueId::from_text(text).ok_or_else(illegal)
 }
 
 /// Refuses a name that the spool does not know.

@@ -22,5 +22,10 @@ pub(super) fn pause(connection: &Connection, mailbox: &str, from: Option<Timesta
     let changed = connection
         .prepare_cached("UPDATE mailbox SET paused_at = ?2 WHERE name = ?1 AND (paused_at IS NULL) <> (?2 IS NULL)")?
         .execute(params![mailbox, from.map(Timestamp::as_millisecond)])?;
+    // A mailbox that stands still must not do so without a word in the log.
+    if changed > 0 {
+        let done = if from.is_some() { "paused by command: it is visited no more" } else { "resumed by command" };
+        tracing::info!(mailbox, "{done}");
+    }
     Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
