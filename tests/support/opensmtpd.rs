@@ -1,4 +1,4 @@
-//! OpenSMTPD as Debian has it, unpacked by tests/run.sh: a real MTA that takes mail by SMTP and hands it to Dovecot.
+//! `OpenSMTPD` as Debian has it, unpacked by tests/run.sh: a real MTA that takes mail by SMTP and hands it to Dovecot.
 
 use std::fs;
 use std::net::TcpStream;
