@@ -287,3 +287,86 @@ fn s7_a_copy_that_is_missing_stops_no_other_mail() {
         "the server's copy of the other stays, and so does its line"
     );
 }
+
+/// Spoils the page of the spool's file in which `mark` stands; the file is at rest.
+fn spoil(spool: &Path, mark: &[u8], spoil: impl Fn(&mut [u8])) {
+    let mut bytes = fs::read(spool).unwrap();
+    let size = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
+    let at = bytes.windows(mark.len()).position(|window| window == mark).expect("it stands there") / size * size;
+    spoil(&mut bytes[at..at + size]);
+    fs::write(spool, &bytes).unwrap();
+}
+
+/// A mail that takes several pages; in the middle one stands [`MIDDLE`].
+fn of_many_pages(id: &str) -> Message {
+    let lines = |n| format!("{}\r\n", "x".repeat(70)).repeat(n);
+    Message::new(id, format!("Subject: {id}\r\n\r\n{}{MIDDLE}\r\n{}", lines(600), lines(600)).as_bytes())
+}
+
+const MIDDLE: &str = "in the middle of the one that is damaged";
+
+/// S7: with a page of its copy broken, or one bit of it turned over, before it is delivered.
+#[test]
+fn s7_a_copy_that_is_damaged_is_a_dead_letter_and_stops_no_other_mail() {
+    let broken = |page: &mut [u8]| page[..4].fill(0);
+    let flipped = |page: &mut [u8]| page[2000] ^= 1;
+    for (spoils, name) in [(&broken as &dyn Fn(&mut [u8]), "broken"), (&flipped, "flipped")] {
+        let damaged = of_many_pages("b");
+        let stage = Stage::new("delete_when_delivered", vec![message("a"), damaged.clone(), message("c")]);
+        stage.desk.set(Answer::Status(500));
+        stage.pophook.once().expect(2);
+        let posted = stage.desk.count();
+        spoil(stage.pophook.spool(), MIDDLE.as_bytes(), spoils);
+        stage.desk.set(Answer::Status(200));
+        stage.pophook.once_until("the others arrive", || stage.pophook.in_state("delivered").len() == 2);
+        stage.pophook.once_until("the others are gone", || stage.server.messages() == [damaged.clone()]);
+        let dead = stage.pophook.in_state("dead").remove(0);
+        assert_eq!((dead["reason"].as_str(), stage.desk.count()), (Some("damaged"), posted + 2), "{name}");
+        let id = dead["id"].as_str().unwrap();
+        let shown = stage.pophook.command(&["spool", "raw", id]).expect(1).said();
+        assert!(shown.contains("our copy of this message is damaged") && shown.contains("backup"), "{name}: {shown}");
+        stage.pophook.command(&["spool", "retry", id]).expect(0);
+        let said = stage.pophook.once().expect(2).said();
+        assert!(said.contains(id) && said.contains("our copy of a message is damaged"), "{name}: {said}");
+        assert_eq!(stage.server.messages(), [damaged], "{name}: a damaged copy causes no DELE");
+    }
+}
+
+/// S7: nobody has read it yet.
+#[test]
+fn s7_a_copy_that_is_damaged_before_it_is_sorted_is_quarantined_and_stops_no_other_mail() {
+    let damaged = of_many_pages("b");
+    let stage = Stage::new("delete_when_delivered", vec![message("a"), damaged.clone(), message("c")]);
+    stage.desk.set(Answer::Status(500));
+    stage.pophook.once().expect(2);
+    let spool = rusqlite::Connection::open(stage.pophook.spool()).unwrap();
+    spool.execute_batch("DELETE FROM delivery; UPDATE message SET state = 'spooled'").unwrap();
+    drop(spool);
+    spoil(stage.pophook.spool(), MIDDLE.as_bytes(), |page| page[..4].fill(0));
+    stage.desk.set(Answer::Status(200));
+    let said = stage.pophook.once().said();
+    let quarantined = stage.pophook.in_state("quarantined").remove(0);
+    assert!(said.contains("it is quarantined") && said.contains(quarantined["id"].as_str().unwrap()), "{said}");
+    assert_eq!(stage.pophook.in_state("delivered").len(), 2);
+    stage.pophook.once_until("the others are gone", || stage.server.messages() == [damaged.clone()]);
+}
+
+/// What the file itself is made of is not one mail's matter.
+#[test]
+fn s7_a_table_of_the_spool_that_is_damaged_still_ends_the_process() {
+    let stage = Stage::new("delete_when_delivered", messages(&["a", "b"]));
+    stage.desk.set(Answer::Status(500));
+    stage.pophook.once().expect(2);
+    let spool = rusqlite::Connection::open(stage.pophook.spool()).unwrap();
+    let root: usize =
+        spool.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'delivery'", [], |row| row.get(0)).unwrap();
+    let size: usize = spool.query_row("PRAGMA page_size", [], |row| row.get(0)).unwrap();
+    drop(spool);
+    let mut bytes = fs::read(stage.pophook.spool()).unwrap();
+    bytes[(root - 1) * size..root * size].fill(0x55);
+    fs::write(stage.pophook.spool(), &bytes).unwrap();
+    let ended = stage.pophook.once();
+    assert_eq!(ended.code(), 1, "{}", ended.said());
+    assert!(ended.said().contains("the spool's disk failed"), "{}", ended.said());
+    assert_eq!(stage.server.messages(), messages(&["a", "b"]));
+}

@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use jiff::Timestamp;
 use pophook::clock::Clock;
@@ -68,6 +70,30 @@ impl Stage {
         hits[0].data("attachments")[0].clone()
     }
 
+    /// How many attachments were brought to the store with this result.
+    fn uploads(&self, result: &str) -> u64 {
+        let wanted = format!("pophook_attachment_uploads_total{{result=\"{result}\"}} ");
+        let metrics = self.pophook.metrics();
+        metrics.lines().find_map(|line| line.strip_prefix(&wanted)).map_or(0, |count| count.parse().unwrap())
+    }
+
+    /// The mail waits, its server keeps it, and its endpoint has heard nothing and is not spared for it.
+    #[track_caller]
+    fn blames_nobody(&self, class: &str) {
+        let metrics = self.pophook.metrics();
+        for gauge in [
+            r#"pophook_endpoint_breaker_state{endpoint="desk"} 0"#,
+            r#"pophook_endpoint_concurrency_limit{endpoint="desk"} 1"#,
+        ] {
+            assert!(metrics.contains(gauge), "{class}: {metrics}");
+        }
+        assert_eq!((self.desk.count(), self.server.messages().len()), (0, 1), "{class}");
+        let row = self.pophook.list().remove(0);
+        assert_eq!((&row["state"], &row["last_status"]), (&"pending".into(), &Value::Null), "{class}");
+        let shown = self.pophook.command(&["spool", "show", row["id"].as_str().unwrap()]).expect(0).stdout;
+        assert!(shown.contains(class), "{class}: {shown}");
+    }
+
     /// The key of the attachment, whose part number is 2.
     fn key(&self) -> String {
         format!("mail/{}/2", self.desk.hits()[0].id())
@@ -79,6 +105,9 @@ fn url(attachment: &Value) -> &str {
 }
 
 const LINK: &[&str] = &["attachments: link"];
+
+/// More often than an endpoint may fail until it is spared.
+const OFTEN: u64 = 7;
 
 #[test]
 fn a_link_gives_the_attachment_byte_for_byte_and_without_a_login() {
@@ -233,43 +262,110 @@ fn something_else_under_the_key_is_replaced() {
     assert_eq!(stage.s3.object(&stage.key()).unwrap().0, content);
 }
 
-/// S8: the store is away, and comes back. Delivered once; the endpoint heard nothing of it, and its server's copy stayed.
+/// S8: the store fails, and does no longer. Delivered once; the endpoint heard nothing of it, and its server's copy stayed.
 #[test]
 fn s8_a_store_that_fails_is_waited_for_and_the_endpoint_is_not_blamed() {
     for (mode, class) in [
         (Mode::Status(503), "store_failed"),
         (Mode::PutStatus(503), "store_failed"),
         (Mode::PutStatus(403), "store_refused"),
-        (Mode::Closed, "store_unreachable"),
-        (Mode::Silent, "store_unreachable"),
     ] {
-        let stage = Stage::with_section(&mails::noise(6, 100_000), LINK, |s3| s3.section("timeout: 100ms"));
+        let stage = Stage::new(&mails::noise(6, 100_000), LINK);
         stage.s3.set(mode);
         let daemon = stage.pophook.start(&["run"]);
-        let failed = format!("pophook_attachment_uploads_total{{result=\"{class}\"}} ");
-        let count = |metrics: &str| -> u64 {
-            let value = metrics.lines().find_map(|line| line.strip_prefix(&failed));
-            value.map_or(0, |value| value.parse().unwrap())
-        };
-        // More often than an endpoint may fail until it is spared.
-        wait_for("the store fails again and again", || count(&stage.pophook.metrics()) >= 7);
-        let metrics = stage.pophook.metrics();
-        assert!(metrics.contains(r#"pophook_endpoint_breaker_state{endpoint="desk"} 0"#), "{mode:?}: {metrics}");
-        assert!(metrics.contains(r#"pophook_endpoint_concurrency_limit{endpoint="desk"} 1"#), "{mode:?}: {metrics}");
-        assert_eq!((stage.desk.count(), stage.server.messages().len()), (0, 1), "{mode:?}");
-        let row = stage.pophook.list().remove(0);
-        assert_eq!((&row["state"], &row["last_status"]), (&"pending".into(), &Value::Null), "{mode:?}");
-        let shown = stage.pophook.command(&["spool", "show", row["id"].as_str().unwrap()]).expect(0).stdout;
-        assert!(shown.contains(class), "{mode:?}: {shown}");
+        wait_for("the store fails again and again", || stage.uploads(class) >= OFTEN);
+        stage.blames_nobody(class);
         stage.s3.set(Mode::Open);
         wait_for("the mail is taken", || !stage.pophook.in_state("delivered").is_empty());
         daemon.terminate();
         let said = daemon.wait().expect(0).said();
-        assert_eq!(said.matches("no attachment reaches the store").count(), 1, "{mode:?}: {said}");
+        assert_eq!(said.matches("an attachment does not reach the store").count(), 1, "{mode:?}: {said}");
         assert!(said.contains("takes attachments again") && said.contains(class), "{mode:?}: {said}");
         assert!(!said.contains(support::s3::SECRET_ACCESS_KEY) && !said.contains("X-Amz"), "{said}");
         assert_eq!((stage.desk.count(), stage.s3.object(&stage.key()).unwrap().0.len()), (1, 100_000), "{mode:?}");
     }
+}
+
+/// It is asked once, however often the mail is tried meanwhile.
+#[test]
+fn s8_a_store_that_cannot_be_reached_is_spared_and_waited_for() {
+    for mode in [Mode::Closed, Mode::Silent] {
+        let stage = Stage::with_section(&mails::noise(6, 100_000), LINK, |s3| s3.section("timeout: 100ms"));
+        stage.s3.set(mode);
+        let daemon = stage.pophook.start(&["run"]);
+        wait_for("it is tried again and again", || stage.pophook.list()[0]["attempts"].as_u64() >= Some(OFTEN));
+        assert_eq!(stage.uploads("store_unreachable"), 1, "{mode:?}");
+        stage.blames_nobody("store_unreachable");
+        daemon.terminate();
+        let said = daemon.wait().expect(0).said();
+        assert_eq!(said.matches("an attachment does not reach the store").count(), 1, "{mode:?}: {said}");
+        stage.s3.set(Mode::Open);
+        stage.pophook.once_until("the mail is taken", || !stage.pophook.in_state("delivered").is_empty());
+        assert_eq!((stage.desk.count(), stage.s3.object(&stage.key()).unwrap().0.len()), (1, 100_000), "{mode:?}");
+    }
+}
+
+/// What needs nothing of a silent store goes behind the first that waits for it, and not behind all of them.
+#[test]
+fn mail_without_attachments_does_not_wait_for_those_that_a_silent_store_keeps_waiting() {
+    let stage = Stage::with_section(b"x", LINK, |s3| s3.section("timeout: 1s"));
+    stage.s3.set(Mode::Silent);
+    for n in 2..=10 {
+        stage.server.put(Message::new(&n.to_string(), &mails::attached(&format!("n{n}"), b"y")));
+    }
+    stage.server.put(Message::new("11", &mails::plain("plain")));
+    let _running = stage.pophook.start(&["run"]);
+    wait_for("the plain one arrives", || stage.desk.subjects() == ["plain"]);
+    assert_eq!(stage.s3.seen("HEAD").len(), 1, "one of the ten has asked");
+}
+
+/// How a mail ends that the store never takes, at an endpoint whose time is over at once.
+#[test]
+fn what_the_store_never_takes_is_a_dead_letter_at_once_or_when_its_time_is_over() {
+    for (status, attempts, reason, class) in
+        [(413, 1, "too_large", "store_too_large"), (403, 2, "expired", "store_refused")]
+    {
+        let stage = Stage::new(b"x", &["attachments: link", "give_up_after: 1ms"]);
+        stage.s3.set(Mode::PutStatus(status));
+        stage.server.put(Message::new("2", &mails::plain("plain")));
+        stage.pophook.once_until("it ends", || !stage.pophook.in_state("dead").is_empty());
+        let dead = stage.pophook.in_state("dead").remove(0);
+        assert_eq!((&dead["reason"], &dead["attempts"]), (&reason.into(), &attempts.into()), "{status}");
+        let shown = stage.pophook.command(&["spool", "show", dead["id"].as_str().unwrap()]).expect(0).stdout;
+        assert!(shown.contains(class), "{status}: {shown}");
+        assert_eq!(stage.desk.subjects(), ["plain"], "{status}");
+        assert_eq!(stage.server.messages().len(), 1, "{status}: a dead letter causes no DELE");
+    }
+}
+
+/// A rule of the bucket counts from when an object was put, and a link's time from when it is signed.
+#[test]
+fn what_has_lain_there_for_a_day_is_put_again_before_a_link_to_it_is_signed() {
+    let stage = Stage::new(b"x", LINK);
+    stage.desk.script([Answer::Status(500), Answer::Status(500)]);
+    stage.pophook.once().expect(2);
+    let hours_old = |hours: u64| stage.s3.age(&stage.key(), Duration::from_secs(hours * 3600));
+    hours_old(23);
+    stage.pophook.once_until("it is posted again", || stage.desk.count() == 2);
+    assert_eq!(stage.s3.seen("PUT").len(), 1);
+    hours_old(25);
+    stage.pophook.once_until("the mail is taken", || stage.server.messages().is_empty());
+    assert_eq!(stage.s3.seen("PUT").len(), 2);
+    assert_eq!(follow(url(&stage.posts()[2].data("attachments")[0])).2, b"x");
+}
+
+/// An upload takes longer than a link lives and a signature may be old: both are made when it is there.
+#[test]
+fn links_and_signatures_begin_when_the_upload_has_ended() {
+    let stage = Stage::with_section(b"x", LINK, |s3| s3.section("link_lifetime: 2s"));
+    stage.s3.set(Mode::SlowPut(Duration::from_secs(3)));
+    let before = Clock::system().now();
+    stage.pophook.once().expect(0);
+    let expires_at: Timestamp = stage.attachment()["expires_at"].as_str().unwrap().parse().unwrap();
+    let signed_at: i64 = stage.posts()[0].header("webhook-timestamp").unwrap().parse().unwrap();
+    let uploaded = before + SignedDuration::from_secs(3);
+    assert!(expires_at.as_second() >= uploaded.as_second() + 2, "{before} {expires_at}");
+    assert!(signed_at >= uploaded.as_second(), "{before} {signed_at}");
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Option<At
             means.spool.unclaim(vec![claim.delivery]).await?;
             return Ok(None);
         }
+        Err(Unready::Spool(SpoolError::Damaged)) => Answer::Failed(Failure::Damaged),
         Err(Unready::Spool(error)) if error.is_fatal() => return Err(error),
         Err(Unready::Spool(error)) => {
             tracing::warn!(id = %claim.message.id, %error, "cannot read a message now");
@@ -104,14 +105,17 @@ async fn render(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Post
     if let Kind::DeadLetter | Kind::Changed(_) = claim.message.kind {
         return event::render(means, &claim.message, at).await;
     }
-    let letter = Letter::read(means, claim, at).await?;
+    let mut letter = Letter::read(means, claim).await?;
     letter.keep_linked(means).await?;
-    letter.sign(means, at).await
+    // What goes to the store first may take longer than receivers let a signature be old.
+    letter.sign(means, means.clock.now()).await
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use sha2::Digest as _;
+    use sha2::Sha256;
 
     use super::*;
     use crate::clock::Clock;
@@ -144,7 +148,8 @@ mod tests {
         let (mailbox, raw) = (MailboxName::parse("a").unwrap(), Bytes::from_static(b"Subject: a\r\n\r\n"));
         let content = Content::of(&raw);
         let id = MessageId::of(&mailbox, &content);
-        let mail = Incoming { id, unique_id: None, content, sha256: [0; 32], listed_size: None, raw };
+        let sha256 = Sha256::digest(&raw).into();
+        let mail = Incoming { id, unique_id: None, content, sha256, listed_size: None, raw };
         spool.accept(&mailbox, vec![mail]).await.unwrap();
         let unsorted = spool.claim_unsorted(1).await.unwrap().remove(0);
         let verdict = Verdict::Routed(vec![endpoint.name.clone()]);

@@ -1,7 +1,7 @@
 //! How each attachment of one mail travels: by what its endpoint asks for, and by how large it is. Pure.
 //!
 //! The limits count decoded bytes. Of a mail whose attachments are too large together, the first ones travel as usual, in
-//! the mail's order, and each that no longer fits is a large one; what lies in the store or is left out fills nothing.
+//! the mail's order, and each that no longer fits is a large one; a large one fills nothing, whatever becomes of it.
 
 use super::Attachments;
 use super::Limits;

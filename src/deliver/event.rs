@@ -23,6 +23,7 @@ use crate::spool::DeadLetter;
 use crate::spool::Facts;
 use crate::spool::Kind;
 use crate::spool::Spooled;
+use crate::spool::if_whole;
 
 /// The signed post.
 pub(super) async fn render(means: &Arc<Means>, event: &Spooled, at: Timestamp) -> Result<Post, Unready> {
@@ -47,7 +48,8 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unready> {
 
 async fn dead_letter(means: &Arc<Means>, event: &Spooled, at: Timestamp, settled: DeadLetter) -> Result<Post, Unready> {
     let mail = means.spool.find(&settled.mail).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?;
-    let raw = means.spool.raw(mail.key).await.map_err(Unready::Spool)?.map(Bytes::from);
+    // Whoever is told of a dead letter is told also where nothing of it can be shown.
+    let raw = if_whole(means.spool.raw(mail.key).await).map_err(Unready::Spool)?.map(Bytes::from);
     let (means, told_at, id) = (Arc::clone(means), event.spooled_at, event.id.clone());
     let rendering = move || {
         let parsed = match &raw {

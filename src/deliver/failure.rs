@@ -9,6 +9,8 @@ use std::fmt;
 use super::outcome::Judgement;
 use super::outcome::Outcome;
 use super::outcome::Says;
+use crate::spool::DAMAGED_REMEDY;
+use crate::spool::Reason;
 
 /// Why an attempt, or a look whether anybody is there, got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +53,15 @@ pub enum Failure {
     Render,
     /// Our copy of the message is gone.
     Released,
+    /// Our copy of the message is damaged.
+    Damaged,
     /// An attachment is larger than the endpoint may get.
     AttachmentTooLarge,
+    /// An attachment, or its key, is larger than the attachment store takes.
+    StoreTooLarge,
     /// The attachment store could not be reached, or did not answer in time.
     StoreUnreachable,
-    /// The attachment store will not do it: credentials, rights, bucket or region are wrong.
+    /// The attachment store will not do it: credentials, rights, bucket or region are wrong, or it does not take this one.
     StoreRefused,
     /// The attachment store cannot do it now.
     StoreFailed,
@@ -102,12 +108,18 @@ impl Failure {
 
     /// What an attempt that ended so is judged. What lies on our side of the line says nothing of the endpoint.
     pub(super) fn judgement(self) -> Judgement {
+        let never = |reason| Judgement { outcome: Outcome::Refused, says: Says::Never(reason) };
         let says = match self {
-            Failure::AttachmentTooLarge => return Judgement { outcome: Outcome::Refused, says: Says::TooLarge },
-            Failure::StoreUnreachable | Failure::StoreRefused | Failure::StoreFailed => Says::Store,
-            Failure::Proxy | Failure::EgressDenied | Failure::Request | Failure::Render | Failure::Released => {
-                Says::Ours
-            }
+            Failure::AttachmentTooLarge | Failure::StoreTooLarge => return never(Reason::TooLarge),
+            Failure::Damaged => return never(Reason::Damaged),
+            Failure::StoreUnreachable | Failure::StoreFailed => Says::Store,
+            // One that refuses everything is not told from one that refuses this attachment.
+            Failure::StoreRefused
+            | Failure::Proxy
+            | Failure::EgressDenied
+            | Failure::Request
+            | Failure::Render
+            | Failure::Released => Says::Ours,
             Failure::UnknownHost
             | Failure::ConnectionRefused
             | Failure::Unreachable
@@ -150,7 +162,9 @@ impl Failure {
             Failure::Request => "request",
             Failure::Render => "render",
             Failure::Released => "released",
+            Failure::Damaged => "damaged",
             Failure::AttachmentTooLarge => "attachment_too_large",
+            Failure::StoreTooLarge => "store_too_large",
             Failure::StoreUnreachable => "store_unreachable",
             Failure::StoreRefused => "store_refused",
             Failure::StoreFailed => "store_failed",
@@ -186,6 +200,11 @@ impl Failure {
             Failure::NoHttp => "look at http or https and the port in url",
             Failure::Request => "look at url and headers",
             Failure::Render | Failure::Released => "look at the message with `pophook spool show`",
+            Failure::Damaged => DAMAGED_REMEDY,
+            Failure::StoreTooLarge => {
+                "raise the limit of the store, or of what stands before it (nginx: client_max_body_size), or let no \
+                 such attachment go there; then `pophook spool retry`"
+            }
             Failure::AttachmentTooLarge => {
                 "raise max_attachment_size or max_attachments_size, or change on_large_attachment; then `pophook spool retry`"
             }
@@ -221,7 +240,9 @@ impl fmt::Display for Failure {
             Failure::Request => "the request cannot be made",
             Failure::Render => "the body cannot be made",
             Failure::Released => "our copy of the message is gone",
+            Failure::Damaged => "our copy of the message is damaged",
             Failure::AttachmentTooLarge => "an attachment is too large",
+            Failure::StoreTooLarge => "the attachment store takes nothing so large",
             Failure::StoreUnreachable => "the attachment store cannot be reached",
             Failure::StoreRefused => "the attachment store refuses",
             Failure::StoreFailed => "the attachment store fails",

@@ -147,7 +147,7 @@ impl Gate {
             (Outcome::Refused, _)
             | (
                 Outcome::Deferred,
-                Says::Wait(_) | Says::Ours | Says::Store | Says::TooLarge | Says::Hold | Says::Halt,
+                Says::Wait(_) | Says::Ours | Says::Store | Says::Never(_) | Says::Hold | Says::Halt,
             ) => None,
         };
         let changed = ended.map_or(Changed::Nothing, |ended| self.breaker.hear(ended, ticket, self.next, moment));
@@ -160,7 +160,7 @@ impl Gate {
         if changed == Changed::Closed {
             self.limit.restart();
         }
-        if judgement.says != Says::TooLarge {
+        if !matches!(judgement.says, Says::Never(_)) {
             self.remember(judgement.outcome, message);
         }
         Asks {
@@ -208,7 +208,7 @@ impl Gate {
             Says::Nothing if self.refused.len() >= REFUSED_MAX => Some(Hold::RefusesAll),
             Says::Halt => Some(Hold::HeadRefused),
             Says::Hold => Some(Hold::Status),
-            Says::Nothing | Says::Wait(_) | Says::Ours | Says::Store | Says::TooLarge => None,
+            Says::Nothing | Says::Wait(_) | Says::Ours | Says::Store | Says::Never(_) => None,
         }
     }
 
@@ -258,6 +258,7 @@ impl Gate {
 mod tests {
     use super::*;
     use crate::spool;
+    use crate::spool::Reason;
 
     const CAP: usize = 16;
     const MOST: u64 = 60;
@@ -368,9 +369,11 @@ mod tests {
         let mut gate = gate(Health::default());
         let before = (gate.limit(CAP), gate.breaker_state());
         for message in 0..99 {
-            for (outcome, says) in
-                [(Outcome::Deferred, Says::Ours), (Outcome::Deferred, Says::Store), (Outcome::Refused, Says::TooLarge)]
-            {
+            for (outcome, says) in [
+                (Outcome::Deferred, Says::Ours),
+                (Outcome::Deferred, Says::Store),
+                (Outcome::Refused, Says::Never(Reason::Damaged)),
+            ] {
                 let asks = gate.ends(outcome, says, message, 0);
                 assert_eq!((asks.pause, asks.hold, asks.news), (None, None, News::Nothing), "{says:?}");
             }

@@ -7,6 +7,8 @@ use crate::spool::searchable;
 
 /// Characters that are kept of a subject, of senders and of recipients each: more than a list has room for.
 const LINE_MAX: usize = 300;
+/// Recipients that are looked at: however often the same ones are named, and however short they are.
+const RECIPIENTS_MAX: usize = 1000;
 /// Characters of the text that a search looks in. Most mails that people write are shorter.
 const TEXT_MAX: usize = 8192;
 
@@ -14,15 +16,7 @@ const TEXT_MAX: usize = 8192;
 pub(super) fn glance(mail: &Mail) -> Glance {
     let subject = mail.subject.as_deref().map(line).filter(|subject| !subject.is_empty());
     let sender = addresses(&mail.from);
-    let listed = mail.to.iter().chain(&mail.cc).map(shown);
-    let real = mail.recipients.iter().map(|recipient| recipient.address.clone());
-    let mut all: Vec<String> = Vec::new();
-    for one in listed.chain(real) {
-        if !all.iter().any(|known| known.contains(&one)) {
-            all.push(one);
-        }
-    }
-    let recipients = line(&all.join(", "));
+    let recipients = recipients(mail);
     let names = mail.attachments.iter().filter_map(|attachment| attachment.filename.as_deref());
     let text = mail.text.as_deref().unwrap_or_default();
     let heads = [subject.as_deref().unwrap_or_default(), &sender, &recipients].into_iter().map(str::to_owned);
@@ -36,6 +30,26 @@ pub(super) fn glance(mail: &Mail) -> Glance {
         sender,
         recipients,
     }
+}
+
+/// Those that are written, and those that are real and not written. Only so many are looked at as have room: a stranger
+/// chooses how many there are.
+fn recipients(mail: &Mail) -> String {
+    let listed = mail.to.iter().chain(&mail.cc).map(shown);
+    let real = mail.recipients.iter().map(|recipient| recipient.address.clone());
+    let mut kept = Vec::new();
+    let mut room = LINE_MAX;
+    for one in listed.chain(real).take(RECIPIENTS_MAX) {
+        if room == 0 {
+            break;
+        }
+        if !kept.iter().any(|known: &String| known.contains(&one)) {
+            let one = start(&one, LINE_MAX).to_owned();
+            room = room.saturating_sub(one.chars().count());
+            kept.push(one);
+        }
+    }
+    line(&kept.join(", "))
 }
 
 fn addresses(all: &[Address]) -> String {
@@ -87,6 +101,20 @@ mod tests {
         let found = of(&format!("From: {long}\nTo: {long}\nSubject: {long}\n\n{long}\n"));
         assert!(found.words.chars().count() <= TEXT_MAX + 3 * LINE_MAX + 3, "{}", found.words.len());
         assert_eq!(found.subject.map(|subject| subject.chars().count()), Some(LINE_MAX));
+    }
+
+    #[test]
+    fn of_many_recipients_the_first_are_kept_each_once() {
+        let many: Vec<String> = (0..10_000).map(|n| format!("a{n}@example.org")).collect();
+        let same = vec!["a0@example.org".to_owned(); 10_000];
+        let found =
+            |to: &[String]| of(&format!("To: {}\nDelivered-To: {}\n\n", to.join(", "), to.join(", "))).recipients;
+        let shown = found(&many);
+        assert!(
+            shown.starts_with("a0@example.org, a1@example.org, a2@example.org, ") && shown.len() == LINE_MAX,
+            "{shown}"
+        );
+        assert_eq!(found(&same), "a0@example.org");
     }
 
     #[test]

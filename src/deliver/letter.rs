@@ -70,8 +70,8 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    /// Reads and parses what was claimed; its links are signed at `at`.
-    pub(super) async fn read(means: &Arc<Means>, claim: &Claim, at: Timestamp) -> Result<Letter, Unready> {
+    /// Reads and parses what was claimed. Its links lead nowhere before [`Letter::keep_linked`].
+    pub(super) async fn read(means: &Arc<Means>, claim: &Claim) -> Result<Letter, Unready> {
         let endpoint = &means.endpoint;
         let kept = means.recent.get(claim.message.key).filter(|_| claim.form == Form::Parsed);
         let needs_raw = endpoint.include_raw || endpoint.format.needs_raw();
@@ -89,28 +89,36 @@ impl Letter {
                 tokio::task::spawn_blocking(parse).await.map_err(|_| Unready::Render)??
             }
         };
-        let link = |part: &Attachment| match &means.store {
-            Some(store) => store.links().to(&claim.message.id, &part.part, at),
-            // The configuration has a store where anything asks for links; none can be fetched by this one.
-            None => Link { url: String::new(), expires_at: String::new() },
-        };
-        let ways = ways(&mail.attachments, (endpoint.attachments, &endpoint.limits), link)
+        let nowhere = |_: &Attachment| Link { url: String::new(), expires_at: String::new() };
+        let ways = ways(&mail.attachments, (endpoint.attachments, &endpoint.limits), nowhere)
             .map_err(|_| Unready::Failed(Failure::AttachmentTooLarge))?;
         let (format, options) = told(endpoint, mail.is_unread());
         let (message, labels) = (claim.message.clone(), Arc::clone(&means.labels));
         Ok(Letter { message, labels, mail, raw, format, options, ways, small })
     }
 
-    /// Sees to it that what its links lead to is there.
-    pub(super) async fn keep_linked(&self, means: &Means) -> Result<(), Unready> {
-        let parts = self.mail.attachments.iter().zip(&self.ways);
-        let linked: Vec<&Attachment> =
-            parts.filter(|(_, way)| matches!(way, Way::Linked(_))).map(|(part, _)| part).collect();
-        match &means.store {
-            _ if linked.is_empty() => Ok(()),
-            Some(store) => store.keep(&self.message.id, &linked).await.map_err(Unready::Failed),
-            None => Err(Unready::Render),
+    /// Sees to it that what its links lead to is there, and signs them after that: their time does not begin before they
+    /// can be followed.
+    pub(super) async fn keep_linked(&mut self, means: &Means) -> Result<(), Unready> {
+        let parts = self.mail.attachments.iter().zip(&mut self.ways);
+        let mut linked: Vec<(&Attachment, &mut Link)> = parts
+            .filter_map(|(part, way)| match way {
+                Way::Linked(link) => Some((part, link)),
+                Way::Content | Way::Multipart | Way::Omitted(_) => None,
+            })
+            .collect();
+        if linked.is_empty() {
+            return Ok(());
         }
+        // The configuration has a store where anything asks for links.
+        let store = means.store.as_ref().ok_or(Unready::Render)?;
+        let parts: Vec<&Attachment> = linked.iter().map(|(part, _)| *part).collect();
+        store.keep(&self.message.id, &parts).await.map_err(Unready::Failed)?;
+        let now = means.clock.now();
+        for (part, link) in &mut linked {
+            **link = store.links().to(&self.message.id, &part.part, now);
+        }
+        Ok(())
     }
 
     /// The post, signed as sent at `at`.

@@ -13,6 +13,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use crate::spool::Reason;
+
 /// The longest pause that an endpoint may ask for.
 const PAUSE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// The pause after a 429 that names none.
@@ -56,10 +58,10 @@ pub(super) enum Says {
     Hold,
     /// Nothing: what failed is on our side of the line.
     Ours,
-    /// Nothing: the attachment store fails, and that uses up nobody's time.
+    /// Nothing: the attachment store is away, and that uses up nobody's time.
     Store,
-    /// Nothing: the message is larger than what the configuration lets go to it.
-    TooLarge,
+    /// Nothing: the message cannot be posted there, now or later, for this reason.
+    Never(Reason),
     /// The message before which all others wait was refused for too long, and a human is to look at it.
     Halt,
 }

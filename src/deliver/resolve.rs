@@ -2,7 +2,7 @@
 //! out of it.
 //!
 //! The system's resolver blocks a thread as long as it pleases. So an endpoint has few look-ups under way at once,
-//! those that nobody waits for any more included: a silent name server takes no thread from others.
+//! those that nobody waits for any more included: a silent name server takes that many threads from others, and no more.
 
 use std::io;
 use std::net::SocketAddr;

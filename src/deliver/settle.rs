@@ -26,9 +26,11 @@ pub(super) fn settle(judgement: Judgement, claim: &Claim, endpoint: &Endpoint, n
     let wait_for_head = |block: HeadBlock| due(block.at_most.saturating_sub(claim.refused_for));
     let expired = claim.tried_for >= endpoint.retry.give_up_after;
     let next = || due(backoff::wait(&endpoint.retry.backoff, claim.failures, chance));
+    if let Says::Never(reason) = judgement.says {
+        return End::Dead(reason);
+    }
     match judgement.outcome {
         Outcome::Delivered => End::Delivered,
-        Outcome::Refused if judgement.says == Says::TooLarge => End::Dead(Reason::TooLarge),
         // However long the store is away: the endpoint was not asked yet.
         Outcome::Deferred if judgement.says == Says::Store => End::Deferred { due: next(), counts: Counts::Store },
         Outcome::Refused if is_over(claim, endpoint.ordering) => End::Dead(Reason::Refused),
@@ -60,7 +62,7 @@ pub(super) fn halted(judgement: Judgement, claim: &Claim, ordering: Ordering) ->
     match ordering {
         Ordering::PerMailbox(HeadBlock { at_most, then: AfterBlock::Halt })
             if judgement.outcome == Outcome::Refused
-                && judgement.says != Says::TooLarge
+                && !matches!(judgement.says, Says::Never(_))
                 && claim.refused_for >= at_most =>
         {
             Judgement { says: Says::Halt, ..judgement }
@@ -198,14 +200,19 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_fails_ends_nothing_and_a_mail_that_is_too_large_ends_at_once() {
+    fn a_store_that_is_away_ends_nothing_one_that_refuses_does_in_time_and_what_can_never_go_ends_at_once() {
         let block = HeadBlock { at_most: Duration::from_secs(3600), then: AfterBlock::Halt };
         for ordering in [Ordering::None, Ordering::PerMailbox(block)] {
-            for failure in [Failure::StoreUnreachable, Failure::StoreRefused, Failure::StoreFailed] {
+            for failure in [Failure::StoreUnreachable, Failure::StoreFailed] {
                 check_failure(failure, ordering, later(5_000, Counts::Store));
             }
-            check_failure(Failure::AttachmentTooLarge, ordering, End::Dead(Reason::TooLarge));
-            check_failure(Failure::Proxy, ordering, End::Dead(Reason::Expired));
+            for failure in [Failure::StoreRefused, Failure::Proxy] {
+                check_failure(failure, ordering, End::Dead(Reason::Expired));
+            }
+            for failure in [Failure::AttachmentTooLarge, Failure::StoreTooLarge] {
+                check_failure(failure, ordering, End::Dead(Reason::TooLarge));
+            }
+            check_failure(Failure::Damaged, ordering, End::Dead(Reason::Damaged));
         }
     }
 

@@ -29,6 +29,7 @@ use crate::route;
 use crate::route::Decision;
 use crate::route::Routes;
 use crate::spool::Dropped;
+use crate::spool::Glance;
 use crate::spool::Kind;
 use crate::spool::Purpose;
 use crate::spool::Sorted;
@@ -117,8 +118,7 @@ impl Sorter {
         let mut decided = Vec::new();
         for parsed in parse_all(batch, &rules, stop.clone()).await {
             match parsed {
-                Parsed::Mail(message, purpose, mail, decision) => {
-                    let glance = (message.kind == Kind::Mail).then(|| glance(&mail));
+                Parsed::Mail(message, purpose, Read { mail, decision, glance }) => {
                     let verdict = match message.kind {
                         Kind::Mail if purpose == Purpose::ToShow => Verdict::Shown,
                         Kind::Mail => verdict(&decision),
@@ -215,16 +215,24 @@ fn told_to(asking: &[EndpointName]) -> Verdict {
     }
 }
 
+/// What was read of a message: all that takes time by what a stranger wrote.
+struct Read {
+    mail: Arc<Mail>,
+    decision: Decision,
+    /// `None` of an event.
+    glance: Option<Glance>,
+}
+
 /// What became of one message of a batch.
 enum Parsed {
-    Mail(Spooled, Purpose, Arc<Mail>, Decision),
+    Mail(Spooled, Purpose, Read),
     /// We were asked to stop, or an earlier message of the batch did not end.
     NotBegun(Spooled),
     /// The parse crashed or overran: its count stays.
     NotEnded(Spooled),
 }
 
-/// Parses a batch, in order, and judges each mail by the routes. What crashes or overruns is given up with its thread;
+/// Parses a batch, in order, judges each mail by the routes, and takes down what lists show of it. What crashes or overruns is given up with its thread;
 /// the messages after it are put back.
 async fn parse_all(batch: Vec<Unsorted>, rules: &Rules, stop: CancellationToken) -> Vec<Parsed> {
     let (reading, routes) = (Arc::clone(&rules.reading), Arc::clone(&rules.routes));
@@ -238,7 +246,8 @@ async fn parse_all(batch: Vec<Unsorted>, rules: &Rules, stop: CancellationToken)
                 let mail = Arc::new(reading.parse(message.mailbox.as_ref(), &raw));
                 let route = |mailbox| route::route(&routes, mailbox, &mail, message.size);
                 let decision = message.mailbox.as_ref().map_or(Decision::Unrouted, route);
-                (mail, decision)
+                let glance = (message.kind == Kind::Mail).then(|| glance(&mail));
+                Read { mail, decision, glance }
             };
             if stop.is_cancelled() || done.blocking_send(read()).is_err() {
                 break;
@@ -257,7 +266,7 @@ async fn parse_all(batch: Vec<Unsorted>, rules: &Rules, stop: CancellationToken)
     let mut left = messages.into_iter();
     for (message, purpose) in left.by_ref() {
         match timeout(PARSE_MAX, mails.recv()).await {
-            Ok(Some((mail, decision))) => parsed.push(Parsed::Mail(message, purpose, mail, decision)),
+            Ok(Some(read)) => parsed.push(Parsed::Mail(message, purpose, read)),
             // The thread ended before its time: by order, or because this parse crashed.
             Ok(None) if in_order.await.is_ok() => {
                 parsed.push(Parsed::NotBegun(message));

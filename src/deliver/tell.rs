@@ -4,8 +4,10 @@ use super::told::News;
 use crate::ident::EndpointName;
 use crate::ident::MessageId;
 use crate::spool::Breaker;
+use crate::spool::DAMAGED_REMEDY;
 use crate::spool::End;
 use crate::spool::Hold;
+use crate::spool::Reason;
 use crate::spool::Record;
 use crate::spool::Standing;
 
@@ -16,6 +18,9 @@ pub(super) fn end(endpoint: &EndpointName, id: &MessageId, record: &Record) {
         End::Delivered => tracing::debug!(%id, %endpoint, attempt, "delivered"),
         End::Deferred { due, .. } => {
             tracing::debug!(%id, %endpoint, attempt, status, error, due = %format_args!("{due:.0}"), "deferred");
+        }
+        End::Dead(Reason::Damaged) => {
+            tracing::error!(%id, %endpoint, "our copy of a message is damaged; it is a dead letter, and nothing is posted: {DAMAGED_REMEDY}");
         }
         End::Dead(reason) => {
             let reason = reason.as_str();

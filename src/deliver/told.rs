@@ -74,7 +74,7 @@ impl Told {
                 if std::mem::replace(&mut self.failing, true) { News::Nothing } else { News::Fails }
             }
             (Outcome::Refused, Says::Nothing | Says::Gone | Says::Hold)
-            | (_, Says::Ours | Says::Store | Says::TooLarge | Says::Halt) => News::Nothing,
+            | (_, Says::Ours | Says::Store | Says::Never(_) | Says::Halt) => News::Nothing,
         }
     }
 

@@ -23,6 +23,7 @@ use crate::spool::Reason;
 use crate::spool::Record;
 use crate::spool::SpoolError;
 use crate::spool::Wanted;
+use crate::spool::if_whole;
 
 /// How attempts end.
 pub const OUTCOMES: [&str; 2] = ["delivered", "deferred"];
@@ -172,11 +173,11 @@ async fn write(notice: &Notice, smtp: &Smtp, claim: &Claim) -> Result<Option<rep
     if event.kind != Kind::DeadLetter {
         return Ok(None);
     }
-    let Some(bytes) = notice.spool.raw(event.key).await? else { return Ok(None) };
+    let Some(bytes) = if_whole(notice.spool.raw(event.key).await)? else { return Ok(None) };
     let Ok(settled) = serde_json::from_slice::<DeadLetter>(&bytes) else { return Ok(None) };
     let mail = notice.spool.find(&settled.mail).await?;
     let raw = match &mail {
-        Some(mail) => notice.spool.raw(mail.key).await?,
+        Some(mail) => if_whole(notice.spool.raw(mail.key).await)?,
         None => None,
     };
     Ok(Some(report::Report {

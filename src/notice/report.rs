@@ -11,7 +11,9 @@ use lettre::Address;
 
 use crate::ident::MailboxName;
 use crate::ident::MessageId;
+use crate::spool::DAMAGED_REMEDY;
 use crate::spool::DeadLetter;
+use crate::spool::Reason;
 
 /// A larger original is left out: mail servers refuse mail beyond a few tens of MB, and base64 adds a third.
 const ORIGINAL_MAX: usize = 10 << 20;
@@ -133,6 +135,9 @@ impl Report {
         fact("Last end", &self.last_end());
         fact("Given up", &self.settled.settled_at);
         let original = match &self.original {
+            None if self.settled.reason == Reason::Damaged.as_str() => {
+                format!("Nothing of the mail can be shown. What you can do: {DAMAGED_REMEDY}.")
+            }
             None => "Our copy of the mail was erased before this report was sent.".to_owned(),
             Some(original) if original.len() > ORIGINAL_MAX => {
                 format!(
@@ -161,6 +166,7 @@ impl Report {
             "refused" => "it refused this mail five times",
             "expired" => "it did not take the mail in the time that it is tried for",
             "too_large" => "the mail has an attachment larger than the endpoint may get",
+            "damaged" => "our copy of the mail is damaged",
             _ => "the mail is a dead letter",
         }
     }

@@ -208,9 +208,9 @@ pub enum Counts {
     Failure,
     /// A refusal of this message: the next wait is longer, and the fifth ends it.
     Refusal,
-    /// A failure of the attachment store: the next wait is longer, but the time that the endpoint has begins anew.
+    /// The attachment store is away: the next wait is longer, but the time that the endpoint has begins anew.
     Store,
-    /// Nothing: the endpoint asked everyone to wait.
+    /// Nothing: it did not fail.
     Nothing,
 }
 
@@ -221,18 +221,20 @@ pub enum Reason {
     Refused,
     /// Its time was over.
     Expired,
-    /// It has attachments larger than the endpoint may get.
+    /// It has attachments larger than the endpoint may get, or than the attachment store takes.
     TooLarge,
+    /// Our copy of it is damaged.
+    Damaged,
     /// An operator dropped it.
     Dropped,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 4] = [Reason::Refused, Reason::Expired, Reason::TooLarge, Reason::Dropped];
+    pub const ALL: [Reason; 5] = [Reason::Refused, Reason::Expired, Reason::TooLarge, Reason::Damaged, Reason::Dropped];
 
     /// The reasons that make a dead letter, for the metrics: what an operator dropped is settled.
-    pub const DEAD_LETTERS: [Reason; 3] = [Reason::Refused, Reason::Expired, Reason::TooLarge];
+    pub const DEAD_LETTERS: [Reason; 4] = [Reason::Refused, Reason::Expired, Reason::TooLarge, Reason::Damaged];
 
     /// The name in listings and metrics.
     pub fn as_str(self) -> &'static str {
@@ -240,6 +242,7 @@ impl Reason {
             Reason::Refused => "refused",
             Reason::Expired => "expired",
             Reason::TooLarge => "too_large",
+            Reason::Damaged => "damaged",
             Reason::Dropped => "dropped",
         }
     }

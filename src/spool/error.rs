@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// What a human can do about a copy that is damaged.
+pub const DAMAGED_REMEDY: &str =
+    "look at the disk, and restore the spool from a backup, or fetch the mail from its server, if it is still there";
+
 /// Why the spool did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SpoolError {
@@ -15,6 +19,9 @@ pub enum SpoolError {
     /// Any other fault of the database. Nothing was committed.
     #[error("the spool's database refused")]
     Database(#[source] Arc<rusqlite::Error>),
+    /// Our copy of one message is not what was written; everything else is as it was.
+    #[error("our copy of this message is damaged: {DAMAGED_REMEDY}")]
+    Damaged,
     /// The spool has been closed.
     #[error("the spool is closed")]
     Closed,
@@ -109,6 +116,14 @@ impl SpoolError {
 
     pub(super) fn open(path: &std::path::Path, source: impl std::error::Error + Send + Sync + 'static) -> SpoolError {
         SpoolError::Open { path: path.to_owned(), source: Arc::new(source) }
+    }
+}
+
+/// A copy for whoever can do without: one that is damaged is as good as gone.
+pub fn if_whole<T>(copy: Result<Option<T>, SpoolError>) -> Result<Option<T>, SpoolError> {
+    match copy {
+        Err(SpoolError::Damaged) => Ok(None),
+        copy => copy,
     }
 }
 

@@ -146,6 +146,7 @@ mod tests {
                 "refused",
                 "expired",
                 "too_large",
+                "damaged",
                 "dropped",
                 "gone",
                 "refuses_all",

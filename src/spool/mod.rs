@@ -6,6 +6,8 @@
 //! - What a verb reported as done is committed and synced; a verb that failed has changed nothing.
 //! - One row per (message, endpoint) is the queue. Nothing else remembers that a post is owed.
 //! - A delivered row never becomes undelivered, except by [`Command::Retry`].
+//! - Raw bytes are handed out as they were taken, or not at all ([`SpoolError::Damaged`]): a message whose copy is
+//!   damaged never becomes delivered, and stops no other.
 //! - Raw bytes go only by retention, by `drop --erase`, or, those of what was delivered or dropped by a rule, when the
 //!   spool is above its high-water mark.
 //!
@@ -68,7 +70,9 @@ pub use delivery::Sorted;
 pub use delivery::Spooled;
 pub use delivery::Unsorted;
 pub use delivery::Verdict;
+pub use error::DAMAGED_REMEDY;
 pub use error::SpoolError;
+pub use error::if_whole;
 pub use filter::Filter;
 pub use glance::Glance;
 pub use glance::searchable;
@@ -124,7 +128,8 @@ pub trait Reading: Send + Sync + fmt::Debug {
     /// Everything that a visit must know of `mailbox`.
     fn ledger(&self, mailbox: &MailboxName) -> Reply<Ledger>;
 
-    /// The raw bytes of a message; `None` once they were released.
+    /// The raw bytes of a message; `None` once they were released, and [`SpoolError::Damaged`] where they are not those
+    /// that were taken.
     fn raw(&self, message: MessageKey) -> Reply<Option<Vec<u8>>>;
 
     /// The lines of `spool list`, dead letters first.
@@ -206,7 +211,7 @@ pub trait Delivering: Send + Sync + fmt::Debug {
     /// Claims messages that nobody has parsed. Their parse counts are committed before the reply.
     ///
     /// Messages that a parse was begun for and never ended come alone, one at a time; the third such end
-    /// quarantines them. When there are none, mails follow that an older pophook sorted, and kept no [`Glance`] of.
+    /// quarantines them, as it does one whose copy is damaged. When there are none, mails follow that an older pophook sorted, and kept no [`Glance`] of.
     fn claim_unsorted(&self, at_most: usize) -> Reply<Vec<Unsorted>>;
 
     /// Commits where messages go; from the reply on, later configurations do not re-route them. Frees their claims,

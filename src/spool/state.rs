@@ -13,7 +13,7 @@ pub enum State {
     Dead,
     /// No rule matched and its mailbox has no `deliver_to`.
     Unrouted,
-    /// Parsing it crashed or overran three times.
+    /// Parsing it crashed or overran three times, or our copy was damaged before it was sorted.
     Quarantined,
     /// An operator dropped it while it was unrouted or quarantined, or a rule did when it was sorted.
     Dropped,

@@ -22,6 +22,8 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 
@@ -50,6 +52,8 @@ pub enum Mode {
     PutStatus(u16),
     /// The second part of an upload is answered with this status, or cut off; everything else passes.
     SecondPart(Option<u16>),
+    /// Uploads pass after so long.
+    SlowPut(Duration),
     /// It is read and never answered.
     Silent,
     /// Its connection is closed at once.
@@ -145,6 +149,12 @@ impl S3 {
             .any(|entry| entry.unwrap().file_name().to_str().unwrap().starts_with(".upload"))
     }
 
+    /// Lets what lies under a key look as if it had been put so long ago.
+    pub fn age(&self, key: &str, age: Duration) {
+        let file = fs::File::options().write(true).open(self.bucket().join(key)).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+    }
+
     /// Lets something else lie under a key.
     pub fn replace(&self, key: &str, bytes: &[u8]) {
         fs::write(self.bucket().join(key), bytes).unwrap();
@@ -205,7 +215,13 @@ fn pass(client: TcpStream, behind: u16, state: &Mutex<State>) -> io::Result<()> 
             io::copy(&mut reader, &mut io::sink())?;
             return Ok(());
         }
-        Mode::Open | Mode::Unconditional | Mode::Unknown | Mode::PutStatus(_) | Mode::SecondPart(_) => {}
+        Mode::SlowPut(wait) if first.starts_with("PUT ") => thread::sleep(wait),
+        Mode::Open
+        | Mode::Unconditional
+        | Mode::Unknown
+        | Mode::PutStatus(_)
+        | Mode::SecondPart(_)
+        | Mode::SlowPut(_) => {}
     }
     lines.push("connection: close\r\n\r\n".to_owned());
     let mut store = TcpStream::connect(("127.0.0.1", behind))?;

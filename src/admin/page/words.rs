@@ -63,6 +63,7 @@ pub(super) fn why_dead(reason: &str) -> &str {
         "refused" => "refused five times",
         "expired" => "its time was over",
         "too_large" => "its attachments are too large for the endpoint",
+        "damaged" => "our copy of it is damaged",
         other => other,
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! An attachment is looked for first, so that no attempt, and no other endpoint, uploads it a second time. A large one
 //! goes in parts, and is never held whole. What is said to the store is the business of `object_store`; how it gets there
-//! is that of `line`. **A store that fails is no fault of the endpoint and none of the mail: the delivery is tried again,
-//! and the time that its endpoint has begins anew.** No object is ever deleted here: a rule of the bucket does that.
+//! is that of `line`. **A store that is away or fails is no fault of the endpoint and none of the mail: the delivery is
+//! tried again, and the time that its endpoint has begins anew.** What it refuses uses that time up, or ends the delivery
+//! where it is too large for it. No object is ever deleted here: a rule of the bucket does that.
 
 mod line;
 mod links;
 mod parts;
+mod spared;
 mod verdict;
 
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use jiff::SignedDuration;
 use object_store::Attribute;
 use object_store::Attributes;
 use object_store::ObjectStore as _;
@@ -26,7 +30,9 @@ use tokio::sync::Semaphore;
 pub(super) use self::line::Line;
 pub use self::links::BucketError;
 pub use self::links::Links;
+use self::spared::Spared;
 use self::verdict::Fault;
+use self::verdict::Found;
 use self::verdict::Put;
 use self::verdict::Refusal;
 use self::verdict::Seen;
@@ -43,7 +49,8 @@ const AT_ONCE: usize = 32;
 const TRIAL: &[u8] = b"pophook\n";
 
 /// Every value of the label `result`.
-pub(super) const RESULTS: [&str; 5] = ["uploaded", "present", "store_unreachable", "store_refused", "store_failed"];
+pub(super) const RESULTS: [&str; 6] =
+    ["uploaded", "present", "store_unreachable", "store_refused", "store_failed", "store_too_large"];
 
 /// A store, and what was last said of it.
 #[derive(Debug)]
@@ -53,10 +60,11 @@ pub(super) struct Store {
     metrics: DeliverMetrics,
     /// One place for each of so many groups of messages: two endpoints that want the same mail do not both bring it.
     places: Vec<Semaphore>,
+    spared: Mutex<Spared>,
     told: Mutex<Option<Failure>>,
 }
 
-/// What lies there now, and since when.
+/// How it comes that an attachment lies there now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kept {
     Uploaded,
@@ -71,6 +79,7 @@ impl Store {
             clock: clock.clone(),
             metrics: metrics.clone(),
             places: std::iter::repeat_with(|| Semaphore::new(1)).take(AT_ONCE).collect(),
+            spared: Mutex::default(),
             told: Mutex::default(),
         }
     }
@@ -79,20 +88,32 @@ impl Store {
         &self.links
     }
 
-    /// Sees to it that each of `parts`, attachments of the message `id`, lies in the store.
+    /// Sees to it that each of `parts`, attachments of the message `id`, lies in the store, and will as long as a link
+    /// that is signed now.
     ///
     /// # Errors
-    /// Why not all of them do.
+    /// Why not all of them do; at once where the store could not be reached a moment ago.
     pub(super) async fn keep(&self, id: &MessageId, parts: &[&Attachment]) -> Result<(), Failure> {
+        // Not even the place is waited for.
+        if self.spared().is_spared(self.clock.uptime()) {
+            return Err(Failure::StoreUnreachable);
+        }
         // A closed semaphore would mean that nobody else waits.
         let _place = match self.places.get(group(id)) {
             Some(place) => place.acquire().await.ok(),
             None => None,
         };
+        if !self.spared().may_ask(self.clock.uptime()) {
+            return Err(Failure::StoreUnreachable);
+        }
         for part in parts {
             let began = self.clock.uptime();
             let kept = self.keep_one(&self.links.path(id, &part.part), part).await;
             let took = self.clock.uptime().saturating_sub(began);
+            match &kept {
+                Err(Fault { failure: Failure::StoreUnreachable, .. }) => self.spared().was_silent(self.clock.uptime()),
+                Ok(_) | Err(_) => self.spared().answered(),
+            }
             self.tell(&kept);
             let kept = kept.map_err(|fault| fault.failure);
             let result = match kept {
@@ -109,10 +130,18 @@ impl Store {
         Ok(())
     }
 
+    fn spared(&self) -> MutexGuard<'_, Spared> {
+        self.spared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn keep_one(&self, path: &Path, part: &Attachment) -> Result<Kept, Fault> {
         let (bucket, size) = (self.links.bucket(), part.content.size());
-        let found = bucket.head(path).await.map(|found| found.size).map_err(|error| Refusal::of(&error));
-        let mode = match verdict::seen(found, size)? {
+        let now = self.clock.now().as_second();
+        let found = bucket.head(path).await.map(|found| Found {
+            size: found.size,
+            age: SignedDuration::from_secs(now.saturating_sub(found.last_modified.timestamp())),
+        });
+        let mode = match verdict::seen(found.map_err(|error| Refusal::of(&error)), size)? {
             Seen::There => return Ok(Kept::Present),
             Seen::Nothing => PutMode::Create,
             Seen::Another => PutMode::Overwrite,
@@ -137,12 +166,20 @@ impl Store {
     /// Tells the log once that the store fails, and once that it does no longer.
     fn tell(&self, kept: &Result<Kept, Fault>) {
         let now = kept.as_ref().err().map(|fault| fault.failure);
+        // Its mail tells of that one, and the store is none the worse for it.
+        if now == Some(Failure::StoreTooLarge) {
+            return;
+        }
         let before = std::mem::replace(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner), now);
         match kept {
             Err(fault) if before != now => {
                 let (error, remedy) = (fault.failure.as_str(), fault.failure.remedy());
                 let said = fault.said.as_deref();
-                tracing::error!(error, said, "no attachment reaches the store, and what needs a link waits: {remedy}");
+                tracing::error!(
+                    error,
+                    said,
+                    "an attachment does not reach the store, and what needs a link waits: {remedy}"
+                );
             }
             Ok(_) if before.is_some() => tracing::info!("the attachment store takes attachments again"),
             Err(_) | Ok(_) => {}

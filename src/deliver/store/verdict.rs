@@ -3,6 +3,7 @@
 //! | to a look (HEAD) | then |
 //! |---|---|
 //! | success, as long as it must be | it lies there |
+//! | the same, a day old or older | it is put again: the bucket's rule counts from then, and a new link from now |
 //! | success, of another length | it is put again: an older reading of the mail gave other bytes |
 //! | 404; 403, by which a store that may not list says the same | it is put, unless something lies there |
 //! | anything else | the store fails, or refuses |
@@ -16,9 +17,13 @@
 use std::error::Error;
 use std::iter;
 
+use jiff::SignedDuration;
 use object_store::PutMode;
 
 use crate::deliver::Failure;
+
+/// What lies there longer is put again. A day is what the bucket's rule must leave beside the life of a link.
+const FRESH: SignedDuration = SignedDuration::from_hours(24);
 
 /// What came instead of success.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,12 +63,21 @@ impl Refusal {
 
     pub(super) fn fault(&self) -> Fault {
         let failure = match self {
-            Refusal::Status(status, _) => failure(*status),
+            Refusal::Status(status, code) => failure(*status, code.as_deref()),
             Refusal::Silence(_) => Failure::StoreUnreachable,
             Refusal::Babble => Failure::StoreFailed,
         };
         Fault { failure, said: Some(self.to_string()) }
     }
+}
+
+/// What lies there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its length in bytes.
+    pub(super) size: u64,
+    /// How long ago it was put.
+    pub(super) age: SignedDuration,
 }
 
 /// What a look showed.
@@ -73,7 +87,7 @@ pub(super) enum Seen {
     There,
     /// Nothing does, as far as can be seen.
     Nothing,
-    /// Something else does.
+    /// Something else does, or it may be gone before a link to it ends.
     Another,
 }
 
@@ -88,10 +102,10 @@ pub(super) enum Put {
     Unconditional,
 }
 
-/// Reads the answer to a look for `size` bytes: how many lie there.
-pub(super) fn seen(found: Result<u64, Refusal>, size: u64) -> Result<Seen, Fault> {
+/// Reads the answer to a look for `size` bytes.
+pub(super) fn seen(found: Result<Found, Refusal>, size: u64) -> Result<Seen, Fault> {
     match found {
-        Ok(found) if found == size => Ok(Seen::There),
+        Ok(found) if found.size == size && found.age < FRESH => Ok(Seen::There),
         // It does not say how long it is.
         Ok(_) | Err(Refusal::Babble) => Ok(Seen::Another),
         Err(Refusal::Status(403 | 404, _)) => Ok(Seen::Nothing),
@@ -109,11 +123,12 @@ pub(super) fn put(done: Result<(), Refusal>, mode: &PutMode) -> Result<Put, Faul
     }
 }
 
-/// Whether time may mend it, or a human must.
-fn failure(status: u16) -> Failure {
-    match status {
+/// Whether time may mend it, a human must, or nothing does.
+fn failure(status: u16, code: Option<&str>) -> Failure {
+    match (status, code) {
+        (413, _) | (400..=499, Some("EntityTooLarge" | "KeyTooLongError")) => Failure::StoreTooLarge,
         // 409: somebody else is putting the same object just now.
-        408 | 409 | 429 | 500..=599 => Failure::StoreFailed,
+        (408 | 409 | 429 | 500..=599, _) => Failure::StoreFailed,
         _ => Failure::StoreRefused,
     }
 }
@@ -138,14 +153,23 @@ mod tests {
         Refusal::Status(status, None)
     }
 
+    fn coded(status: u16, code: &str) -> Refusal {
+        Refusal::Status(status, Some(code.to_owned()))
+    }
+
     #[test]
     fn a_look_tells_whether_the_very_bytes_lie_there() {
-        let check = |found: Result<u64, Refusal>, expected: Result<Seen, Failure>| {
+        let lies = |size, age| Ok(Found { size, age: SignedDuration::from_secs(age) });
+        let check = |found: Result<Found, Refusal>, expected: Result<Seen, Failure>| {
             let seen = seen(found.clone(), 7).map_err(|fault| fault.failure);
             assert_eq!(seen, expected, "{found:?}");
         };
-        check(Ok(7), Ok(Seen::There));
-        check(Ok(6), Ok(Seen::Another));
+        // A store's clock may be ahead of ours.
+        for age in [-3600, 0, 86_399] {
+            check(lies(7, age), Ok(Seen::There));
+        }
+        check(lies(7, 86_400), Ok(Seen::Another));
+        check(lies(6, 0), Ok(Seen::Another));
         check(Err(Refusal::Babble), Ok(Seen::Another));
         check(Err(status(404)), Ok(Seen::Nothing));
         check(Err(status(403)), Ok(Seen::Nothing));
@@ -172,6 +196,10 @@ mod tests {
             check(Err(Refusal::Babble), &mode, Err(Failure::StoreFailed));
             check(Err(Refusal::Silence(Failure::ConnectionRefused)), &mode, Err(Failure::StoreUnreachable));
         }
+        for too_large in [status(413), coded(400, "EntityTooLarge"), coded(400, "KeyTooLongError")] {
+            check(Err(too_large), &PutMode::Create, Err(Failure::StoreTooLarge));
+        }
+        check(Err(coded(503, "EntityTooLarge")), &PutMode::Create, Err(Failure::StoreFailed));
         check(Err(status(412)), &PutMode::Create, Ok(Put::There));
         check(Err(status(412)), &PutMode::Overwrite, Err(Failure::StoreRefused));
         check(Err(status(501)), &PutMode::Create, Ok(Put::Unconditional));

@@ -15,9 +15,11 @@ use super::note_running;
 use super::queue;
 use super::record;
 use super::sorting;
+use super::sorting::Found;
 use super::writer::Haste;
 use crate::ident::EndpointName;
 use crate::spool::Claims;
+use crate::spool::DAMAGED_REMEDY;
 use crate::spool::Delivering;
 use crate::spool::DeliveryKey;
 use crate::spool::Health;
@@ -36,7 +38,12 @@ impl Delivering for Sqlite {
             self.write(Haste::Soon, MakesWork::No, move |c| sorting::claim_unsorted(c, &mut guard(&claimed), at_most));
         // Claimed once it is committed: what failed is free for the next call.
         Box::pin(async move {
-            reply.await.inspect(|found| guard(&mine).messages.extend(found.iter().map(|one| one.message.key.0)))
+            let Found { whole, damaged } = reply.await?;
+            guard(&mine).messages.extend(whole.iter().map(|one| one.message.key.0));
+            for message in damaged {
+                tracing::error!(id = %message.id, "our copy of a message is damaged; it is quarantined: {DAMAGED_REMEDY}");
+            }
+            Ok(whole)
         })
     }
 

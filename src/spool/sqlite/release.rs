@@ -9,6 +9,7 @@ use rusqlite::params;
 use super::event;
 use super::event::NO_NOTICE_WAITS;
 use super::glance;
+use super::raw;
 use crate::spool::SpoolError;
 
 /// Copies released in one transaction, so that the writer is not kept from accepting.
@@ -52,15 +53,34 @@ fn settled_before(connection: &Connection, which: &str, before: Timestamp, now: 
         .collect::<Result<Vec<_>, _>>()?;
     let mut released = 0;
     for seq in old {
-        erase(connection, seq, now)?;
+        let_go(connection, seq, now)?;
         released += 1;
     }
     Ok(released)
 }
 
+/// Lets our copy of one message go, because its time is over or room is needed. Pages that are damaged stay in the file:
+/// nothing waits for them.
+pub(super) fn let_go(connection: &Connection, seq: i64, now: Timestamp) -> Result<(), SpoolError> {
+    match raw::erase(connection, seq) {
+        Err(SpoolError::Damaged) => {
+            tracing::error!(seq, "a copy that is settled is damaged, and its pages stay in the file: look at the disk");
+        }
+        erased => erased?,
+    }
+    forget(connection, seq, now).map(drop)
+}
+
 /// Erases our copy of one message; the ledger still knows it, if it is no event. Tells whether there was one.
+///
+/// # Errors
+/// [`SpoolError::Damaged`] where its bytes cannot be erased.
 pub(super) fn erase(connection: &Connection, seq: i64, now: Timestamp) -> Result<bool, SpoolError> {
-    connection.prepare_cached("DELETE FROM raw WHERE seq = ?1")?.execute([seq])?;
+    raw::erase(connection, seq)?;
+    forget(connection, seq, now)
+}
+
+fn forget(connection: &Connection, seq: i64, now: Timestamp) -> Result<bool, SpoolError> {
     glance::forget(connection, seq)?;
     if event::forget(connection, seq)? {
         return Ok(true);

@@ -12,6 +12,7 @@ use crate::deliver::payload::Facts;
 use crate::deliver::payload::Options;
 use crate::parse::Mail;
 use crate::spool::DeadLetter;
+use crate::spool::Reason;
 
 /// The whole mail travels, whatever the endpoint chose for mail of its own.
 const WHOLE: Options = Options { attachments: Attachments::Inline, include_raw: true, include_sanitized_html: false };
@@ -30,7 +31,7 @@ pub(in crate::deliver::payload) fn envelope<'a>(
         last_status: settled.last_status,
         last_error: settled.last_error.as_deref(),
         settled_at: &settled.settled_at,
-        omitted: raw.is_none().then_some("erased"),
+        omitted: raw.is_none().then_some(if settled.reason == Reason::Damaged.as_str() { "damaged" } else { "erased" }),
     };
     Envelope {
         r#type: MAIL_DEAD_LETTER,
@@ -39,7 +40,8 @@ pub(in crate::deliver::payload) fn envelope<'a>(
     }
 }
 
-/// A delivery of a mail became a dead letter: its endpoint refused it, its time was over, or an attachment is too large.
+/// A delivery of a mail became a dead letter: its endpoint refused it, its time was over, an attachment is too large, or
+/// our copy is damaged.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DeadLetterEnvelope")]
 pub(in crate::deliver::payload) struct Envelope<'a> {
@@ -74,7 +76,8 @@ impl Data<'_> {
 struct Settled<'a> {
     /// The endpoint that did not take it.
     endpoint: &'a str,
-    /// `refused` (five times), `expired` (its time was over) or `too_large` (an attachment exceeds what the endpoint may get).
+    /// `refused` (five times), `expired` (its time was over), `too_large` (an attachment exceeds what the endpoint may get,
+    /// or the attachment store takes) or `damaged` (our copy of the mail is).
     reason: &'a str,
     /// Attempts made.
     attempts: u32,
@@ -84,6 +87,7 @@ struct Settled<'a> {
     last_error: Option<&'a str>,
     /// When it became a dead letter, RFC 3339 in UTC.
     settled_at: &'a str,
-    /// `erased`, where our copy was erased before this was posted: then the mail's fields are null or empty, and there is no `raw`.
+    /// `erased`, where our copy was erased before this was posted, or `damaged`, where it is: then the mail's fields are null
+    /// or empty, and there is no `raw`.
     omitted: Option<&'static str>,
 }
