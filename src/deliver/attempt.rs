@@ -55,7 +55,7 @@ pub(super) async fn attempt(means: Arc<Means>, claim: Claim) -> Result<Option<At
             means.spool.unclaim(vec![claim.delivery]).await?;
             return Ok(None);
         }
-        Err(Unready::Spool(SpoolError::Damaged)) => Answer::Failed(Failure::Damaged),
+        Err(Unready::Spool(SpoolError::Damaged(_))) => Answer::Failed(Failure::Damaged),
         Err(Unready::Spool(error)) if error.is_fatal() => return Err(error),
         Err(Unready::Spool(error)) => {
             tracing::warn!(id = %claim.message.id, %error, "cannot read a message now");

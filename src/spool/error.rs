@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::MessageKey;
+
 /// What a human can do about a copy that is damaged.
 pub const DAMAGED_REMEDY: &str =
     "look at the disk, and restore the spool from a backup, or fetch the mail from its server, if it is still there";
@@ -21,7 +23,7 @@ pub enum SpoolError {
     Database(#[source] Arc<rusqlite::Error>),
     /// Our copy of one message is not what was written; everything else is as it was.
     #[error("our copy of this message is damaged: {DAMAGED_REMEDY}")]
-    Damaged,
+    Damaged(MessageKey),
     /// The spool has been closed.
     #[error("the spool is closed")]
     Closed,
@@ -122,7 +124,7 @@ impl SpoolError {
 /// A copy for whoever can do without: one that is damaged is as good as gone.
 pub fn if_whole<T>(copy: Result<Option<T>, SpoolError>) -> Result<Option<T>, SpoolError> {
     match copy {
-        Err(SpoolError::Damaged) => Ok(None),
+        Err(SpoolError::Damaged(_)) => Ok(None),
         copy => copy,
     }
 }

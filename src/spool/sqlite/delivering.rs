@@ -15,7 +15,6 @@ use super::note_running;
 use super::queue;
 use super::record;
 use super::sorting;
-use super::sorting::Found;
 use super::writer::Haste;
 use crate::ident::EndpointName;
 use crate::spool::Claims;
@@ -28,22 +27,24 @@ use crate::spool::MessageKey;
 use crate::spool::Record;
 use crate::spool::Reply;
 use crate::spool::Sorted;
+use crate::spool::SpoolError;
 use crate::spool::Unsorted;
 use crate::spool::Wanted;
 
 impl Delivering for Sqlite {
     fn claim_unsorted(&self, at_most: usize) -> Reply<Vec<Unsorted>> {
         let (claimed, mine) = (Arc::clone(&self.claimed), Arc::clone(&self.claimed));
-        let reply =
-            self.write(Haste::Soon, MakesWork::No, move |c| sorting::claim_unsorted(c, &mut guard(&claimed), at_most));
-        // Claimed once it is committed: what failed is free for the next call.
+        let claim = move |c: &Connection| sorting::claim_unsorted(c, &mut guard(&claimed), at_most);
+        let (writer, first) = (self.writer.clone(), self.write(Haste::Soon, MakesWork::No, claim.clone()));
         Box::pin(async move {
-            let Found { whole, damaged } = reply.await?;
-            guard(&mine).messages.extend(whole.iter().map(|one| one.message.key.0));
-            for message in damaged {
-                tracing::error!(id = %message.id, "our copy of a message is damaged; it is quarantined: {DAMAGED_REMEDY}");
+            let mut found = first.await;
+            while let Err(SpoolError::Damaged(message)) = found {
+                let id = writer.write(Haste::Now, move |c| sorting::quarantine_damaged(c, message)).await?;
+                tracing::error!(id, "our copy of a message is damaged, and nobody parses it: {DAMAGED_REMEDY}");
+                found = writer.write(Haste::Now, claim.clone()).await;
             }
-            Ok(whole)
+            // Claimed once it is committed: what failed is free for the next call.
+            found.inspect(|found| guard(&mine).messages.extend(found.iter().map(|one| one.message.key.0)))
         })
     }
 

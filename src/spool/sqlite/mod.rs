@@ -183,6 +183,27 @@ impl Sqlite {
         })
     }
 
+    /// Sends `work`, which lets copies go. One that is damaged is forgotten without its pages, and `work` is done again.
+    fn write_past_damage<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, SpoolError> + Clone + Send + 'static,
+    ) -> Reply<T> {
+        let (first, writer, now) =
+            (self.write(Haste::Now, MakesWork::No, work.clone()), self.writer.clone(), self.clock.now());
+        Box::pin(async move {
+            let mut done = first.await;
+            while let Err(SpoolError::Damaged(message)) = done {
+                tracing::error!(
+                    seq = message.0,
+                    "a settled copy is damaged; its pages stay in the file: look at the disk"
+                );
+                writer.write(Haste::Now, move |c| release::forget(c, message.0, now)).await?;
+                done = writer.write(Haste::Now, work.clone()).await;
+            }
+            done
+        })
+    }
+
     /// Sends `work`; where it finds no space, the reserve is spent for it.
     fn write_by_all_means<T: Send + 'static>(
         &self,

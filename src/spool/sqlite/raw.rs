@@ -4,7 +4,9 @@
 //! written to its place in the file instead, and read from there, so that one copy of it is in memory.
 //!
 //! **What is read is what was written, or it is not given out:** each copy is held against the hash that was made of it
-//! before it came here. A page that is broken in the bytes of one message is that message's end, and nobody else's.
+//! before it came here. A page that is broken in the bytes of one message is that message's end, and nobody else's. SQLite
+//! writes nothing more in a transaction that has met such a page: whoever reads in one takes it back, and begins anew
+//! without that message.
 
 use rusqlite::Connection;
 use rusqlite::ErrorCode;
@@ -15,6 +17,7 @@ use rusqlite::params;
 use sha2::Digest as _;
 use sha2::Sha256;
 
+use crate::spool::MessageKey;
 use crate::spool::SpoolError;
 
 /// Up to so many bytes are bound as a value, which takes one statement less.
@@ -47,28 +50,24 @@ pub(super) fn read(connection: &Connection, seq: i64) -> Result<Option<Vec<u8>>,
         .query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((size, sha256)) = known else { return Ok(None) };
-    match stored(connection, seq, size).map_err(damage)? {
-        Some(bytes) if Sha256::digest(&bytes)[..] != sha256 => Err(SpoolError::Damaged),
-        found => Ok(found),
+    match stored(connection, seq, size) {
+        Ok(Some(bytes)) if Sha256::digest(&bytes)[..] != sha256 => Err(SpoolError::Damaged(MessageKey(seq))),
+        Err(error) if is_damage(&error) => Err(SpoolError::Damaged(MessageKey(seq))),
+        found => Ok(found?),
     }
 }
 
 /// Erases the bytes of message `seq`, if they are there.
 ///
 /// # Errors
-/// [`SpoolError::Damaged`] where their pages cannot be given back. Then nothing has changed.
+/// [`SpoolError::Damaged`], with nothing changed, where they are not those that were written: pages that seem to be theirs
+/// may be another's.
 pub(super) fn erase(connection: &Connection, seq: i64) -> Result<(), SpoolError> {
-    // What was given back of them before the fault was found would be given out a second time.
-    connection.prepare_cached("SAVEPOINT erasing")?.execute([])?;
-    let erased =
-        connection.prepare_cached("DELETE FROM raw WHERE seq = ?1").and_then(|mut delete| delete.execute([seq]));
-    if erased.is_err() && !connection.is_autocommit() {
-        connection.prepare_cached("ROLLBACK TO erasing")?.execute([])?;
+    // It costs little: their pages are read one by one to be given back.
+    if read(connection, seq)?.is_some() {
+        connection.prepare_cached("DELETE FROM raw WHERE seq = ?1")?.execute([seq])?;
     }
-    if !connection.is_autocommit() {
-        connection.prepare_cached("RELEASE erasing")?.execute([])?;
-    }
-    erased.map(drop).map_err(damage)
+    Ok(())
 }
 
 /// What lies there, of `most` bytes at most.
@@ -92,16 +91,11 @@ fn stored(connection: &Connection, seq: i64, most: u64) -> Result<Option<Vec<u8>
 }
 
 /// Tells a damaged copy from a disk that failed.
-fn damage(error: rusqlite::Error) -> SpoolError {
+fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error;
-    match error {
-        // What should be a blob is none, or of a length that it never had.
-        Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..) | Error::BlobSizeError => SpoolError::Damaged,
-        _ => match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::TooBig) => SpoolError::Damaged,
-            _ => error.into(),
-        },
-    }
+    // What should be a blob is none, or of a length that it never had.
+    matches!(error, Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..) | Error::BlobSizeError)
+        || matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::TooBig))
 }
 
 #[cfg(test)]
@@ -117,7 +111,8 @@ mod tests {
         let connection = Connection::open(path).unwrap();
         connection
             .execute_batch(
-                "CREATE TABLE IF NOT EXISTS message (seq INTEGER PRIMARY KEY, size INTEGER, sha256 BLOB);
+                "PRAGMA auto_vacuum = INCREMENTAL;
+                 CREATE TABLE IF NOT EXISTS message (seq INTEGER PRIMARY KEY, size INTEGER, sha256 BLOB);
                  CREATE TABLE IF NOT EXISTS raw (seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
             )
             .unwrap();
@@ -164,12 +159,11 @@ mod tests {
         spoil(&mut file[page * PAGE..(page + 1) * PAGE]);
         fs::write(&path, &file).unwrap();
         let connection = open(&path);
-        let is_damaged = || matches!(read(&connection, 2), Err(SpoolError::Damaged));
+        let is_damaged = || matches!(read(&connection, 2), Err(SpoolError::Damaged(MessageKey(2))));
         assert!(is_damaged(), "{length}");
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let erased = erase(&connection, 2);
-        assert!(matches!(erased, Ok(()) | Err(SpoolError::Damaged)), "{length}: {erased:?}");
-        assert_eq!((erased.is_err(), true), (is_damaged(), !connection.is_autocommit()), "{length}");
+        assert!(matches!(erase(&connection, 2), Err(SpoolError::Damaged(MessageKey(2)))) && is_damaged(), "{length}");
+        connection.execute_batch("ROLLBACK; BEGIN IMMEDIATE").unwrap();
         erase(&connection, 1).unwrap();
         keep(&connection, 4, &all[0]);
         connection.execute_batch("COMMIT").unwrap();
@@ -195,7 +189,7 @@ mod tests {
         for (seq, now) in (1..).zip(["'a'", "7", "zeroblob(4)", "x'62'"]) {
             keep(&connection, seq, b"a");
             connection.execute(&format!("UPDATE raw SET bytes = {now} WHERE seq = {seq}"), []).unwrap();
-            assert!(matches!(read(&connection, seq), Err(SpoolError::Damaged)), "{now}");
+            assert!(matches!(read(&connection, seq), Err(SpoolError::Damaged(_))), "{now}");
         }
     }
 
@@ -204,6 +198,5 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         assert!(matches!(read(&connection, 1), Err(SpoolError::Database(_))));
         assert!(matches!(erase(&connection, 1), Err(SpoolError::Database(_))));
-        assert!(connection.is_autocommit());
     }
 }

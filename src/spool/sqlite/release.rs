@@ -53,22 +53,10 @@ fn settled_before(connection: &Connection, which: &str, before: Timestamp, now: 
         .collect::<Result<Vec<_>, _>>()?;
     let mut released = 0;
     for seq in old {
-        let_go(connection, seq, now)?;
+        erase(connection, seq, now)?;
         released += 1;
     }
     Ok(released)
-}
-
-/// Lets our copy of one message go, because its time is over or room is needed. Pages that are damaged stay in the file:
-/// nothing waits for them.
-pub(super) fn let_go(connection: &Connection, seq: i64, now: Timestamp) -> Result<(), SpoolError> {
-    match raw::erase(connection, seq) {
-        Err(SpoolError::Damaged) => {
-            tracing::error!(seq, "a copy that is settled is damaged, and its pages stay in the file: look at the disk");
-        }
-        erased => erased?,
-    }
-    forget(connection, seq, now).map(drop)
 }
 
 /// Erases our copy of one message; the ledger still knows it, if it is no event. Tells whether there was one.
@@ -80,7 +68,8 @@ pub(super) fn erase(connection: &Connection, seq: i64, now: Timestamp) -> Result
     forget(connection, seq, now)
 }
 
-fn forget(connection: &Connection, seq: i64, now: Timestamp) -> Result<bool, SpoolError> {
+/// The same of a copy whose bytes are damaged: they stay in the file, and nobody asks for them.
+pub(super) fn forget(connection: &Connection, seq: i64, now: Timestamp) -> Result<bool, SpoolError> {
     glance::forget(connection, seq)?;
     if event::forget(connection, seq)? {
         return Ok(true);

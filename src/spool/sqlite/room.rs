@@ -10,7 +10,7 @@ use rusqlite::OptionalExtension as _;
 use super::event::NO_NOTICE_WAITS;
 use super::open;
 use super::release::DROPPED_BY_RULE;
-use super::release::let_go;
+use super::release::erase;
 use super::release::live_bytes;
 use crate::ident::MailboxName;
 use crate::spool::Config;
@@ -105,7 +105,7 @@ pub(super) fn look(
             which.next();
             continue;
         };
-        let_go(connection, seq, now)?;
+        erase(connection, seq, now)?;
         released += 1;
         live = live_bytes(connection)?;
         pressure.level = room::level(pressure.level, live, config.max_size);

@@ -17,7 +17,6 @@ use crate::spool::PARSES_MAX;
 use crate::spool::Purpose;
 use crate::spool::Sorted;
 use crate::spool::SpoolError;
-use crate::spool::Spooled;
 use crate::spool::State;
 use crate::spool::Unsorted;
 use crate::spool::Verdict;
@@ -27,43 +26,41 @@ const UNSORTED_BYTES: usize = 1 << 20;
 /// Mails that are read at once only to be shown: those that are to be sorted wait for them.
 const UNREAD_AT_ONCE: usize = 8;
 
-/// Messages that are to be parsed, and those that cannot be.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) whole: Vec<Unsorted>,
-    /// Their copies are damaged.
-    pub(super) damaged: Vec<Spooled>,
-}
-
-/// Claims messages that nobody has parsed, and counts the parse that is about to begin. One whose copy is damaged is
-/// quarantined instead.
+/// Claims messages that nobody has parsed, and counts the parse that is about to begin.
+///
+/// # Errors
+/// [`SpoolError::Damaged`] where that cannot begin: it is to be asked again once [`quarantine_damaged`] is committed.
 pub(super) fn claim_unsorted(
     connection: &Connection,
     claimed: &mut Claimed,
     at_most: usize,
-) -> Result<Found, SpoolError> {
+) -> Result<Vec<Unsorted>, SpoolError> {
     let mut found = unsorted(connection, claimed, "parses = 0", at_most)?;
-    if found.whole.is_empty() && claimed.messages.is_empty() {
+    if found.is_empty() && claimed.messages.is_empty() {
         quarantine(connection)?;
         // A parse of this one began and never ended: alone, so that it takes no other message down with it.
-        let again = unsorted(connection, claimed, "parses > 0", 1)?;
-        found.whole = again.whole;
-        found.damaged.extend(again.damaged);
-        if found.whole.is_empty() {
-            found.whole = unread(connection, at_most)?;
+        found = unsorted(connection, claimed, "parses > 0", 1)?;
+        if found.is_empty() {
+            found = unread(connection, at_most)?;
         }
     }
-    for one in &found.whole {
+    for one in &found {
         connection
             .prepare_cached("UPDATE message SET parses = parses + 1 WHERE seq = ?1")?
             .execute([one.message.key.0])?;
     }
-    for one in &found.damaged {
-        connection
-            .prepare_cached("UPDATE message SET state = 'quarantined' WHERE seq = ?1 AND state = 'spooled'")?
-            .execute([one.key.0])?;
-    }
     Ok(found)
+}
+
+/// Lets nobody try to parse a message whose copy is damaged; one that was sorted before stays where it is. Tells its id.
+pub(super) fn quarantine_damaged(connection: &Connection, message: MessageKey) -> Result<String, SpoolError> {
+    let id = connection
+        .prepare_cached(
+            "UPDATE message SET parses = ?2, state = CASE state WHEN 'spooled' THEN 'quarantined' ELSE state END
+             WHERE seq = ?1 RETURNING id",
+        )?
+        .query_row([message.0, PARSES_MAX.into()], |row| row.get(0))?;
+    Ok(id)
 }
 
 fn quarantine(connection: &Connection) -> Result<(), SpoolError> {
@@ -75,7 +72,12 @@ fn quarantine(connection: &Connection) -> Result<(), SpoolError> {
     Ok(())
 }
 
-fn unsorted(connection: &Connection, claimed: &mut Claimed, which: &str, at_most: usize) -> Result<Found, SpoolError> {
+fn unsorted(
+    connection: &Connection,
+    claimed: &mut Claimed,
+    which: &str,
+    at_most: usize,
+) -> Result<Vec<Unsorted>, SpoolError> {
     let mut query = connection.prepare_cached(&format!(
         "SELECT {SPOOLED} FROM message
          WHERE state = 'spooled' AND released_at IS NULL AND {which}
@@ -83,8 +85,8 @@ fn unsorted(connection: &Connection, claimed: &mut Claimed, which: &str, at_most
          ORDER BY settled_at, seq"
     ))?;
     let mut rows = query.query([])?;
-    let (mut found, mut bytes) = (Found::default(), 0);
-    while found.whole.len() < at_most && bytes < UNSORTED_BYTES {
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    while found.len() < at_most && bytes < UNSORTED_BYTES {
         let Some(row) = rows.next()? else { break };
         let seq = row.get(0)?;
         if claimed.messages.contains(&seq) {
@@ -92,18 +94,13 @@ fn unsorted(connection: &Connection, claimed: &mut Claimed, which: &str, at_most
         }
         let raw = match claimed.fresh.take(seq) {
             Some(raw) => raw,
-            None => match raw::read(connection, seq) {
-                Ok(Some(raw)) => raw.into(),
-                Ok(None) => continue,
-                Err(SpoolError::Damaged) => {
-                    found.damaged.push(spooled(row)?);
-                    continue;
-                }
-                Err(error) => return Err(error),
+            None => match raw::read(connection, seq)? {
+                Some(raw) => raw.into(),
+                None => continue,
             },
         };
         bytes += raw.len();
-        found.whole.push(Unsorted { message: spooled(row)?, raw, purpose: Purpose::ToSort });
+        found.push(Unsorted { message: spooled(row)?, raw, purpose: Purpose::ToSort });
     }
     Ok(found)
 }
@@ -121,7 +118,7 @@ fn unread(connection: &Connection, at_most: usize) -> Result<Vec<Unsorted>, Spoo
          ORDER BY seq DESC LIMIT {UNREAD_AT_ONCE}"
     ))?;
     let mut rows = query.query([to])?;
-    let (mut found, mut damaged, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let (mut found, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()?.filter(|_| found.len() < at_most && bytes < UNSORTED_BYTES) {
         let message = spooled(row)?;
         // A parse of this one began and never ended.
@@ -129,27 +126,14 @@ fn unread(connection: &Connection, at_most: usize) -> Result<Vec<Unsorted>, Spoo
         if alone && !found.is_empty() {
             break;
         }
-        let raw = match raw::read(connection, message.key.0) {
-            Err(SpoolError::Damaged) => {
-                damaged.push(message.key.0);
-                continue;
-            }
-            raw => raw?,
-        };
-        let Some(raw) = raw else { continue };
+        let Some(raw) = raw::read(connection, message.key.0)? else { continue };
         bytes += raw.len();
         found.push(Unsorted { message, raw: raw.into(), purpose: Purpose::ToShow });
         if alone {
             break;
         }
     }
-    // They are not asked for again; it is told where somebody wants them.
-    for seq in &damaged {
-        connection
-            .prepare_cached("UPDATE message SET parses = ?2 WHERE seq = ?1")?
-            .execute([*seq, PARSES_MAX.into()])?;
-    }
-    if found.is_empty() && damaged.is_empty() {
+    if found.is_empty() {
         glance::read_from(connection, 1)?;
     }
     Ok(found)
@@ -224,6 +208,9 @@ mod tests {
     use std::sync::atomic::AtomicU64;
     use std::sync::atomic::Ordering;
 
+    use sha2::Digest as _;
+    use sha2::Sha256;
+
     use super::*;
     use crate::ident::EndpointName;
     use crate::spool::Claims;
@@ -237,11 +224,12 @@ mod tests {
     fn steps(settled: u64) -> u64 {
         let mut connection = Connection::open_in_memory().unwrap();
         schema::migrate(&mut connection, 0).unwrap();
+        let sha256 = data_encoding::HEXLOWER.encode(&Sha256::digest([0]));
         let message = |seq, state| {
             format!(
                 "INSERT INTO message (seq, id, mailbox, sha256, size, spooled_at, state, settled_at)
                  SELECT {seq}, 'msg_' || replace(replace(replace(replace(printf('%026d', {seq}), '0', 'a'), '1', 'b'),
-                        '8', 'c'), '9', 'd'), 'a', zeroblob(32), 1, 0, {state} "
+                        '8', 'c'), '9', 'd'), 'a', x'{sha256}', 1, 0, {state} "
             )
         };
         connection
@@ -266,11 +254,11 @@ mod tests {
         connection.progress_handler(1, Some(stepped)).unwrap();
         let desk = EndpointName::parse("desk").unwrap();
         let mut claimed = Claimed::default();
-        assert_eq!(claim_unsorted(&connection, &mut claimed, 9).unwrap().whole.len(), 1);
+        assert_eq!(claim_unsorted(&connection, &mut claimed, 9).unwrap().len(), 1);
         let verdict = Verdict::Routed(vec![desk.clone()]);
         let sorted = Sorted { message: MessageKey(1_000_000), verdict, glance: None };
         sort(&connection, &[sorted], Timestamp::UNIX_EPOCH).unwrap();
-        assert!(claim_unsorted(&connection, &mut claimed, 9).unwrap().whole.is_empty());
+        assert!(claim_unsorted(&connection, &mut claimed, 9).unwrap().is_empty());
         let times = (Timestamp::UNIX_EPOCH, 0);
         for ordered in [false, true] {
             let wanted = Wanted { ordered, ..Wanted::default() };

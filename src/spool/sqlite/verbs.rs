@@ -121,8 +121,7 @@ impl Noticing for Sqlite {
 impl Spool for Sqlite {
     fn release(&self, delivered_before: Timestamp, dead_before: Option<Timestamp>) -> Reply<u64> {
         let (now, counter) = (self.clock.now(), self.metrics.released.clone());
-        let reply =
-            self.write(Haste::Now, MakesWork::No, move |c| release::release(c, delivered_before, dead_before, now));
+        let reply = self.write_past_damage(move |c| release::release(c, delivered_before, dead_before, now));
         Box::pin(async move { reply.await.inspect(|released| counter.inc_by(*released)) })
     }
 
@@ -130,7 +129,7 @@ impl Spool for Sqlite {
         let ((now, ran_ms), keep, counter) = (self.times(), self.config.ledger_keep, self.metrics.pruned.clone());
         let (reserve, writable) = (self.reserve.clone(), self.metrics.writable.clone());
         let (config, pressure, show) = (self.config.clone(), Arc::clone(&self.pressure), self.show());
-        let pruned = self.write(Haste::Now, MakesWork::No, move |c| {
+        let pruned = self.write_past_damage(move |c| {
             note_running(c, ran_ms)?;
             let look = room::look(c, &config, &mut guard(&pressure), now)?;
             Ok((release::prune(c, keep, now)?, reserve.take().is_ok(), look))
