@@ -316,7 +316,7 @@ fn s7_a_copy_that_is_damaged_is_a_dead_letter_and_stops_no_other_mail() {
         stage.desk.set(Answer::Status(500));
         stage.pophook.once().expect(2);
         let posted = stage.desk.count();
-        spoil(stage.pophook.spool(), MIDDLE.as_bytes(), spoils);
+        spoil(&stage.pophook.spool(), MIDDLE.as_bytes(), spoils);
         stage.desk.set(Answer::Status(200));
         stage.pophook.once_until("the others arrive", || stage.pophook.in_state("delivered").len() == 2);
         stage.pophook.once_until("the others are gone", || stage.server.messages() == [damaged.clone()]);
@@ -342,7 +342,7 @@ fn s7_a_copy_that_is_damaged_before_it_is_sorted_is_quarantined_and_stops_no_oth
     let spool = rusqlite::Connection::open(stage.pophook.spool()).unwrap();
     spool.execute_batch("DELETE FROM delivery; UPDATE message SET state = 'spooled'").unwrap();
     drop(spool);
-    spoil(stage.pophook.spool(), MIDDLE.as_bytes(), |page| page[..4].fill(0));
+    spoil(&stage.pophook.spool(), MIDDLE.as_bytes(), |page| page[..4].fill(0));
     stage.desk.set(Answer::Status(200));
     let said = stage.pophook.once().said();
     let quarantined = stage.pophook.in_state("quarantined").remove(0);
@@ -354,7 +354,8 @@ fn s7_a_copy_that_is_damaged_before_it_is_sorted_is_quarantined_and_stops_no_oth
 /// What the file itself is made of is not one mail's matter.
 #[test]
 fn s7_a_table_of_the_spool_that_is_damaged_still_ends_the_process() {
-    let stage = Stage::new("delete_when_delivered", messages(&["a", "b"]));
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Elsewhere::new(folder.path(), "delete_when_delivered");
     stage.desk.set(Answer::Status(500));
     stage.pophook.once().expect(2);
     let spool = rusqlite::Connection::open(stage.pophook.spool()).unwrap();
@@ -368,5 +369,5 @@ fn s7_a_table_of_the_spool_that_is_damaged_still_ends_the_process() {
     let ended = stage.pophook.once();
     assert_eq!(ended.code(), 1, "{}", ended.said());
     assert!(ended.said().contains("the spool's disk failed"), "{}", ended.said());
-    assert_eq!(stage.server.messages(), messages(&["a", "b"]));
+    assert_eq!(stage.server.messages(), messages(&["a", "b", "c"]));
 }

@@ -171,6 +171,21 @@ pub(super) async fn too_slow(times: Timeouts, mut upload: watch::Receiver<Progre
     Failure::AnswerTimeout
 }
 
+/// Whether a body whose answer came before it was gone is one that can be written to its end. How much of it an endpoint
+/// reads that has answered is its own matter.
+pub(super) async fn is_whole(times: Timeouts, mut upload: watch::Receiver<Progress>) -> bool {
+    let slow = too_slow(times, upload.clone());
+    let ended = async {
+        // Or nobody takes it any more.
+        drop(upload.wait_for(|progress| *progress != Progress::Underway).await);
+        *upload.borrow() != Progress::Broken
+    };
+    tokio::select! {
+        is_whole = ended => is_whole,
+        failure = slow => failure != Failure::Render,
+    }
+}
+
 /// Writes a body into `chunks`. Should it fail or crash, the end is not told.
 fn write(rendering: &Rendering, compressed: bool, chunks: mpsc::Sender<Chunk>) {
     let mut out = Chunks { begun: Vec::with_capacity(CHUNK), chunks };

@@ -1,6 +1,7 @@
 //! One post to an endpoint: every wait bounded, and nothing followed.
 //!
-//! A 2xx status line is success, even if the body behind it stalls. Redirects are never followed: a POST that becomes a
+//! A 2xx status line is success, even if the body behind it stalls, but not where our own cannot be written to its end: who
+//! answers early has taken half a mail for a whole one. Redirects are never followed: a POST that becomes a
 //! GET somewhere else delivers nothing.
 
 use std::io;
@@ -37,6 +38,7 @@ use super::signature;
 use super::signature::Signer;
 use super::upload::Progress;
 use super::upload::Upload;
+use super::upload::is_whole;
 use super::upload::too_slow;
 use super::upload::whole;
 use crate::clock::Clock;
@@ -163,6 +165,8 @@ impl Webhook {
             answer = request.send() => match answer {
                 // It was not the endpoint that broke it off.
                 Err(_) if *progress.borrow() == Progress::Broken => Err(Failure::Render),
+                // It has taken what it has not got.
+                Ok(_) if !is_whole(self.endpoint.http.timeouts, progress.clone()).await => Err(Failure::Render),
                 answer => self.answered(answer),
             },
             failure = too_slow(self.endpoint.http.timeouts, progress.clone()) => Err(failure),
@@ -427,6 +431,43 @@ mod tests {
                 assert!(!request.ends_with(b"the end") && !request.ends_with(b"\r\n0\r\n\r\n"), "{fault}");
             }
         }
+    }
+
+    /// The answer comes first; then what writes the body goes on, and ends as `ends`.
+    async fn answered_early(ends: fn(&mut dyn io::Write) -> io::Result<()>) -> Answer {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let webhook = signed(listener.local_addr().unwrap().port(), Compress::None);
+        let (answered, goes_on) = std::sync::mpsc::channel::<()>();
+        tokio::spawn(async move {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            let mut piece = vec![0; 1 << 16];
+            drop(tcp.read(&mut piece).await);
+            tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            answered.send(()).unwrap();
+            while let Ok(1..) = tcp.read(&mut piece).await {}
+        });
+        let (times, goes_on) = (AtomicUsize::new(0), std::sync::Mutex::new(goes_on));
+        let post = draft(&webhook, move |out| {
+            if times.fetch_add(1, Ordering::SeqCst) == 0 {
+                return large(out);
+            }
+            (0..10_000).try_for_each(|n| writeln!(out, "line {n} of many"))?;
+            goes_on.lock().unwrap().recv().unwrap();
+            ends(out)
+        });
+        webhook.post(post).await
+    }
+
+    #[tokio::test]
+    async fn who_answers_before_a_body_that_breaks_has_not_taken_it() {
+        let answer = answered_early(|_| Err(io::Error::other("a fault"))).await;
+        assert!(matches!(answer, Answer::Failed(Failure::Render)), "{answer:?}");
+        let rest = |out: &mut dyn io::Write| {
+            (10_000..20_000).try_for_each(|n| writeln!(out, "line {n} of many"))?;
+            out.write_all(b"the end")
+        };
+        let answer = answered_early(rest).await;
+        assert!(matches!(answer, Answer::Status { status: 200, .. }), "{answer:?}");
     }
 
     #[tokio::test]
