@@ -293,6 +293,7 @@ fn s8_a_store_that_cannot_be_reached_is_spared_and_waited_for() {
         let stage = Stage::with_section(&mails::noise(6, 100_000), LINK, |s3| s3.section("timeout: 100ms"));
         stage.s3.set(mode);
         let daemon = stage.pophook.start(&["run"]);
+        wait_for("it is asked", || stage.uploads("store_unreachable") > 0);
         wait_for("it is tried again and again", || stage.pophook.list()[0]["attempts"].as_u64() >= Some(OFTEN));
         assert_eq!(stage.uploads("store_unreachable"), 1, "{mode:?}");
         stage.blames_nobody("store_unreachable");

@@ -17,7 +17,7 @@ use super::means::facts;
 use super::means::sign;
 use super::means::unparsed;
 use super::payload;
-use super::webhook::Post;
+use super::post::Post;
 use crate::parse::Mail;
 use crate::spool::DeadLetter;
 use crate::spool::Facts;

@@ -27,7 +27,7 @@ use super::payload::Head;
 use super::payload::Options;
 use super::payload::Source;
 use super::payload::json;
-use super::webhook::Post;
+use super::post::Post;
 use crate::ident::MailboxName;
 use crate::parse::Attachment;
 use crate::parse::Mail;

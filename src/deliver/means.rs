@@ -10,12 +10,13 @@ use super::Failure;
 use super::body::Rendering;
 use super::payload::Facts;
 use super::payload::Head;
+use super::post;
+use super::post::Draft;
+use super::post::Post;
+use super::post::Unsigned;
 use super::reading::Reading;
 use super::recent::Recent;
 use super::store::Store;
-use super::webhook::Draft;
-use super::webhook::Post;
-use super::webhook::Unsigned;
 use super::webhook::Webhook;
 use crate::clock::Clock;
 use crate::ident::MailboxName;
@@ -71,7 +72,7 @@ pub(super) fn sign(
         true => rendering.whole(about).map(Draft::Whole).map_err(Unsigned::Render),
         false => Ok(Draft::Large(rendering, about)),
     };
-    draft.and_then(|draft| means.webhook.sign(id.as_str(), at, head, draft)).map_err(|why| match why {
+    draft.and_then(|draft| post::sign(&means.endpoint, id.as_str(), at, head, draft)).map_err(|why| match why {
         Unsigned::NoValidKey => Unready::NoValidKey,
         Unsigned::Render(error) => {
             tracing::error!(endpoint = %means.endpoint.name, %id, %error, "cannot write the body of a post");

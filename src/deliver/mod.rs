@@ -2,7 +2,7 @@
 //!
 //! `sorting` parses each spooled message and commits where it goes. `queue` is one endpoint's loop: it claims what is
 //! due, as far as slots are free, and lets `attempt` post it by its `means` (`payload` renders, `body` says from where, `signature`
-//! signs, `webhook` sends, `upload` watches the body go out, `answer` reads what comes back). `letter` gathers what a mail's body is
+//! signs, `post` holds what is signed, `webhook` sends, `upload` watches the body go out, `answer` reads what comes back). `letter` gathers what a mail's body is
 //! made of, `carriage` decides how each attachment travels, and `store` keeps those that travel as links. `event` renders
 //! what is told of dead letters and accounts; `reading` parses by what each mailbox asks for. `client` makes the connections: `resolve` looks names up, and `egress` says which addresses are allowed.
 //! `outcome`, `statuses`, `backoff` and `settle` decide what an answer means, `failure` why none came, `keyring` which
@@ -42,6 +42,7 @@ mod lines;
 mod means;
 mod open;
 mod outcome;
+mod post;
 mod preview;
 mod probe;
 mod queue;

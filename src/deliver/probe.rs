@@ -5,7 +5,8 @@ use super::answer::Answer;
 use super::failure::Failure;
 use super::open::OpenError;
 use super::payload::Head;
-use super::webhook::Draft;
+use super::post;
+use super::post::Draft;
 use super::webhook::Webhook;
 use crate::clock::Clock;
 
@@ -71,7 +72,7 @@ pub async fn test(endpoint: &Endpoint, clock: &Clock) -> Result<Tested, OpenErro
     });
     let webhook = Webhook::new(endpoint.clone(), clock)?;
     let id = format!("evt_test_{}", now.as_millisecond());
-    let Ok(post) = webhook.sign(&id, now, Head::json(), Draft::Whole(body.to_string().into())) else {
+    let Ok(post) = post::sign(endpoint, &id, now, Head::json(), Draft::Whole(body.to_string().into())) else {
         return Ok(Tested::Unsigned);
     };
     Ok(match webhook.post(post).await {

@@ -4,15 +4,8 @@
 //! answers early has taken half a mail for a whole one. Redirects are never followed: a POST that becomes a
 //! GET somewhere else delivers nothing.
 
-use std::io;
-use std::io::Write as _;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use jiff::Timestamp;
-use openssl::error::ErrorStack;
 use reqwest::Response;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_ENCODING;
@@ -22,29 +15,20 @@ use reqwest::header::HeaderName;
 use reqwest::header::HeaderValue;
 use tokio::time::timeout;
 
-use super::Compress;
 use super::Endpoint;
-use super::Signing;
 use super::answer;
 use super::answer::Answer;
-use super::body::Body;
-use super::body::Rendering;
 use super::client::Connections;
 use super::failure::Failure;
 use super::failure::Via;
 use super::open::OpenError;
-use super::payload::Head;
-use super::signature;
-use super::signature::Signer;
+use super::post::Post;
 use super::upload::Progress;
 use super::upload::Upload;
 use super::upload::is_whole;
 use super::upload::too_slow;
 use super::upload::whole;
 use crate::clock::Clock;
-
-/// Bodies that are not larger go as they are: compressing them saves no packet worth it.
-const COMPRESSED_FROM: usize = 8 << 10;
 
 /// The way to one endpoint.
 #[derive(Debug, Clone)]
@@ -53,75 +37,10 @@ pub(super) struct Webhook {
     endpoint: Endpoint,
 }
 
-/// Why there is no post to send.
-#[derive(Debug)]
-pub(super) enum Unsigned {
-    /// No key is valid at that time.
-    NoValidKey,
-    /// OpenSSL does not sign.
-    Failed(ErrorStack),
-    /// The body cannot be made.
-    Render(io::Error),
-}
-
-/// A body that is not signed yet.
-#[derive(Debug)]
-pub(super) enum Draft {
-    /// Held in memory.
-    Whole(Bytes),
-    /// Written as it is needed; it may get about so long.
-    Large(Rendering, usize),
-}
-
-/// One post, ready to go.
-#[derive(Debug)]
-pub(super) struct Post {
-    pub(super) id: String,
-    pub(super) at: Timestamp,
-    pub(super) signature: Option<String>,
-    /// What the format puts before the body.
-    pub(super) head: Head,
-    pub(super) body: Body,
-    pub(super) encoding: Option<&'static str>,
-}
-
 impl Webhook {
     pub(super) fn new(endpoint: Endpoint, clock: &Clock) -> Result<Webhook, OpenError> {
         let connections = Arc::new(Connections::new(&format!("endpoint {}", endpoint.name), &endpoint.http, clock)?);
         Ok(Webhook { connections, endpoint })
-    }
-
-    /// Signs a body for this endpoint, as sent at `at`, with every key that is valid then, and compresses it where that
-    /// is wanted. The signature is of the body as it was before: receivers see it so, because what stands in front of
-    /// them decompresses first. A large body that an Ed25519 key signs is held in memory: that needs all of it at once.
-    pub(super) fn sign(&self, id: &str, at: Timestamp, head: Head, draft: Draft) -> Result<Post, Unsigned> {
-        let keys = match &self.endpoint.signing {
-            Signing::None => Vec::new(),
-            Signing::Keys(keys) => keys.valid(at),
-        };
-        if keys.is_empty() && !matches!(self.endpoint.signing, Signing::None) {
-            return Err(Unsigned::NoValidKey);
-        }
-        let post = |signature, body, encoding| Post { id: id.to_owned(), at, signature, head, body, encoding };
-        let whole = match draft {
-            Draft::Whole(body) => body,
-            Draft::Large(rendering, about) => match Signer::begin(&keys, id, at.as_second()) {
-                None => rendering.whole(about).map_err(Unsigned::Render)?,
-                Some(signer) => {
-                    let signer = (!keys.is_empty()).then_some(signer);
-                    let (size, signature) = rendering.measure(signer).map_err(Unsigned::Render)?;
-                    let compressed = self.endpoint.http.compress == Compress::Gzip;
-                    let body = Body::Written { rendering, size, compressed };
-                    return Ok(post(signature, body, compressed.then_some("gzip")));
-                }
-            },
-        };
-        let signature = match &*keys {
-            [] => None,
-            keys => Some(signature::sign(keys, id, at.as_second(), &whole).map_err(Unsigned::Failed)?),
-        };
-        let (body, encoding) = encode(self.endpoint.http.compress, whole);
-        Ok(post(signature, Body::Whole(body), encoding))
     }
 
     /// Asks for nothing, to see whether anybody is there; tells the status.
@@ -228,26 +147,16 @@ impl Webhook {
     }
 }
 
-/// The body as it goes over the wire, and what it was encoded by. Equal bodies give equal bytes.
-fn encode(compress: Compress, body: Bytes) -> (Bytes, Option<&'static str>) {
-    if compress == Compress::None || body.len() <= COMPRESSED_FROM {
-        return (body, None);
-    }
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::default());
-    match encoder.write_all(&body).and_then(|()| encoder.finish()) {
-        Ok(smaller) if smaller.len() < body.len() => (smaller.into(), Some("gzip")),
-        // Writing to memory does not fail; and what does not shrink goes as it is.
-        Ok(_) | Err(_) => (body, None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::io::Read as _;
     use std::sync::atomic::AtomicUsize;
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
+    use bytes::Bytes;
+    use jiff::Timestamp;
     use tokio::io::AsyncBufReadExt as _;
     use tokio::io::AsyncReadExt as _;
     use tokio::io::AsyncWriteExt as _;
@@ -255,9 +164,17 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::deliver::Compress;
     use crate::deliver::Egress;
     use crate::deliver::Keyring;
+    use crate::deliver::Signing;
     use crate::deliver::SigningKey;
+    use crate::deliver::body::Body;
+    use crate::deliver::body::Rendering;
+    use crate::deliver::payload::Head;
+    use crate::deliver::post;
+    use crate::deliver::post::Draft;
+    use crate::deliver::signature;
     use crate::secret::Secret;
 
     fn clock() -> Clock {
@@ -266,7 +183,7 @@ mod tests {
 
     fn sign(webhook: &Webhook, body: &[u8]) -> Post {
         let draft = Draft::Whole(Bytes::copy_from_slice(body));
-        webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Head::json(), draft).unwrap()
+        post::sign(&webhook.endpoint, "msg_1", Timestamp::UNIX_EPOCH, Head::json(), draft).unwrap()
     }
 
     async fn check(url: &str, expected: Failure) {
@@ -357,7 +274,7 @@ mod tests {
 
     fn draft(webhook: &Webhook, write: impl Fn(&mut dyn io::Write) -> io::Result<()> + Send + Sync + 'static) -> Post {
         let draft = Draft::Large(Rendering::new(write), 0);
-        webhook.sign("msg_1", Timestamp::UNIX_EPOCH, Head::json(), draft).unwrap()
+        post::sign(&webhook.endpoint, "msg_1", Timestamp::UNIX_EPOCH, Head::json(), draft).unwrap()
     }
 
     /// A large body, signed as it is when it is whole, and the request that came for it.
@@ -589,24 +506,5 @@ mod tests {
         endpoint.http.egress =
             Arc::new(Egress::new(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()], vec![]));
         assert_eq!(Webhook::new(endpoint, &clock()).unwrap().head().await, Err(Failure::EgressDenied));
-    }
-
-    #[test]
-    fn only_a_large_body_that_shrinks_is_compressed() {
-        let check = |compress, body: Vec<u8>, expected| {
-            let (sent, encoding) = encode(compress, Bytes::from(body.clone()));
-            assert_eq!(encoding, expected, "{} bytes", body.len());
-            let mut plain = Vec::new();
-            match encoding {
-                Some(_) => flate2::read::GzDecoder::new(&*sent).read_to_end(&mut plain).map(drop).unwrap(),
-                None => plain.extend_from_slice(&sent),
-            }
-            assert_eq!(plain, body);
-        };
-        check(Compress::Gzip, vec![b'x'; COMPRESSED_FROM + 1], Some("gzip"));
-        check(Compress::Gzip, vec![b'x'; COMPRESSED_FROM], None);
-        check(Compress::None, vec![b'x'; COMPRESSED_FROM + 1], None);
-        let mut chance = fastrand::Rng::with_seed(1);
-        check(Compress::Gzip, (0..20_000).map(|_| chance.u8(..)).collect(), None);
     }
 }
