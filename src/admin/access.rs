@@ -6,8 +6,8 @@
 //! so that no handler can forget to.
 //!
 //! Without any token, a server on a loopback address lets everybody operate who reaches it by a name of this machine
-//! (a web page that has its own name point here, DNS rebinding, does not), and one on any other address shows nothing
-//! but metrics and health.
+//! (a web page that has its own name point here, DNS rebinding, does not) and directly, as far as a proxy tells that it is
+//! one; a server on any other address shows nothing but metrics and health.
 
 mod cookie;
 mod extract;

@@ -18,10 +18,12 @@ mod gauges;
 mod line;
 mod page;
 mod probes;
+mod turns;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,7 @@ use self::access::Peer;
 use self::controls::Controls;
 use self::line::Line;
 use self::page::Trends;
+use self::turns::Turns;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::spool::Spool;
@@ -98,8 +101,10 @@ pub async fn serve(
 
 fn router(serves: Serves, trends: &Trends) -> Router<Means> {
     let page = || page::routes(trends.clone());
-    let operators =
-        || access::routes().merge(api::routes()).merge(page()).layer(axum::middleware::map_response(access::harden));
+    let operators = || {
+        let all = access::routes().merge(api::routes()).merge(page());
+        all.layer(Extension(Turns::default())).layer(axum::middleware::map_response(access::harden))
+    };
     match serves {
         Serves::Probes => probes::routes(),
         Serves::Operators => operators(),

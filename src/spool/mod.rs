@@ -25,6 +25,7 @@ mod filter;
 mod glance;
 mod kind;
 mod ledger;
+mod lines;
 mod notice;
 mod preview;
 mod report;
@@ -87,12 +88,15 @@ pub use ledger::LedgerRow;
 pub use ledger::Observation;
 pub use ledger::OurCopy;
 pub use ledger::Oversize;
+pub use lines::LineKey;
+pub use lines::Lines;
 pub use notice::Account;
 pub use notice::DeadLetter;
 pub use notice::Facts;
 pub use notice::Noticing;
 pub use notice::Untold;
 pub use preview::Preview;
+pub use preview::Shown;
 pub use report::AttemptRow;
 pub use report::Changed;
 pub use report::Command;
@@ -129,6 +133,9 @@ pub trait Reading: Send + Sync + fmt::Debug {
 
     /// The lines of `spool list`, dead letters first.
     fn list(&self, filter: Filter) -> Reply<Vec<Row>>;
+
+    /// At most `limit` of these lines, after one that was shown.
+    fn lines(&self, filter: Filter, after: Option<LineKey>, limit: usize) -> Reply<Lines>;
 
     /// At most `limit` of the messages that are wanted, of all mailboxes, the newest first.
     fn search(&self, wanted: Search, limit: usize) -> Reply<Found>;

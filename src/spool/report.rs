@@ -8,6 +8,7 @@ use super::Breaker;
 use super::Filter;
 use super::Hold;
 use super::Reason;
+use super::Shown;
 use super::State;
 use super::Token;
 use crate::ident::EndpointName;
@@ -50,6 +51,12 @@ impl Row {
     /// Whether it was dropped: a delivery by an operator, a message by an operator or a rule.
     pub fn is_dropped(&self) -> bool {
         self.state == State::Dropped.as_str() || self.reason.as_deref() == Some(Reason::Dropped.as_str())
+    }
+
+    /// Whether a human has to settle it.
+    pub fn waits_for_human(&self) -> bool {
+        let dead = self.endpoint.is_some() && self.state == State::Dead.as_str() && !self.is_dropped();
+        dead || self.state == State::Unrouted.as_str() || self.state == State::Quarantined.as_str()
     }
 }
 
@@ -151,6 +158,13 @@ pub enum Command {
         filter: Filter,
         /// Erase our copy too.
         erase: bool,
+    },
+    /// Carries a retry or a drop out where it does what was shown, and nothing where it would do something else.
+    AsShown {
+        /// What was shown.
+        shown: Shown,
+        /// The retry or the drop.
+        command: Box<Command>,
     },
     /// Takes skipped messages after all, at the next visit.
     Take {

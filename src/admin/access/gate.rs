@@ -147,6 +147,9 @@ impl Gate {
         if self.reach == Reach::Network {
             return Err(Why::Shut);
         }
+        if origin::came_by_proxy(parts.version, &parts.headers) {
+            return Err(Why::Proxied);
+        }
         if !origin::names_this_machine(&parts.uri, &parts.headers) {
             return Err(Why::OtherName);
         }

@@ -60,6 +60,16 @@ impl Problem {
         Problem::new(StatusCode::CONFLICT, "impossible", message)
     }
 
+    /// What would do something else than what was shown.
+    fn not_as_shown(message: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::CONFLICT, "not_as_shown", message)
+    }
+
+    /// What mails say, for a token that may not see it.
+    pub(super) fn no_mail(message: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, "no_mail_content", message)
+    }
+
     /// A name, an id or a path that is nowhere.
     pub(super) fn unknown(message: impl Into<String>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "unknown", message)
@@ -82,6 +92,7 @@ impl From<ActError> for Problem {
         match error {
             ActError::Unknown(why) => Problem::unknown(why),
             ActError::Impossible(why) => Problem::impossible(why),
+            ActError::NotAsShown(why) => Problem::not_as_shown(format!("Nothing was done: {why}. Look again.")),
             ActError::Spool(error) => error.into(),
         }
     }
@@ -110,7 +121,7 @@ const REFUSALS: [(&str, &str); 12] = [
     ("403", "The token may not do this."),
     ("404", "No such name, id or path; or no token is configured, and the API is off."),
     ("405", "The path does not take this method."),
-    ("409", "It cannot be done to this."),
+    ("409", "It cannot be done to this, or `expected` is not what it would do."),
     ("410", "Our copy of the message was released."),
     ("413", "The body is too long."),
     ("415", "The body is no JSON."),

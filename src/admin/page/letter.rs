@@ -1,6 +1,7 @@
 //! One mail: what it says, where it went, and what was tried.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::Path;
 use axum::extract::RawQuery;
 use axum::extract::State;
@@ -15,6 +16,8 @@ use super::settle;
 use super::words;
 use crate::admin::Means;
 use crate::admin::access::Reader;
+use crate::admin::turns::Turn;
+use crate::admin::turns::Turns;
 use crate::parse;
 use crate::parse::Mail;
 use crate::spool::AttemptRow;
@@ -93,13 +96,15 @@ struct Attached {
 
 pub(super) async fn show(
     State(means): State<Means>,
+    Extension(turns): Extension<Turns>,
     Reader(who): Reader,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let row = find(&means, &id).await?;
     let sees_mail = who.sees_mail();
-    let (mail, unshown) = match open(&means, &row, sees_mail).await? {
+    let turn = turns.next().await?;
+    let (mail, unshown) = match open(&means, &row, sees_mail, &turn).await? {
         Ok(mail) => (Some(mail), None),
         Err(why) => (None, Some(why)),
     };
@@ -110,7 +115,7 @@ pub(super) async fn show(
         (subject, kind(&mail), fields(&mail), shown(mail))
     };
     let told = match mail {
-        Some(mail) => Some(tokio::task::spawn_blocking(move || said_by(mail)).await?),
+        Some(mail) => Some(turn.spend(move || said_by(mail)).await?),
         None => None,
     };
     let (subject, kind, fields, mail) = match told {
@@ -164,6 +169,7 @@ pub(super) async fn open(
     means: &Means,
     row: &MessageRow,
     sees_mail: bool,
+    turn: &Turn,
 ) -> Result<Result<Mail, &'static str>, Failure> {
     if row.message.kind != Kind::Mail {
         return Ok(Err("This is an event, and no mail: endpoints that ask for it are told of it."));
@@ -185,7 +191,7 @@ pub(super) async fn open(
     let raw = Bytes::from(raw);
     // A large mail takes a while, which is not the time of those who serve.
     let read = move || parse::parse_shared(&raw, &parse::Options::default());
-    Ok(Ok(tokio::task::spawn_blocking(read).await?))
+    Ok(Ok(turn.spend(read).await?))
 }
 
 fn kind(mail: &Mail) -> String {
