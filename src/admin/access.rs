@@ -33,6 +33,7 @@ pub use refusal::Refusal;
 pub(super) use extract::Peer;
 pub(super) use headers::harden;
 pub(super) use login::routes;
+pub(super) use tries::network;
 
 /// Who may use page and API.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

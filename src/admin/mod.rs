@@ -14,10 +14,12 @@ pub mod act;
 pub mod controls;
 
 mod api;
+mod body;
 mod gauges;
 mod line;
 mod page;
 mod probes;
+mod serve;
 mod turns;
 
 use std::net::SocketAddr;
@@ -29,10 +31,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::access::Gate;
-use self::access::Peer;
 use self::controls::Controls;
 use self::line::Line;
 use self::page::Trends;
+use self::serve::Limits;
 use self::turns::Turns;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -77,25 +79,15 @@ pub enum Serves {
     Everything,
 }
 
-/// Serves until `stop`.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    means: Means,
-    serves: Serves,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
+/// Serves until `stop`. A listener that fails is asked again.
+pub async fn serve(listener: TcpListener, means: Means, serves: Serves, stop: CancellationToken) {
     let trends = Trends::default();
     let (metrics, clock) = (means.metrics.clone(), means.clock.clone());
     let tls = (serves != Serves::Probes).then(|| means.gate.config());
-    let listener = Line::new(listener, tls);
-    let service = router(serves, &trends).with_state(means).into_make_service_with_connect_info::<Peer>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
+    let router = router(serves, &trends).with_state(means);
     tokio::select! {
-        served = serving.into_future() => served,
-        () = trends.sample(&metrics, &clock), if serves != Serves::Probes => Ok(()),
+        () = serve::serve(Line::new(listener, tls), router, Limits::USUAL, stop) => {}
+        () = trends.sample(&metrics, &clock), if serves != Serves::Probes => {}
     }
 }
 

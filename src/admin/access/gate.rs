@@ -226,8 +226,5 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn peer(parts: &Parts) -> IpAddr {
-    parts
-        .extensions
-        .get::<axum::extract::ConnectInfo<Peer>>()
-        .map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.0.ip())
+    parts.extensions.get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip())
 }

@@ -1,19 +1,18 @@
 //! What requests hold. What cannot be read is answered with a sentence, and a key that is not known is no slip to pass over.
 
-use axum::body::Bytes;
 use axum::extract::FromRequest;
 use axum::extract::FromRequestParts;
 use axum::extract::Path;
 use axum::extract::Request;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::response::IntoResponse as _;
 use serde::Deserialize as _;
 use serde::Deserializer;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use crate::admin::body;
+use crate::admin::body::Lost;
 
 /// What stands in the path.
 #[derive(Debug)]
@@ -55,17 +54,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Said<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Said<T>, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Said<T>, Problem> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/json") {
             return Err(Problem::no_json());
         }
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|refused| match refused.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
-                _ => Problem::bad_request("The body did not arrive whole."),
-            })?;
+        let bytes = body::whole(request).await.map_err(|lost| match lost {
+            Lost::TooLarge => Problem::too_large(),
+            Lost::TooSlow => Problem::too_slow(),
+            Lost::Cut => Problem::bad_request("The body did not arrive whole."),
+        })?;
         let value: serde_json::Value = serde_json::from_slice(&bytes)
             .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}.")))?;
         serde_path_to_error::deserialize(value)

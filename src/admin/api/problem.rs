@@ -45,6 +45,11 @@ impl Problem {
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "no_json", message)
     }
 
+    /// A body that did not come to its end.
+    pub(super) fn too_slow() -> Problem {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The body took too long.")
+    }
+
     /// A body that is too long.
     pub(super) fn too_large() -> Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too long.")
@@ -115,12 +120,13 @@ impl IntoResponse for Problem {
 pub(super) struct Refused;
 
 /// Their statuses, and what each means.
-const REFUSALS: [(&str, &str); 12] = [
+const REFUSALS: [(&str, &str); 13] = [
     ("400", "The query or the body cannot be read."),
     ("401", "There is no token, or a wrong one."),
     ("403", "The token may not do this."),
     ("404", "No such name, id or path; or no token is configured, and the API is off."),
     ("405", "The path does not take this method."),
+    ("408", "The body took too long."),
     ("409", "It cannot be done to this, or `expected` is not what it would do."),
     ("410", "Our copy of the message was released."),
     ("413", "The body is too long."),
