@@ -191,9 +191,10 @@ mod tests {
         let (address, served, _stop) = server(LIMITS).await;
         let (mut reader, mut writer) = TcpStream::connect(address).await.unwrap().into_split();
         writer.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n").await.unwrap();
+        let mut drops = tokio::time::interval(LIMITS.header / 10);
         let drip = async {
             while writer.write_all(b"x: y\r\n").await.is_ok() {
-                tokio::time::sleep(LIMITS.header / 10).await;
+                drops.tick().await;
             }
         };
         let mut answer = Vec::new();

@@ -102,6 +102,40 @@ fn without_a_token_this_machine_operates_and_no_page_of_another_name_does() {
     ask("POST", &[("origin", "http://127.0.0.1")]).expect(200);
 }
 
+#[test]
+fn without_a_token_what_a_proxy_hands_on_is_refused_and_with_one_it_is_not() {
+    let ask = |stage: &Stage, path: &str, header: (&str, &str)| stage.pophook.ask("GET", path, &[header], b"");
+    let stage = Stage::configured(&[], "");
+    let by_proxy = [
+        ("x-forwarded-for", "192.0.2.7"),
+        ("forwarded", "for=192.0.2.7"),
+        ("x-real-ip", "192.0.2.7"),
+        ("via", "1.1 proxy"),
+        ("x-forwarded-proto", "https"),
+    ];
+    for header in by_proxy {
+        let refused = ask(&stage, "/api/v1/whoami", header).expect(403);
+        assert_eq!(refused.json()["error"], "proxied", "{header:?}");
+        assert!(refused.json()["message"].as_str().unwrap().contains("configure admin.tokens"), "{refused:?}");
+        for page in ["/", "/messages", "/dead"] {
+            assert!(ask(&stage, page, header).expect(403).text().contains("configure admin.tokens"), "{page}");
+        }
+        let act = stage.pophook.ask("POST", "/api/v1/mailboxes/support/pause", &[header], b"").expect(403);
+        assert_eq!(act.json()["error"], "proxied");
+        for open in ["/metrics", "/healthz", "/readyz"] {
+            ask(&stage, open, header).expect(200);
+        }
+    }
+    let old = http::send(stage.pophook.admin_port(), b"GET /api/v1/whoami HTTP/1.0\r\nhost: 127.0.0.1:8080\r\n\r\n");
+    assert_eq!(old.expect(403).json()["error"], "proxied", "nginx adds nothing, and asks so");
+
+    let stage = Stage::start(&[]);
+    let bearer = format!("Bearer {LOOKER}");
+    for header in by_proxy {
+        stage.pophook.ask("GET", "/api/v1/whoami", &[header, ("authorization", &bearer)], b"").expect(200);
+    }
+}
+
 /// Logs in with `token`, as the form of the page does.
 fn log_in(stage: &Stage, token: &str) -> Reply {
     let body = format!("token={token}&next=%2Fmessages");
