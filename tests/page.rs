@@ -170,7 +170,7 @@ fn one_list_has_the_mail_of_all_mailboxes_and_a_search_finds_what_a_mail_says() 
     assert_eq!(found("q=friday+tuesday"), 0);
     assert_eq!((found("mailbox=support"), found("endpoint=erp"), found("state=attention")), (2, 1, 1));
     // The maildrops are gone with the servers; the mail is not.
-    let Scene { _servers: servers, pophook, desk: _desk, erp: _erp, _daemon: daemon } = scene;
+    let Scene { servers, pophook, desk: _desk, erp: _erp, _daemon: daemon } = scene;
     drop(servers);
     let authorization = [("authorization", &*format!("Bearer {OPERATES}"))];
     let offline = pophook.ask("GET", "/messages?q=screwdrivers", &authorization, b"").expect(200).text();

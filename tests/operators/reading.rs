@@ -101,7 +101,7 @@ fn mail_is_found_by_what_it_says_and_named_only_to_who_may_see_it() {
         assert!(refused["message"].as_str().unwrap().contains("mail_content"), "{refused}");
     }
     let hidden = list(LOOKER, "").expect(200);
-    for secret in ["invoice", "offer", "ann@", "Ann"] {
+    for secret in ["ann@", "Ann", "Hello", "example.com"] {
         assert!(!hidden.text().contains(secret), "{secret}: {}", hidden.text());
     }
     assert_eq!(hidden.json()["messages"][0]["subject"], json!(null));
