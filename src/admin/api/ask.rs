@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use serde::Deserialize as _;
 use serde::Deserializer;
 use serde::de::DeserializeOwned;
+use serde::de::Error as _;
 
 use super::problem::Problem;
 use crate::admin::body;
@@ -29,6 +30,12 @@ pub(super) struct Said<T>(pub(super) T);
 /// A value of a query that is written: an empty one is a value, too, and mostly a wrong one.
 pub(super) fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     String::deserialize(value).map(Some)
+}
+
+/// An object within a body; a list of its values in their order, which serde would take as well, is none.
+pub(super) fn object<'de, T: DeserializeOwned, D: Deserializer<'de>>(value: D) -> Result<T, D::Error> {
+    let object = serde_json::Map::deserialize(value)?;
+    T::deserialize(serde_json::Value::Object(object)).map_err(D::Error::custom)
 }
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
@@ -67,6 +74,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Said<T> {
         })?;
         let value: serde_json::Value = serde_json::from_slice(&bytes)
             .map_err(|error| Problem::bad_request(format!("The body is no JSON: {error}.")))?;
+        if !value.is_object() {
+            return Err(Problem::wrong_body("The body is no object: write { … }."));
+        }
         serde_path_to_error::deserialize(value)
             .map(Said)
             .map_err(|error| Problem::wrong_body(format!("The body is not understood at {error}.")))

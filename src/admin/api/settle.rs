@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ask::Said;
+use super::ask::object;
 use super::problem::Problem;
 use super::problem::Refused;
 use crate::admin::Means;
@@ -52,7 +53,7 @@ struct Selection {
 #[serde(deny_unknown_fields)]
 struct Retry {
     /// Which.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     select: Selection,
     /// Everything that is dead, unrouted or quarantined, where nothing is selected.
     #[serde(default)]
@@ -65,7 +66,7 @@ struct Retry {
     #[serde(default)]
     yes: bool,
     /// What was told that would be done: where it is something else by now, nothing is done.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     expected: Expected,
 }
 
@@ -74,7 +75,7 @@ struct Retry {
 #[serde(deny_unknown_fields)]
 struct Drop {
     /// Which.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     select: Selection,
     /// Erase our copy too, where nobody needs it any more.
     #[serde(default)]
@@ -83,7 +84,7 @@ struct Drop {
     #[serde(default)]
     yes: bool,
     /// What was told that would be done: where it is something else by now, nothing is done.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     expected: Expected,
 }
 
@@ -92,7 +93,8 @@ struct Drop {
 #[serde(deny_unknown_fields)]
 struct Expected {
     /// `changed`: so many, whichever they are.
-    changed: Option<u64>,
+    #[schema(minimum = 0, maximum = 4_294_967_295_u32, format = "uint32")]
+    changed: Option<u32>,
     /// `preview.set`: exactly these, each in the state that it was in.
     set: Option<String>,
 }
@@ -188,7 +190,7 @@ async fn settle(
     yes: bool,
     Expected { changed, set }: Expected,
 ) -> Result<Json<Settled>, Problem> {
-    let shown = Shown { changed, set };
+    let shown = Shown { changed: changed.map(u64::from), set };
     if yes {
         let command = match shown == Shown::default() {
             true => command,
