@@ -281,6 +281,23 @@ fn shown(preview: &str) -> String {
 }
 
 #[test]
+fn a_button_that_is_pressed_twice_sends_once() {
+    let scene = Scene::new(vec![("support", vec![Message::new("plain", &mails::plain("plain"))])], TOKENS);
+    wait_for("it is delivered", || scene.pophook.in_state("delivered").len() == 1);
+    let id = scene.id_of("plain");
+    let page = scene.page(OPERATES, &format!("/messages/{id}")).expect(200).text();
+    let (_, set) = page.split_once("name=\"set\" value=\"").unwrap();
+    let form = format!("endpoint=desk&state=delivered&set={}", set.split('"').next().unwrap());
+    let path = format!("/messages/{id}/retry");
+    let sent = scene.submit(OPERATES, &path, &form).expect(303);
+    assert!(sent.header("location").ends_with("count=1"), "{sent:?}");
+    wait_for("it is delivered again", || scene.desk.count() == 2 && scene.pophook.in_state("delivered").len() == 1);
+    let twice = scene.submit(OPERATES, &path, &form).expect(303);
+    assert!(twice.header("location").ends_with("count=0"), "{twice:?}");
+    assert_eq!((scene.pophook.in_state("delivered").len(), scene.desk.count()), (1, 2));
+}
+
+#[test]
 fn nobody_drops_what_was_not_shown() {
     let scene = Scene::new(maildrops(9), TOKENS);
     scene.until_dead(1);

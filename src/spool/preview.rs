@@ -10,7 +10,9 @@ use sha2::Digest as _;
 use sha2::Sha256;
 
 use super::Command;
+use super::DeliveryRow;
 use super::Row;
+use super::Shown;
 use super::SpoolError;
 
 /// What would be done, in figures.
@@ -35,24 +37,30 @@ pub struct Preview {
     pub oldest: Option<String>,
     /// When the newest was committed, RFC 3339.
     pub newest: Option<String>,
-    /// By what exactly this set is known again, each line with its endpoint and state; see [`Shown`].
+    /// By what exactly this set is known again, each line as it was; see [`Shown`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub set: String,
 }
 
-/// What somebody was shown, and agreed to. A count is no proof of a set, where one line came and another went.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shown {
-    /// [`Preview::would_change`].
-    #[serde(default)]
-    pub changed: Option<u64>,
-    /// [`Preview::set`].
-    #[serde(default)]
-    pub set: Option<String>,
+/// Notes a line in a set. What was settled is known by its attempts, too: what was tried again since, and settled again,
+/// is not what was shown. What waits is tried all the time.
+fn note(set: &mut Sha256, id: Option<&str>, endpoint: Option<&str>, state: &str, attempts: u32) {
+    let attempts = if state == "pending" { String::new() } else { attempts.to_string() };
+    // None of them holds a line end.
+    for part in [id.unwrap_or_default(), endpoint.unwrap_or_default(), state, &attempts] {
+        set.update(part);
+        set.update("\n");
+    }
 }
 
 impl Shown {
+    /// One delivery of the message with this id.
+    pub fn one(id: &str, delivery: &DeliveryRow) -> Shown {
+        let mut set = Sha256::new();
+        note(&mut set, Some(id), Some(&delivery.endpoint), &delivery.state, delivery.attempts);
+        Shown { changed: Some(1), set: Some(HEXLOWER.encode(&set.finalize())) }
+    }
+
     /// Refuses what would be done now, where it is not what was shown.
     ///
     /// # Errors
@@ -78,11 +86,7 @@ impl Preview {
         let (mut ids, mut set) = (BTreeSet::new(), Sha256::new());
         for row in rows {
             preview.would_change += 1;
-            // None of them holds a line end.
-            for part in [row.id.as_deref(), row.endpoint.as_deref(), Some(row.state)] {
-                set.update(part.unwrap_or_default());
-                set.update("\n");
-            }
+            note(&mut set, row.id.as_deref(), row.endpoint.as_deref(), row.state, row.attempts);
             if ids.insert(&row.id) {
                 preview.bytes += row.size.unwrap_or_default();
             }
@@ -179,6 +183,28 @@ mod tests {
         check(vec![row("a", "desk", "dead"), row("c", "desk", "dead")], true, false);
         check(vec![row("a", "desk", "dead"), row("b", "erp", "dead")], true, false);
         check(vec![row("a", "desk", "dead"), row("b", "desk", "pending")], true, false);
+        check(vec![row("a", "desk", "dead"), Row { attempts: 5, ..row("b", "desk", "dead") }], true, false);
         check(Vec::new(), false, false);
+    }
+
+    #[test]
+    fn a_delivery_is_known_again_until_it_is_settled_anew() {
+        let check = |state: &'static str, attempts: u32, expected: bool| {
+            let delivery = DeliveryRow {
+                endpoint: "desk".to_owned(),
+                state: state.to_owned(),
+                reason: None,
+                attempts: 1,
+                last_status: None,
+                due: None,
+                settled_at: None,
+            };
+            let now = Preview::of([Row { attempts, ..row("a", "desk", state) }].iter());
+            assert_eq!(Shown::one("a", &delivery).check(&now).is_ok(), expected, "{state} {attempts}");
+        };
+        check("delivered", 1, true);
+        check("delivered", 2, false);
+        check("pending", 1, true);
+        check("pending", 2, true);
     }
 }

@@ -8,7 +8,6 @@ use super::Breaker;
 use super::Filter;
 use super::Hold;
 use super::Reason;
-use super::Shown;
 use super::State;
 use super::Token;
 use crate::ident::EndpointName;
@@ -214,6 +213,18 @@ pub enum Command {
         /// The token; it travels over the socket, which only the owner can open.
         token: Token,
     },
+}
+
+/// What somebody was shown, and agreed to. A count is no proof of a set, where one line came and another went.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// [`super::Preview::would_change`].
+    #[serde(default)]
+    pub changed: Option<u64>,
+    /// [`super::Preview::set`].
+    #[serde(default)]
+    pub set: Option<String>,
 }
 
 /// What the messages of a flood are.

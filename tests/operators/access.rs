@@ -194,6 +194,21 @@ fn a_login_is_a_cookie_that_holds_no_token_and_acts_only_from_our_own_pages() {
 }
 
 #[test]
+fn a_new_login_ends_the_one_before_and_never_takes_over_what_a_browser_brings() {
+    let stage = Stage::start(&[]);
+    let first = cookie(&log_in(&stage, CHIEF).expect(303));
+    let body = format!("token={CHIEF}");
+    let again = stage.pophook.ask("POST", "/login", &[("cookie", &first)], body.as_bytes()).expect(303);
+    let second = cookie(&again);
+    assert_ne!(first, second);
+    let whoami = |cookie: &str| stage.pophook.ask("GET", "/api/v1/whoami", &[("cookie", cookie)], b"").status;
+    assert_eq!((whoami(&first), whoami(&second)), (401, 200));
+    let planted = "pophook_session=planted-by-somebody";
+    stage.pophook.ask("POST", "/login", &[("cookie", planted)], body.as_bytes()).expect(303);
+    assert_eq!(whoami(planted), 401);
+}
+
+#[test]
 fn a_login_from_another_site_is_none() {
     let stage = Stage::start(&[]);
     let body = format!("token={CHIEF}");

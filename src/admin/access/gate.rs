@@ -185,6 +185,10 @@ impl Gate {
         }
         let found = self.find(&config, token, parts).map_err(refused)?;
         let id = self.sessions.begin(hash(token), self.clock.uptime()).map_err(|_| refused(Why::Broken))?;
+        // The browser forgets it with the new cookie, so nobody could end it any more.
+        if let Some(before) = cookie::read(&parts.headers) {
+            self.sessions.end(before);
+        }
         Ok((Arc::clone(&found.name), cookie::set(&id, self.line(&parts.headers))))
     }
 

@@ -20,11 +20,13 @@ use crate::admin::turns::Turn;
 use crate::admin::turns::Turns;
 use crate::parse;
 use crate::parse::Mail;
+use crate::spool;
 use crate::spool::AttemptRow;
 use crate::spool::DeliveryRow;
 use crate::spool::Kind;
 use crate::spool::MessageRow;
 use crate::spool::Search;
+
 use crate::spool::State as MessageState;
 
 /// Characters of a text that a page shows; the rest is in the mail as it was received.
@@ -74,6 +76,8 @@ struct Delivery {
     retries: bool,
     retry_label: &'static str,
     drops: bool,
+    /// By what it is known again, so that a button that is pressed twice does its work once.
+    set: String,
 }
 
 /// What a mail says.
@@ -142,7 +146,7 @@ pub(super) async fn show(
         endpoints: means.controls.endpoints().into_iter().map(|one| one.name.to_string()).collect(),
         fields,
         unshown,
-        deliveries: row.deliveries.iter().map(delivery).collect(),
+        deliveries: row.deliveries.iter().map(|one| delivery(message.id.as_str(), one)).collect(),
         attempts: means.spool.attempts(message.key).await?,
         mail,
         frame: Frame { said, ..Frame::new(title, "messages", who) },
@@ -227,7 +231,7 @@ fn cut(text: &str) -> String {
     text.chars().take(FIELD_MAX).collect()
 }
 
-fn delivery(row: &DeliveryRow) -> Delivery {
+fn delivery(id: &str, row: &DeliveryRow) -> Delivery {
     let dropped = row.reason.as_deref() == Some("dropped");
     Delivery {
         endpoint: row.endpoint.clone(),
@@ -239,6 +243,7 @@ fn delivery(row: &DeliveryRow) -> Delivery {
         retries: matches!(&*row.state, "dead" | "delivered"),
         retry_label: if row.state == "dead" { "Retry" } else { "Send again" },
         drops: row.state == "pending" || (row.state == "dead" && !dropped),
+        set: spool::Shown::one(id, row).set.unwrap_or_default(),
     }
 }
 
