@@ -48,6 +48,14 @@ fn every_path_of_the_api_asks_for_a_token_and_names_what_is_missing() {
             assert_eq!(refused.json()["error"], "read_only_token", "{method} {path}");
         }
     }
+    let document = stage.get("/openapi.json");
+    let of_mail: Vec<_> =
+        document["paths"].as_object().unwrap().iter().filter(|(path, _)| path.contains("{id}/")).collect();
+    for (path, item) in &of_mail {
+        let told = item["get"]["description"].as_str().unwrap_or_default();
+        assert!(told.contains("`mail_content`") && told.contains("403"), "{path} is offered to all: {item}");
+    }
+    assert_eq!(of_mail.len(), 4, "{of_mail:?}");
     for (method, path) in all.iter().filter(|(_, path)| path.contains("/messages/msg_aaaaaaaaaaaaaaaaaaaaaaaaaa/")) {
         let refused = stage.ask(method, path, Some(LOOKER), None).expect(403);
         assert_eq!(refused.json()["error"], "no_mail_content", "{method} {path}");

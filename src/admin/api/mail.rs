@@ -51,6 +51,8 @@ pub(super) fn routes() -> OpenApiRouter<Means> {
 }
 
 /// Gives a message byte for byte; of an event, what is kept of it
+///
+/// For tokens that may see mail: those with the role `operate` or with `mail_content`. Others are answered 403.
 #[utoipa::path(get, path = "/messages/{id}/raw", tag = "mail",
     params(("id" = String, Path, description = "Its id")),
     responses((status = 200, content_type = "message/rfc822", body = Octets), Refused))]
@@ -88,6 +90,8 @@ struct For {
 }
 
 /// Gives what an endpoint is posted for a mail, by today's configuration
+///
+/// For tokens that may see mail: those with the role `operate` or with `mail_content`. Others are answered 403.
 #[utoipa::path(get, path = "/messages/{id}/payload", tag = "mail",
     params(("id" = String, Path, description = "Its id"), For),
     responses((status = 200, content_type = "*/*", body = Octets), Refused))]
@@ -142,6 +146,8 @@ struct Attachment {
 }
 
 /// Lists the attachments of a mail
+///
+/// For tokens that may see mail: those with the role `operate` or with `mail_content`. Others are answered 403.
 #[utoipa::path(get, path = "/messages/{id}/attachments", tag = "mail",
     params(("id" = String, Path, description = "Its id")),
     responses((status = 200, body = Attachments), Refused))]
@@ -166,6 +172,8 @@ async fn attachments(
 }
 
 /// Gives an attachment, decoded
+///
+/// For tokens that may see mail: those with the role `operate` or with `mail_content`. Others are answered 403.
 #[utoipa::path(get, path = "/messages/{id}/attachments/{number}", tag = "mail",
     params(("id" = String, Path, description = "Its id"), ("number" = usize, Path, description = "From 0")),
     responses((status = 200, content_type = "*/*", body = Octets), Refused))]
