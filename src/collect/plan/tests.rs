@@ -1,5 +1,7 @@
 //! Tables over (listing, ledger, mailbox, now) → plan: one test for each rule.
 
+use std::time::Duration;
+
 use std::num::NonZeroUsize;
 
 use super::*;
