@@ -18,7 +18,10 @@ has() {
     pop3d) command -v dovecot && [[ -x /usr/lib/dovecot/pop3 || -x /usr/libexec/dovecot/pop3 ]] ;;
     mailutils-pop3d) [[ -x /usr/sbin/pop3d && $(/usr/sbin/pop3d --version) == *Mailutils* ]] ;;
     python-venv) python3 -c 'import ensurepip, venv' ;;
+    nss) /sbin/ldconfig -p | grep 'libnss3[.]so' ;;
+    expat) /sbin/ldconfig -p | grep 'libexpat[.]so[.]1' ;;
     ca-certificates) [[ -e /etc/ssl/certs/ca-certificates.crt ]] ;;
+    fontconfig) command -v fc-match ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
@@ -33,6 +36,9 @@ packages_of() {
     python-venv) echo python3-venv ;;
     systemd-analyze) echo systemd ;;
     getmail) echo getmail6 ;;
+    nss) echo libnss3 ;;
+    expat) echo libexpat1 ;;
+    fontconfig) echo fontconfig fonts-dejavu-core ;;
     *) echo "$1" ;;
     esac
 }
@@ -119,44 +125,49 @@ need_schemathesis() {
 # A browser for the tests of the pages, and what drives it, below target/browser: `path` names the browser, `node` the
 # program that runs the script, or `none` says why there is no browser. Where node is older than 20 (Debian 12, Ubuntu),
 # npm brings a newer one. Ubuntu's chromium is a snap, which runs in no container and sees no folder of ours: there,
-# playwright fetches a browser of its own.
+# npm brings a Chromium, too.
 need_browser() {
-    local folder=target/browser driver=(playwright-core@1.65.1) node shell
+    local folder=target/browser driver=(playwright-core@1.65.1) brought=@sparticuz/chromium@153.0.0 node
     need node npm
     mkdir -p "$folder"
     rm -f "$folder/none"
-    node=$(command -v node)
-    if ! node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)'; then
-        driver+=(node@20)
-        node=$PWD/$folder/node_modules/.bin/node
-    fi
-    if [[ ! -e $folder/node_modules/playwright-core || ! -x $node ]]; then
-        echo "Missing here, and installed below $folder now with npm: ${driver[*]}"
-        npm install --silent --no-fund --no-audit --prefix "$folder" "${driver[@]}" </dev/null || {
-            echo "npm could not install ${driver[*]}" | tee "$folder/none" >&2
-            return 0
-        }
-    fi
-    echo "$node" >"$folder/node"
     # shellcheck source=/dev/null
     if ! has chromium && [[ $(. /etc/os-release && echo "${ID:-}") == debian ]]; then
         install_packages chromium
     fi
     if has chromium && [[ $(readlink -f "$(command -v chromium)") != *snap* ]]; then
         command -v chromium >"$folder/path"
-        return 0
+    else
+        need nss expat fontconfig
+        driver+=("$brought")
+        echo "$PWD/$folder/chromium" >"$folder/path"
     fi
-    echo "Missing here, and fetched below $folder now by playwright, with the libraries that it needs: Chromium"
-    if PATH=${node%/*}:$PATH PLAYWRIGHT_BROWSERS_PATH=$PWD/$folder/browsers \
-        "$node" "$folder/node_modules/playwright-core/cli.js" install --with-deps chromium-headless-shell \
-        </dev/null >"$folder/log" 2>&1; then
-        shell=$(find "$PWD/$folder/browsers" -type f \( -name headless_shell -o -name chrome-headless-shell \) | head -n 1)
-        if [[ -n $shell ]]; then
-            echo "$shell" >"$folder/path"
+    node=$(command -v node)
+    if ! node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)'; then
+        driver+=(node@20)
+        node=$PWD/$folder/node_modules/.bin/node
+    fi
+    echo "$node" >"$folder/node"
+    if [[ ! -e $folder/complete || $(<"$folder/complete") != "${driver[*]}" ]]; then
+        echo "Missing here, and installed below $folder now with npm: ${driver[*]}"
+        if ! npm install --silent --no-fund --no-audit --prefix "$folder" "${driver[@]}" </dev/null; then
+            echo "npm could not install ${driver[*]}" | tee "$folder/none" >&2
             return 0
         fi
+        [[ ${driver[*]} != *"$brought"* ]] || unpack_browser "$folder" "$node"
+        echo "${driver[*]}" >"$folder/complete"
     fi
-    echo "chromium is a snap here, or missing, and playwright could not fetch its own: see $folder/log" | tee "$folder/none"
+}
+
+# The Chromium of npm lies packed in its package, for machines on which nothing can be installed.
+unpack_browser() {
+    "$2" -e '
+        const { createReadStream, createWriteStream } = require("fs");
+        const { pipeline } = require("stream");
+        const [from, to] = process.argv.slice(1);
+        pipeline(createReadStream(from), require("zlib").createBrotliDecompress(), createWriteStream(to, { mode: 0o755 }),
+            (error) => { if (error) throw error; });
+    ' "$1/node_modules/@sparticuz/chromium/bin/chromium.br" "$1/chromium"
 }
 
 need_root() {

@@ -28,12 +28,12 @@ build() { buildah --root "$work/images" --runroot "$work/run" --storage-driver v
 
 # What Docker's image of Rust holds, as far as the Dockerfile asks for it.
 make_base() {
-    local root=$work/base packages=build-essential,ca-certificates,libssl-dev,pkg-config,tzdata
-    debootstrap --variant=minbase --include="$packages" bookworm "$root" >"$work/debootstrap" ||
+    local root=$work/base wanted=build-essential,ca-certificates,libssl-dev,pkg-config,tzdata
+    debootstrap --variant=minbase --include="$wanted" bookworm "$root" >"$work/debootstrap" ||
         { tail -n 20 "$work/debootstrap" >&2; fail "debootstrap failed"; }
     mkdir -p "$root/usr/local/rustup" "$root/usr/local/cargo"
     cp -a "$(rustc --print sysroot)"/{bin,lib} "$root/usr/local/rustup/"
-    rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/proc/* "$root"/sys/* "$root"/dev/*
+    rm -rf "${root:?}"/{var/cache/apt/archives,proc,sys,dev}/*
     printf '%s\n' 'FROM scratch' 'ADD base /' 'ENV CARGO_HOME=/usr/local/cargo' \
         'ENV PATH=/usr/local/cargo/bin:/usr/local/rustup/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
         >"$work/Base"

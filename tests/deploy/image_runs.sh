@@ -64,7 +64,9 @@ crun() { command crun --root "$work/state" --cgroup-manager=disabled "$@"; }
 mkdir "$work/bundle"
 ln -s "$bundle/rootfs" "$work/bundle/rootfs"
 cp "$work/config.json" "$work/bundle/config.json"
-crun run --bundle "$work/bundle" pophook >"$work/log" 2>&1 &
+# It gives what it is started with to the container's user: not /dev/null, which belongs to all.
+: >"$work/nothing"
+crun run --bundle "$work/bundle" pophook <"$work/nothing" >"$work/log" 2>&1 &
 runner=$!
 
 answer() { curl --silent --max-time 5 --noproxy '*' --output /dev/null --write-out '%{http_code}' "$@" || true; }
@@ -88,7 +90,7 @@ for kind in CapInh CapPrm CapEff CapBnd CapAmb; do
 done
 expect "no new privileges" "$(status NoNewPrivs)" 1
 expect "its root is" "$(awk '$5 == "/" { split($6, words, ","); print words[1] }' "/proc/$pid/mountinfo")" ro
-expect "check, inside of it" "$(crun exec pophook /usr/local/bin/pophook check -c /etc/pophook/pophook.yaml >/dev/null; echo $?)" 0
+expect "check, inside of it" "$(crun exec pophook /usr/local/bin/pophook check -c /etc/pophook/pophook.yaml <"$work/nothing" >"$work/check" 2>&1; echo $?)" 0
 expect "the spool's owner and rights" "$(stat -c '%u %a' "$work/spool/spool.db")" "10001 600"
 
 crun kill pophook TERM
