@@ -38,6 +38,7 @@ mailboxes:
   - name: support
     host: pop.invalid
     username: support
+    start_from: now
     password: { file: /run/secrets/pophook/support-password }
     deliver_to: [desk]
 endpoints: [{ name: desk, url: "https://desk.invalid/", signing: none }]
