@@ -166,6 +166,14 @@ const RIGHTLY_EMPTY: [(&str, &str); 2] = [
 fn every_query_of_the_dashboard_finds_a_number() {
     let stage = Stage::start();
     let prometheus = Prometheus::start(&stage.pophook.admin(), &file("deploy/prometheus/rules.yaml"));
+    // What happened before the first look at it has no rate.
+    let scrapes = |at_least: usize| {
+        let counted = format!("count_over_time(up[5m]) >= {at_least}");
+        wait_for("a scrape", || prometheus.query(&counted).is_ok_and(|found| !found.is_empty()));
+    };
+    scrapes(1);
+    messages(&["c", "d"]).into_iter().for_each(|message| stage.server.put(message));
+    wait_for("more mail of two mailboxes arrives", || stage.desk.count() == 8);
     let is_number = |series: &Value| series["value"][1].as_str().unwrap().parse::<f64>().unwrap().is_finite();
     let ask = |query: &str| match prometheus.query(&dashboard::filled_in(query)) {
         Ok(series) => series.iter().any(is_number),

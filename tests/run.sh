@@ -20,6 +20,7 @@ now="the preparations"
 # shellcheck disable=SC2317,SC2329  # called by the trap
 closing() {
     local code=$?
+    [[ -z ${root_keeper:-} ]] || kill "$root_keeper" 2>/dev/null || true
     echo
     if [[ ${#done_steps[@]} -gt 0 ]]; then
         printf '%s\n' "${done_steps[@]}"
@@ -56,8 +57,9 @@ check_rules() {
     target/prometheus/promtool test rules deploy/prometheus/rules_test.yaml
 }
 
-step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d fetchmail getmail setpriv strace shellcheck
+step "what is missing" need cc openssl-dev openssl ca-certificates pop3d fetchmail getmail setpriv strace shellcheck
 need_popa3d
+need_mailutils
 need_prometheus
 need_schemathesis
 need_browser

@@ -3,23 +3,26 @@
 #
 #   need NAME...     names of the tables below; nothing happens for those that are there
 #   need_popa3d      unpacks popa3d to target/popa3d, for its package cannot stand beside Dovecot's
+#   need_mailutils   the same for that of GNU mailutils, whose package puts Dovecot's out on Ubuntu 22.04
 #   need_prometheus  unpacks prometheus and promtool to target/prometheus, for their package would start a service
 #   need_s3s         builds s3s-fs, a store that speaks S3, to target/s3s; nothing else is touched
 #   need_schemathesis  a tester of HTTP APIs, below target/schemathesis
 #   need_browser     a browser and playwright-core, below target/browser
-#   need_root        lets sudo ask for its password now, where somebody else than root runs this
+#   need_root        lets sudo ask for its password now, where somebody else than root runs this, and keeps it from
+#                    forgetting until the process in `root_keeper` is stopped
 #   need_rust        only looks, and tells where to get it
 
 # How to see that a thing is there, and the Debian packages that bring it.
 has() {
+    # Where Debian leads nobody but root.
+    local PATH=$PATH:/usr/sbin:/sbin
     case $1 in
     cc) command -v cc ;;
     openssl-dev) pkg-config --exists openssl ;;
     pop3d) command -v dovecot && [[ -x /usr/lib/dovecot/pop3 || -x /usr/libexec/dovecot/pop3 ]] ;;
-    mailutils-pop3d) [[ -x /usr/sbin/pop3d && $(/usr/sbin/pop3d --version) == *Mailutils* ]] ;;
     python-venv) python3 -c 'import ensurepip, venv' ;;
-    nss) /sbin/ldconfig -p | grep 'libnss3[.]so' ;;
-    expat) /sbin/ldconfig -p | grep 'libexpat[.]so[.]1' ;;
+    nss) ldconfig -p | grep 'libnss3[.]so' ;;
+    expat) ldconfig -p | grep 'libexpat[.]so[.]1' ;;
     ca-certificates) [[ -e /etc/ssl/certs/ca-certificates.crt ]] ;;
     fontconfig) command -v fc-match ;;
     *) command -v "$1" ;;
@@ -66,7 +69,8 @@ unpack() {
         apt-get -qq download "$name" || { "${sudo[@]}" apt-get -qq update && apt-get -qq download "$name"; }
     ) </dev/null >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 69; }
     mkdir -p "$root"
-    dpkg -x "$work/$name"_*.deb "$root"
+    # With DEBIAN/control, which says what it needs.
+    dpkg-deb --raw-extract "$work/$name"_*.deb "$root"
     rm -rf "$work"
 }
 
@@ -93,12 +97,26 @@ need_popa3d() {
         mkdir -p "$work/root${file%/*}"
         cp -L "$file" "$work/root$file"
     done
-    rm -rf "$work/root/etc" "$work/root/usr/share"
+    rm -rf "$work/root"/{DEBIAN,etc,usr/share}
     mkdir -p "$work/root"/{etc/pam.d,var/mail,var/lib/popa3d} "${root%/*}"
     printf '%s required pam_permit.so\n' auth account >"$work/root/etc/pam.d/popa3d"
     mv "$work/root" "$root"
     chmod 755 "$root"
     rm -rf "$work"
+}
+
+need_mailutils() {
+    local root=target/mailutils libraries
+    if [[ ! -x $root/usr/sbin/pop3d ]]; then
+        rm -rf "$root"
+        unpack mailutils-pop3d "$root" "nothing is installed"
+    fi
+    if ldd "$root/usr/sbin/pop3d" | grep -q 'not found'; then
+        # As `mailutils-common (= 1:3.15-4), libc6 (>= 2.34) | libc6.1, …`.
+        libraries=$(sed -n 's/^Depends: //p' "$root/DEBIAN/control" | sed -E 's/\([^)]*\)//g; s/[|][^,]*//g; s/,/ /g')
+        # shellcheck disable=SC2086  # words, by intention
+        install_packages $libraries
+    fi
 }
 
 need_s3s() {
@@ -112,9 +130,10 @@ need_s3s() {
     rm -rf "$log" "$root/build"
 }
 
-# It asks the API for everything that its own document promises.
+# It asks the API for everything that its own document promises. From 4.31 on it wants a newer Python than that of
+# Ubuntu 22.04, 3.10.
 need_schemathesis() {
-    local folder=target/schemathesis version=4.32.5
+    local folder=target/schemathesis version=4.30.1
     [[ ! -x $folder/bin/schemathesis ]] || return 0
     need python-venv
     echo "Missing here, and installed below $folder now with pip: schemathesis"
@@ -171,7 +190,13 @@ unpack_browser() {
 }
 
 need_root() {
-    [[ $EUID -eq 0 ]] || sudo -v || { echo "Please run this as root, or as somebody who may use sudo." >&2; exit 77; }
+    [[ $EUID -ne 0 ]] || return 0
+    sudo -v || { echo "Please run this as root, or as somebody who may use sudo." >&2; exit 77; }
+    # It forgets the password after some minutes, and builds take longer. Reading what never comes is a sleep without a
+    # process of its own.
+    (while sudo -nv; do read -rt 60 <> <(:) || true; done) </dev/null >/dev/null 2>&1 &
+    # shellcheck disable=SC2034  # for those who source this
+    root_keeper=$!
 }
 
 need_rust() {
@@ -212,7 +237,7 @@ install_packages() {
     if [[ -n $quiet_start ]]; then
         "${sudo[@]}" rm -f /usr/sbin/policy-rc.d
         if [[ -d /run/systemd/system ]]; then
-            for service in dovecot.service dovecot.socket mailutils-pop3d.service; do
+            for service in dovecot.service dovecot.socket; do
                 "${sudo[@]}" systemctl --quiet disable --now "$service" 2>/dev/null || true
             done
         fi

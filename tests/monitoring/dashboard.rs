@@ -31,7 +31,7 @@ pub(crate) fn queries() -> Vec<String> {
 
 /// A query as Grafana sends it, with every mailbox and endpoint chosen.
 pub(crate) fn filled_in(query: &str) -> String {
-    let query = query.replace("$__rate_interval", "20s").replace("$__range", "1m");
+    let query = query.replace("$__rate_interval", "5m").replace("$__range", "5m");
     Regex::new(r"\$\w+").unwrap().replace_all(&query, ".*").into_owned()
 }
 
