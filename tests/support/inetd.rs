@@ -18,6 +18,8 @@ use std::thread;
 
 use tempfile::TempDir;
 
+use super::as_root;
+
 /// The password of every user, and what it looks like in a password file.
 const PASSWORD: &str = "pw";
 
@@ -150,14 +152,4 @@ fn unpacked(package: &str, file: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(package).join(file);
     assert!(path.exists(), "{} is missing: tests/run.sh unpacks it", path.display());
     path
-}
-
-fn as_root(program: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(if rustix::process::geteuid().is_root() { "env" } else { "sudo" });
-    if !rustix::process::geteuid().is_root() {
-        command.args(["-n", "env"]);
-    }
-    // Not every user's path leads to such programs.
-    command.arg("PATH=/usr/sbin:/usr/bin:/sbin:/bin").arg(program).args(arguments);
-    command
 }
