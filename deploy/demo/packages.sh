@@ -243,29 +243,32 @@ install_packages() {
         sudo=(sudo)
     fi
     echo "Missing here, and installed now with ${sudo[*]:+sudo }apt-get: $*"
-    local quiet_start="" service
+    local quiet_start="" service services=() failed=0 log
     if [[ " $* " == *"-pop3d "* && ! -e /usr/sbin/policy-rc.d ]]; then
-        # A package would start a mail server for the whole machine; what is wanted here is the program only.
+        # A package would start a mail server for the whole machine; what is wanted here is the program only. One that is
+        # there already is left as it is.
         echo "(Services of their own are kept from starting; only private ones are used.)"
         quiet_start=yes
-        printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee /usr/sbin/policy-rc.d >/dev/null
-        "${sudo[@]}" chmod 755 /usr/sbin/policy-rc.d
+        for service in dovecot.service dovecot.socket; do
+            [[ -e /lib/systemd/system/$service ]] || services+=("$service")
+        done
     fi
-    local failed=0 log
     log=$(mktemp)
-    {
+    (
+        # Whatever ends this, Ctrl-C too: the file would keep services of others from starting.
+        if [[ -n $quiet_start ]]; then
+            trap '"${sudo[@]}" rm -f /usr/sbin/policy-rc.d' EXIT
+            printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" install -m 755 /dev/stdin /usr/sbin/policy-rc.d || exit
+        fi
         "${sudo[@]}" apt-get -qq update &&
-            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@"
-    } </dev/null >"$log" 2>&1 || failed=1
+            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" </dev/null
+    ) >"$log" 2>&1 || failed=1
     [[ $failed -eq 0 ]] || cat "$log" >&2
     rm -f "$log"
-    if [[ -n $quiet_start ]]; then
-        "${sudo[@]}" rm -f /usr/sbin/policy-rc.d
-        if [[ -d /run/systemd/system ]]; then
-            for service in dovecot.service dovecot.socket; do
-                "${sudo[@]}" systemctl --quiet disable --now "$service" 2>/dev/null || true
-            done
-        fi
+    if [[ -d /run/systemd/system ]]; then
+        for service in "${services[@]}"; do
+            "${sudo[@]}" systemctl --quiet disable --now "$service" 2>/dev/null || true
+        done
     fi
     [[ $failed -eq 0 ]] || { echo "apt-get could not install: $*" >&2; exit 69; }
 }
