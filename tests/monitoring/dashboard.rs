@@ -88,7 +88,10 @@ fn every_line_has_a_name_of_its_own_and_what_is_coloured_says_from_where_on() {
         assert!(defaults["color"]["mode"] != "thresholds" || !steps.is_empty(), "{title} has no thresholds");
         let from: Vec<f64> = steps.iter().filter_map(|step| step["value"].as_f64()).collect();
         assert!(from.is_sorted(), "{title}: {from:?}");
-        assert!(kind != "state-timeline" || !list(&defaults["mappings"]).is_empty(), "{title} shows numbers for states");
+        assert!(
+            kind != "state-timeline" || !list(&defaults["mappings"]).is_empty(),
+            "{title} shows numbers for states"
+        );
     }
 }
 
