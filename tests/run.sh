@@ -76,7 +76,7 @@ for tool in fmt clippy; do
     }
 done
 
-step "scripts" shellcheck -x deploy/*.sh deploy/demo/*.sh tests/run.sh tests/deploy/run.sh .ci/run
+step "scripts" shellcheck -x deploy/*.sh deploy/demo/*.sh tests/run.sh tests/deploy/*.sh .ci/run
 step "form" cargo fmt --check
 step "lints" cargo clippy --all-targets --locked -- -D warnings
 step "lints of the crash points" cargo clippy --locked --features crash-points -- -D warnings
