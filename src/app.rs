@@ -3,6 +3,7 @@
 //! A loop that ends by itself is a fault: the process ends with it, and its next start finds everything in the spool.
 
 mod hands;
+mod peers;
 mod reload;
 mod round;
 mod start;

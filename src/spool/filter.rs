@@ -88,8 +88,8 @@ impl Filter {
     }
 
     /// Whether a retry does something with `row`: dead letters by default, but for what was dropped and is not asked
-    /// for; delivered ones only where they are asked for; waiting ones only to move them elsewhere;
-    /// messages that wait for a human are sorted anew.
+    /// for; delivered ones only where they are asked for; waiting ones where they are asked for, which makes them due, or
+    /// to move them elsewhere; messages that wait for a human are sorted anew.
     pub fn retries(&self, row: &Row, to: Option<&str>) -> bool {
         if row.endpoint.is_none() {
             let waits = matches!(row.state, "unrouted" | "quarantined");
@@ -99,7 +99,7 @@ impl Filter {
             "dead" if row.is_dropped() => self.asks_for_dropped(),
             "dead" => true,
             "delivered" => self.state.as_deref() == Some("delivered"),
-            "pending" => to.is_some() && row.endpoint.as_deref() != to,
+            "pending" => to.map_or(self.state.as_deref() == Some("pending"), |to| row.endpoint.as_deref() != Some(to)),
             _ => false,
         }
     }

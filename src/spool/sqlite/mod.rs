@@ -63,6 +63,7 @@ use crate::clock::Clock;
 use crate::ident::MailboxName;
 use crate::metrics::SpoolMetrics;
 
+pub use self::backup::Copied;
 pub use self::backup::back_up;
 pub use self::open::in_use;
 pub use self::reader::Readers;
