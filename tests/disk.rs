@@ -245,6 +245,31 @@ fn s1_a_file_system_that_turns_read_only_lets_nothing_go_and_mail_goes_on_withou
     }
 }
 
+/// From the `first` write of the writing thread on, the file system of a single round has turned read-only, and stays so.
+fn check_round_on_read_only(first: u32) -> bool {
+    let deleting = |mailbox: Mailbox| mailbox.on_server("delete_when_delivered");
+    let stage = Stage::with(Vec::new(), deleting, |endpoint| endpoint);
+    stage.pophook.once().expect(0);
+    ["a", "b", "c"].iter().for_each(|id| stage.server.put(marked(id)));
+    let (code, trace) = once_with(&stage, &format!("inject=pwrite64:error=EROFS:when={first}+"));
+    assert!(trace.contains("(INJECTED)"), "there is no write {first}");
+    assert!([1, 2].contains(&code), "{first}: {code}");
+    let order = strace::order(&trace, MARK);
+    assert!(order.too_early.is_empty(), "{first}: {order:#?}");
+    let posted = stage.desk.count() > 0;
+    stage.holds();
+    stage.until_empty();
+    stage.lives();
+    assert_eq!(stage.desk.ids().len(), 3, "what is posted again keeps its id");
+    posted
+}
+
+#[test]
+fn s1_a_single_round_on_a_file_system_that_turned_read_only_ends_by_itself_and_loses_nothing() {
+    let posted = [20, 46].map(check_round_on_read_only);
+    assert_eq!(posted, [false, true], "one before the first post, one after it");
+}
+
 /// What lies beside the spool's file, its own name first.
 fn spool_files(pophook: &Pophook) -> Vec<PathBuf> {
     ["", "-wal", "-shm"].iter().map(|ending| PathBuf::from(format!("{}{ending}", pophook.spool().display()))).collect()

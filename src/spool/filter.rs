@@ -138,6 +138,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_dead_letter_is_retried_only_where_its_state_is_asked_for() {
+        let row = |state: &'static str| Row {
+            id: Some("msg_1".to_owned()),
+            kind: None,
+            about: None,
+            mailbox: Some("support".to_owned()),
+            unique_id: None,
+            endpoint: Some("desk".to_owned()),
+            state,
+            reason: None,
+            attempts: 1,
+            last_status: None,
+            due: None,
+            spooled_at: None,
+            size: None,
+        };
+        let check = |filter: &Filter, state, to: Option<&str>, expected| {
+            assert_eq!(filter.retries(&row(state), to), expected, "{state} {filter:?} to {to:?}");
+        };
+        let of_state = |state: &str| Filter { state: Some(state.to_owned()), ..Filter::default() };
+        for state in ["delivered", "pending"] {
+            check(&Filter::default(), state, None, false);
+            check(&Filter { ids: vec!["msg_1".to_owned()], ..Filter::default() }, state, None, false);
+            check(&of_state(state), state, None, true);
+        }
+        check(&of_state("pending"), "pending", Some("erp"), true);
+        check(&of_state("pending"), "pending", Some("desk"), false);
+        check(&Filter::default(), "pending", Some("erp"), true);
+    }
+
+    #[test]
     fn the_reasons_are_all_that_a_delivery_gives() {
         let known: Vec<&str> = Filter::reasons().collect();
         assert_eq!(
