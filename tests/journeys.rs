@@ -9,6 +9,7 @@ use std::process::Command;
 use support::dovecot::Dovecot;
 use support::introspection::Introspection;
 use support::mails;
+use support::opensmtpd::OpenSmtpd;
 use support::pophook::Endpoint;
 use support::pophook::Mailbox;
 use support::pophook::Pophook;
@@ -579,4 +580,45 @@ fn check_online_finds_a_folder_that_the_spool_cannot_lie_in_and_tells_of_held_en
     pophook.write_config(&yaml.replace("spool.db", "missing/spool.db"));
     let ended = pophook.command(&["check", "--online"]).expect(2);
     assert!(ended.said().contains("cannot write in") && ended.said().contains("missing"), "{}", ended.said());
+}
+
+#[test]
+fn mail_that_an_mta_takes_by_smtp_reaches_the_endpoint_of_each_recipient_once_and_leaves_the_maildrops() {
+    let users = ["ann@example.com", "ben@example.com"];
+    let dovecot = Dovecot::start_with(&users, &[("LMTP", "yes")]);
+    let (mta, receiver) = (OpenSmtpd::start(&dovecot), Receiver::start());
+    let mailbox = |user| Mailbox::implicit(&dovecot, user).on_server("delete_when_delivered");
+    let mailboxes = [mailbox(users[0]).named("ann"), mailbox(users[1]).named("ben")];
+    let pophook = Pophook::new(mailboxes, [Endpoint::desk(&receiver)]);
+    // The endpoint is down when the first mail comes.
+    receiver.script([Answer::Status(503), Answer::Reset]);
+    let accepted = || receiver.hits().into_iter().filter(|hit| hit.answered == Some(200)).collect::<Vec<_>>();
+    let running = pophook.start(&["run"]);
+    let large = mails::attached("large", &mails::noise(1, 1 << 20));
+    let both = mails::plain("to both");
+    let dots = [mails::plain("dots").as_slice(), b".\r\n..\r\ncaf\xc3\xa9\r\n"].concat();
+    mta.send("eve@example.net", &users, &both);
+    mta.send("eve@example.net", &users[..1], &dots);
+    mta.send("eve@example.net", &users[1..], &large);
+    wait_for("every copy is accepted and deleted", || {
+        accepted().len() == 4 && users.iter().all(|user| dovecot.count(user) == 0)
+    });
+    running.terminate();
+    running.wait().expect(0);
+    let mut arrived = Vec::new();
+    for hit in accepted() {
+        let raw = hit.raw();
+        assert!(
+            [&both, &dots, &large].iter().any(|sent| raw.ends_with(sent)),
+            "{}: other bytes:\n{}",
+            hit.subject(),
+            raw.escape_ascii()
+        );
+        // What the way added: the trace of RFC 5321 4.4.
+        assert_eq!(hit.data("return_path"), "eve@example.net");
+        arrived.push((hit.data("mailbox"), hit.subject(), hit.data("recipients")[0]["address"].clone()));
+    }
+    arrived.sort_by_key(|it| format!("{it:?}"));
+    let expected = [(0, "ann", "dots"), (0, "ann", "to both"), (1, "ben", "large"), (1, "ben", "to both")];
+    assert_eq!(arrived, expected.map(|(user, name, subject)| (name.into(), subject.to_owned(), users[user].into())));
 }

@@ -56,12 +56,13 @@ check_rules() {
     target/prometheus/promtool test rules deploy/prometheus/rules_test.yaml
 }
 
-step "what is missing" need cc openssl-dev openssl ca-certificates pop3d mailutils-pop3d fetchmail getmail setpriv strace shellcheck
+step "what is missing" need cc openssl-dev openssl ca-certificates pop3d lmtp mailutils-pop3d fetchmail getmail setpriv strace shellcheck
 need_popa3d
+need_opensmtpd
 need_prometheus
 need_schemathesis
 need_browser
-# Two of the mail servers drop from root to the mail's owner.
+# Three of the mail servers drop from root to another user.
 need_root
 need_rust
 step "a store for the tests" need_s3s

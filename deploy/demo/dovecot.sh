@@ -2,15 +2,15 @@
 # A private Dovecot for the demo and the tests: POP3 over TLS and with STLS, on free ports of 127.0.0.1, all of its
 # files in one folder. Nothing outside that folder is read or written.
 #
-#   dovecot.sh DIR USER...     each USER gets an empty maildrop and the password "pw"
+#   dovecot.sh DIR USER...     each USER, as alice or alice@example.com, gets an empty maildrop and the password "pw"
 #
 # AUTH_MECHANISMS names the mechanisms that it offers, by default "plain login". With INTROSPECTION_URL it takes access
 # tokens too (xoauth2, oauthbearer), and asks there (RFC 7662) whose they are. AUTH_FAILURE_DELAY, such as 2s, is how
-# long a wrong password waits for its answer.
+# long a wrong password waits for its answer. With LMTP=yes it takes mail by LMTP too, from whoever can reach the port.
 #
 # Prints where everything is, as KEY=VALUE lines that end with DOVECOT=1, and then *becomes* Dovecot: stop it by
 # this process's id. It also stops when its parent dies. Exit 89 means that a port was taken in between: try again.
-# Needs: dovecot (2.3 or 2.4), openssl, setpriv. Runs as root or as a plain user.
+# Needs: dovecot (2.3 or 2.4; with LMTP its lmtpd), openssl, setpriv. Runs as root or as a plain user.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
 
@@ -69,6 +69,8 @@ free_port() {
 }
 pop3_port=$(free_port)
 pop3s_port=$(free_port)
+lmtp_port=
+[[ ${LMTP:-} != yes ]] || lmtp_port=$(free_port)
 
 mechanisms=${AUTH_MECHANISMS:-plain login}
 
@@ -86,7 +88,7 @@ base_dir = $dir/run
 state_dir = $dir/state
 log_path = $dir/dovecot.log
 info_log_path = $dir/dovecot.log
-protocols = pop3
+protocols = pop3${lmtp_port:+ lmtp}
 listen = 127.0.0.1
 ssl = yes
 auth_mechanisms = $mechanisms${INTROSPECTION_URL:+ xoauth2 oauthbearer}
@@ -109,6 +111,15 @@ service pop3-login {
   }
 }
 END
+    if [[ -n $lmtp_port ]]; then
+        cat <<END
+service lmtp {
+  inet_listener lmtp {
+    port = $lmtp_port
+  }
+}
+END
+    fi
     if [[ $EUID -eq 0 ]]; then
         cat <<END
 service stats {
@@ -202,6 +213,7 @@ cat <<END
 VERSION=$version
 POP3_PORT=$pop3_port
 POP3S_PORT=$pop3s_port
+LMTP_PORT=$lmtp_port
 CA_FILE=$dir/certs/ca.pem
 MAIL_DIR=$dir/mail
 LOG_FILE=$dir/dovecot.log

@@ -3,6 +3,7 @@
 #
 #   need NAME...     names of the tables below; nothing happens for those that are there
 #   need_popa3d      unpacks popa3d to target/popa3d, for its package cannot stand beside Dovecot's
+#   need_opensmtpd   unpacks OpenSMTPD to target/opensmtpd, for its package would take the place of this machine's MTA
 #   need_prometheus  unpacks prometheus and promtool to target/prometheus, for their package would start a service
 #   need_s3s         builds s3s-fs, a store that speaks S3, to target/s3s; nothing else is touched
 #   need_schemathesis  a tester of HTTP APIs, below target/schemathesis
@@ -15,6 +16,7 @@ has() {
     case $1 in
     cc) command -v cc ;;
     openssl-dev) pkg-config --exists openssl ;;
+    lmtp) [[ -x /usr/lib/dovecot/lmtp || -x /usr/libexec/dovecot/lmtp ]] ;;
     pop3d) command -v dovecot && [[ -x /usr/lib/dovecot/pop3 || -x /usr/libexec/dovecot/pop3 ]] ;;
     mailutils-pop3d) [[ -x /usr/sbin/pop3d && $(/usr/sbin/pop3d --version) == *Mailutils* ]] ;;
     python-venv) python3 -c 'import ensurepip, venv' ;;
@@ -29,6 +31,8 @@ packages_of() {
     openssl-dev) echo libssl-dev pkg-config ;;
     node) echo nodejs ;;
     pop3d) echo dovecot-core dovecot-pop3d ;;
+    # Its version must be that of the others.
+    lmtp) echo dovecot-core dovecot-pop3d dovecot-lmtpd ;;
     setpriv) echo util-linux ;;
     python-venv) echo python3-venv ;;
     systemd-analyze) echo systemd ;;
@@ -53,7 +57,7 @@ unpack() {
     local name=$1 root=$2 why=$3 work sudo=()
     command -v apt-get >/dev/null || { echo "Please unpack the Debian package $name to $root, then run this again." >&2; exit 69; }
     [[ $EUID -eq 0 ]] || sudo=(sudo)
-    echo "Missing here, and unpacked to $root now with apt-get ($why): $name"
+    echo "Missing here, and unpacked below target now with apt-get ($why): $name"
     work=$(mktemp -d)
     (
         cd "$work"
@@ -75,24 +79,47 @@ need_prometheus() {
     rm -rf "$root.deb"
 }
 
-need_popa3d() {
-    local root=target/popa3d work module file
-    [[ ! -x $root/usr/sbin/popa3d ]] || return 0
-    rm -rf "$root"
+# Unpacks a Debian package to target/NAME, to be run with that folder as its root: with the libraries that it and the
+# files named after it need, but without what it would read below /etc.
+jail() {
+    local name=$1 root=target/$1 work library file
+    shift
     work=$(mktemp -d)
-    unpack popa3d "$work/root" "nothing is installed"
-    # It runs in this folder as its root, so the libraries that it needs lie here, too. Nobody is asked for a password.
-    module=$(echo /lib/*/security/pam_permit.so)
-    for file in "$module" $(ldd "$work/root/usr/sbin/popa3d" "$module" | grep -o '/[^ :]*[.]so[^ :]*' | sort -u); do
+    unpack "$name" "$work/root" "nothing is installed"
+    # What the package depends on may be missing here, too.
+    for library in $(apt-cache depends --important "$name" | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }'); do
+        [[ $(dpkg-query -W -f '${Status}' "$library" 2>/dev/null) == *" installed" ]] ||
+            unpack "$library" "$work/root" "$name needs it"
+    done
+    for file in "$@" $(find "$work/root" -type f -perm -u+x) /bin/sh; do
+        # shellcheck disable=SC2046  # words, by intention
+        LD_LIBRARY_PATH=$(find "$work/root" -name '*.so.*' -printf '%h:' | tr -s :) ldd "$file" 2>/dev/null || true
+    done | grep -o '/[^ :]*[.]so[^ :]*' | sort -u >"$work/libraries"
+    for file in "$@" /bin/sh $(grep -v "^$work" "$work/libraries"); do
         mkdir -p "$work/root${file%/*}"
         cp -L "$file" "$work/root$file"
     done
-    rm -rf "$work/root/etc" "$work/root/usr/share"
-    mkdir -p "$work/root"/{etc/pam.d,var/mail,var/lib/popa3d} "${root%/*}"
-    printf '%s required pam_permit.so\n' auth account >"$work/root/etc/pam.d/popa3d"
+    rm -rf "$work/root/etc" "$work/root/usr/share" "$root"
+    mkdir -p "$work/root/etc" target
+    chmod 755 "$work/root"
     mv "$work/root" "$root"
-    chmod 755 "$root"
     rm -rf "$work"
+}
+
+need_popa3d() {
+    local root=target/popa3d module
+    [[ ! -x $root/usr/sbin/popa3d ]] || return 0
+    # Nobody is asked for a password.
+    module=$(echo /lib/*/security/pam_permit.so)
+    jail popa3d "$module"
+    mkdir -p "$root"/{etc/pam.d,var/mail,var/lib/popa3d}
+    printf '%s required pam_permit.so\n' auth account >"$root/etc/pam.d/popa3d"
+}
+
+need_opensmtpd() {
+    local root=target/opensmtpd
+    [[ ! -x $root/usr/sbin/smtpd ]] || return 0
+    jail opensmtpd
 }
 
 need_s3s() {

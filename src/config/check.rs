@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::config::Outline;
 use crate::config::check::endpoint::Mail;
 use crate::config::check::known::Known;
+use crate::config::check::known::Names;
 use crate::config::file::File;
 use crate::config::outside::Outside;
 use crate::config::plain::or;
@@ -68,7 +69,7 @@ pub(super) fn check(file: &File, outside: &dyn Outside, report: &mut Report) -> 
     let oversize_events = endpoints.iter().any(asks);
     collected.mailboxes.iter_mut().for_each(|mailbox| mailbox.oversize_events = oversize_events);
     let known_labels = Known::labels(&file.mailboxes);
-    let known = route::Names { mailboxes: &known_mailboxes, labels: &known_labels, endpoints: &known_endpoints };
+    let known = Names { mailboxes: &known_mailboxes, labels: &known_labels, endpoints: &known_endpoints };
     let rules = route::check(&file.routes, &known, report);
 
     let collect = file.collect.as_ref();

@@ -26,7 +26,6 @@ use tower_service::Service;
 use super::Http;
 use super::Proxy;
 use super::resolve::Resolver;
-use super::store::BucketError;
 use crate::clock::Clock;
 
 /// Idle connections go before the peer's own limit (5 s in many servers) closes them under a request.
@@ -43,12 +42,6 @@ pub enum ClientError {
     /// Anything else.
     #[error("{name}: cannot make its HTTP client")]
     Client { name: String, source: reqwest::Error },
-    /// The attachment store's bucket and address make no URL.
-    #[error("attachment_store: its url and bucket make no address: {0}")]
-    Bucket(BucketError),
-    /// Posts are to be signed, and there is nothing that they could be signed with.
-    #[error("endpoint {name}: a signing key is none; nothing is sent unsigned")]
-    Key { name: String },
 }
 
 /// The connections to one endpoint.

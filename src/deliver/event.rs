@@ -17,7 +17,6 @@ use super::means::facts;
 use super::means::sign;
 use super::means::unparsed;
 use super::payload;
-use super::payload::json;
 use super::webhook::Post;
 use crate::parse::Mail;
 use crate::spool::DeadLetter;
@@ -28,13 +27,13 @@ use crate::spool::Spooled;
 /// The signed post.
 pub(super) async fn render(means: &Arc<Means>, event: &Spooled, at: Timestamp) -> Result<Post, Unready> {
     let bytes = means.spool.raw(event.key).await.map_err(Unready::Spool)?.ok_or(Unready::Released)?;
-    let (head, frame) = payload::event_head(&means.endpoint.format, event.id.as_str());
+    let (head, frame) = payload::event::head(&means.endpoint.format, event.id.as_str());
     match event.kind {
         Kind::DeadLetter => dead_letter(means, event, at, read(&bytes)?).await,
         Kind::Changed(change) => {
             let facts: Facts = read(&bytes)?;
             let labels = facts.mailbox.as_deref().and_then(|mailbox| means.labels.get(mailbox));
-            let body = json::render_changed(frame, change, event.spooled_at, &facts, labels);
+            let body = payload::event::changed(frame, change, event.spooled_at, &facts, labels);
             let body = body.map_err(|_| Unready::Render)?;
             sign(means, &event.id, at, (head, Rendering::new(move |out| out.write_all(&body))), event.size)
         }
@@ -57,12 +56,12 @@ async fn dead_letter(means: &Arc<Means>, event: &Spooled, at: Timestamp, settled
             Some(raw) => means.reading.parse(mail.mailbox.as_ref(), raw),
         };
         let (size, labels) = (mail.size, Arc::clone(&means.labels));
-        let (head, _) = payload::event_head(&means.endpoint.format, id.as_str());
+        let (head, _) = payload::event::head(&means.endpoint.format, id.as_str());
         let (format, told) = (means.endpoint.format.clone(), id.clone());
         let write = move |out: &mut dyn io::Write| {
             let facts = facts(&mail, &labels).ok_or_else(|| io::Error::other("the mail belongs to no mailbox"))?;
-            let (_, frame) = payload::event_head(&format, told.as_str());
-            json::write_dead_letter(frame, &facts, &parsed, raw.as_deref(), (told_at, &settled), out)
+            let (_, frame) = payload::event::head(&format, told.as_str());
+            payload::event::dead_letter(frame, &facts, &parsed, raw.as_deref(), (told_at, &settled), out)
         };
         sign(&means, &id, at, (head, Rendering::new(write)), size)
     };

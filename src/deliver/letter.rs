@@ -139,7 +139,7 @@ impl Letter {
         let source = self.source()?;
         match self.message.kind {
             Kind::Mail => Some(payload::head(&self.format, &source)),
-            Kind::Oversize { .. } => Some(payload::event_head(&self.format, self.message.id.as_str()).0),
+            Kind::Oversize { .. } => Some(payload::event::head(&self.format, self.message.id.as_str()).0),
             Kind::DeadLetter | Kind::Changed(_) => None,
         }
     }
@@ -153,8 +153,8 @@ impl Letter {
         match self.message.kind {
             Kind::Mail => payload::write(&self.format, &source, out),
             Kind::Oversize { size, limit } => {
-                let (_, frame) = payload::event_head(&self.format, self.message.id.as_str());
-                json::write_oversize(frame, &source.facts, &self.mail, json::TooLarge { size, limit }, out)
+                let (_, frame) = payload::event::head(&self.format, self.message.id.as_str());
+                payload::event::oversize(frame, &source.facts, &self.mail, json::TooLarge { size, limit }, out)
             }
             Kind::DeadLetter | Kind::Changed(_) => Err(io::Error::other("an event is no letter")),
         }

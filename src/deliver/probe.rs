@@ -2,8 +2,8 @@
 
 use super::Endpoint;
 use super::answer::Answer;
-use super::client::ClientError;
 use super::failure::Failure;
+use super::open::OpenError;
 use super::payload::Head;
 use super::webhook::Draft;
 use super::webhook::Webhook;
@@ -62,7 +62,7 @@ fn refused(status: u16) -> Option<&'static str> {
 ///
 /// # Errors
 /// A client that cannot be made.
-pub async fn test(endpoint: &Endpoint, clock: &Clock) -> Result<Tested, ClientError> {
+pub async fn test(endpoint: &Endpoint, clock: &Clock) -> Result<Tested, OpenError> {
     let now = clock.now();
     let body = serde_json::json!({
         "type": TEST_EVENT,

@@ -8,9 +8,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::ClientError;
+use super::AttachmentStore;
 use super::Config;
 use super::Event;
+use super::OpenError;
 use super::lines::Lines;
 use super::means::Means;
 use super::recent::Recent;
@@ -19,6 +20,8 @@ use super::slots::Slots;
 use super::sorting::Rules;
 use super::sorting::Sorter;
 use super::store;
+use super::store::Line;
+use super::store::Links;
 use super::store::Store;
 use super::webhook::Webhook;
 use crate::clock::Clock;
@@ -93,7 +96,7 @@ impl Deliverer {
         spool: &Arc<dyn Spool>,
         clock: &Clock,
         metrics: &DeliverMetrics,
-    ) -> Result<Deliverer, ClientError> {
+    ) -> Result<Deliverer, OpenError> {
         for kind in DefectKind::ALL {
             metrics.defects.with_label_values(&[kind.as_str()]);
         }
@@ -182,7 +185,7 @@ impl Control {
     ///
     /// # Errors
     /// An endpoint whose client cannot be made.
-    pub fn prepare(&self, config: Config) -> Result<Prepared, ClientError> {
+    pub fn prepare(&self, config: Config) -> Result<Prepared, OpenError> {
         prepare(config, &self.shared)
     }
 
@@ -200,13 +203,16 @@ impl Control {
     }
 }
 
-fn prepare(config: Config, shared: &Shared) -> Result<Prepared, ClientError> {
+fn prepare(config: Config, shared: &Shared) -> Result<Prepared, OpenError> {
     let (labels, reading) = (Arc::new(config.labels), Arc::new(config.reading));
     let asks = |endpoint: &&super::Endpoint| endpoint.events.contains(&Event::MailOversize);
     let oversize_to = config.endpoints.iter().filter(asks).map(|endpoint| endpoint.name.clone()).collect();
-    let store =
-        config.store.map(|store| Store::new(&store, &shared.clock, &shared.metrics).map(Arc::new)).transpose()?;
-    let means = |endpoint: super::Endpoint| {
+    let open = |store: &AttachmentStore| -> Result<_, OpenError> {
+        let links = Links::over(store, Line::new(&store.http, &shared.clock)?)?;
+        Ok(Arc::new(Store::new(links, &shared.clock, &shared.metrics)))
+    };
+    let store = config.store.as_ref().map(open).transpose()?;
+    let means = |endpoint: super::Endpoint| -> Result<_, OpenError> {
         Ok(Arc::new(Means {
             webhook: Webhook::new(endpoint.clone(), &shared.clock)?,
             endpoint,

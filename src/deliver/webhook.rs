@@ -28,10 +28,10 @@ use super::answer;
 use super::answer::Answer;
 use super::body::Body;
 use super::body::Rendering;
-use super::client::ClientError;
 use super::client::Connections;
 use super::failure::Failure;
 use super::failure::Via;
+use super::open::OpenError;
 use super::payload::Head;
 use super::signature;
 use super::signature::Signer;
@@ -84,7 +84,7 @@ pub(super) struct Post {
 }
 
 impl Webhook {
-    pub(super) fn new(endpoint: Endpoint, clock: &Clock) -> Result<Webhook, ClientError> {
+    pub(super) fn new(endpoint: Endpoint, clock: &Clock) -> Result<Webhook, OpenError> {
         let connections = Arc::new(Connections::new(&format!("endpoint {}", endpoint.name), &endpoint.http, clock)?);
         Ok(Webhook { connections, endpoint })
     }

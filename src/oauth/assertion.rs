@@ -2,18 +2,10 @@
 //!
 //! Google's form of RFC 7523: the account is the issuer, the mailbox's user the subject, `scope` stands inside.
 
-use std::fmt;
 use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
-use openssl::error::ErrorStack;
-use openssl::hash::MessageDigest;
-use openssl::pkey::Id;
-use openssl::pkey::PKey;
-use openssl::pkey::Private;
-use openssl::sign::Signer;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::config::ServiceAccount;
@@ -22,52 +14,14 @@ use super::error::OauthError;
 /// How long an assertion counts; Google takes an hour at most.
 const LIFETIME_SECONDS: i64 = 3600;
 
-/// A service account's name and private key. `Debug` prints `[secret]`.
-#[derive(Clone)]
-pub struct ServiceKey {
-    email: String,
-    id: Option<String>,
-    key: PKey<Private>,
-}
-
-/// What is used of Google's file.
-#[derive(Deserialize)]
-struct File {
-    client_email: String,
-    private_key: String,
-    private_key_id: Option<String>,
-}
-
-impl ServiceKey {
-    /// Reads the JSON that Google gives out with the key of a service account; `None` if it is anything else.
-    pub fn parse(json: &str) -> Option<ServiceKey> {
-        let file: File = serde_json::from_str(json).ok()?;
-        let key = PKey::private_key_from_pem(file.private_key.as_bytes()).ok()?;
-        let is_rsa = key.id() == Id::RSA;
-        is_rsa.then_some(ServiceKey { email: file.client_email, id: file.private_key_id, key })
-    }
-}
-
-impl PartialEq for ServiceKey {
-    fn eq(&self, other: &ServiceKey) -> bool {
-        self.email == other.email && self.id == other.id && self.key.public_eq(&other.key)
-    }
-}
-
-impl fmt::Debug for ServiceKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
-    }
-}
-
 /// The signed assertion, as of `now`.
 pub(super) fn assertion(account: &ServiceAccount, now: Timestamp) -> Result<String, OauthError> {
     let mut header = json!({ "alg": "RS256", "typ": "JWT" });
-    if let (Some(header), Some(id)) = (header.as_object_mut(), &account.key.id) {
-        header.insert("kid".to_owned(), id.as_str().into());
+    if let (Some(header), Some(id)) = (header.as_object_mut(), account.key.id()) {
+        header.insert("kid".to_owned(), id.into());
     }
     let claims = json!({
-        "iss": account.key.email,
+        "iss": account.key.email(),
         "sub": account.subject.reveal(),
         "scope": account.scope,
         "aud": account.token_url.as_str(),
@@ -76,36 +30,23 @@ pub(super) fn assertion(account: &ServiceAccount, now: Timestamp) -> Result<Stri
     });
     let encoded = |value: serde_json::Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
     let signed = format!("{}.{}", encoded(header), encoded(claims));
-    let signature = sign(&account.key.key, signed.as_bytes()).map_err(|error| OauthError::Unsigned(Arc::new(error)))?;
+    let signature = account.key.sign(signed.as_bytes()).map_err(|error| OauthError::Unsigned(Arc::new(error)))?;
     Ok(format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature)))
-}
-
-fn sign(key: &PKey<Private>, bytes: &[u8]) -> Result<Vec<u8>, ErrorStack> {
-    Signer::new(MessageDigest::sha256(), key)?.sign_oneshot_to_vec(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use openssl::hash::MessageDigest;
+    use openssl::pkey::PKey;
     use openssl::rsa::Rsa;
     use openssl::sign::Verifier;
     use serde_json::Value;
 
     use super::*;
+    use crate::oauth::ServiceKey;
+    use crate::oauth::service_key::tests::file;
+    use crate::oauth::service_key::tests::pem;
     use crate::secret::Secret;
-
-    fn file(private_key: &str) -> String {
-        let file = json!({
-            "type": "service_account",
-            "client_email": "robot@project.example",
-            "private_key": private_key,
-            "private_key_id": "k1",
-        });
-        file.to_string()
-    }
-
-    fn pem(key: &PKey<Private>) -> String {
-        String::from_utf8(key.private_key_to_pem_pkcs8().unwrap()).unwrap()
-    }
 
     #[test]
     fn the_assertion_holds_before_the_public_key() {
@@ -137,14 +78,5 @@ mod tests {
             "exp": 1_769_864_400,
         });
         assert_eq!(parts[1], claims);
-    }
-
-    #[test]
-    fn only_a_service_accounts_rsa_key_is_one() {
-        let elliptic = openssl::ec::EcGroup::from_curve_name(openssl::nid::Nid::X9_62_PRIME256V1).unwrap();
-        let elliptic = PKey::from_ec_key(openssl::ec::EcKey::generate(&elliptic).unwrap()).unwrap();
-        for bad in ["", "{}", "[]", &file("hello"), &file(&pem(&elliptic))] {
-            assert!(ServiceKey::parse(bad).is_none(), "{bad}");
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use reqwest::Url;
 
-use super::assertion::ServiceKey;
+use super::service_key::ServiceKey;
 use crate::ident::MailboxName;
 use crate::secret::Secret;
 

@@ -23,9 +23,9 @@ mod http;
 mod provider;
 mod refresh;
 mod request;
+mod service_key;
 mod source;
 
-pub use assertion::ServiceKey;
 pub use config::Client;
 pub use config::Config;
 pub use config::Grant;
@@ -36,6 +36,7 @@ pub use error::Code;
 pub use error::OauthError;
 pub use fetches::Fetches;
 pub use provider::Provider;
+pub use service_key::ServiceKey;
 pub use source::Means;
 pub use source::Source;
 

@@ -13,6 +13,7 @@ use crate::parse::filename;
 use crate::parse::filename::Names;
 use crate::parse::forwarded;
 use crate::parse::mime::Disposition;
+use crate::parse::safe_names::name;
 use crate::parse::structure::Part;
 use crate::parse::tnef;
 use crate::parse::tnef::Tnef;
@@ -57,22 +58,6 @@ pub(super) fn collect(
     // Of a body whose parts stand in another order than the leaves.
     collected.attachments.extend(in_text.map(|file| found(file, &mut names)));
     collected
-}
-
-/// The safe names of what [`collect`] would give, but for the files in a winmail.dat.
-pub(super) fn names(root: &Part<'_>, chosen: &Chosen<'_, '_>, in_text: &[InText]) -> Vec<String> {
-    let chosen = chosen.numbers();
-    let mut names = Names::default();
-    let leaves = root.leaves().into_iter().filter(|part| !chosen.contains(&*part.number));
-    let mut safe: Vec<String> = leaves.map(|part| name(part, &mut names)).collect();
-    safe.extend(in_text.iter().map(|file| names.safe(Some(&file.name), "", &file.number)));
-    safe
-}
-
-fn name(part: &Part<'_>, names: &mut Names) -> String {
-    let armour = part.body.trim_ascii_start().starts_with(b"-----BEGIN PGP MESSAGE-----");
-    let named_by = if armour { filename::PGP_MESSAGE } else { &part.mime.content_type };
-    names.safe(part.mime.filename.as_deref(), named_by, &part.number)
 }
 
 fn attachment(raw: &Bytes, part: &Part<'_>, options: &Options, names: &mut Names, defects: &mut Defects) -> Attachment {

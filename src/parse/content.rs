@@ -11,8 +11,8 @@ use bytes::Bytes;
 use sha2::Digest as _;
 use sha2::Sha256;
 
-use crate::parse::mime::Encoding;
 use crate::parse::transfer;
+use crate::parse::transfer::Encoding;
 
 /// The decoded bytes of an attachment, made when they are asked for. Equal ones have equal bytes.
 #[derive(Clone)]

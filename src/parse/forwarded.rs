@@ -2,10 +2,10 @@
 
 use crate::parse::Forwarded;
 use crate::parse::Options;
-use crate::parse::attachment;
 use crate::parse::body;
 use crate::parse::defects::Defects;
 use crate::parse::header;
+use crate::parse::safe_names;
 use crate::parse::structure;
 
 /// Reads `message`. Its defects are its own affair, and mails within it stay closed.
@@ -23,6 +23,6 @@ pub(super) fn open(message: &[u8]) -> Forwarded {
         message_id: mail.message_id,
         text: mail.text,
         html: mail.html,
-        attachments: attachment::names(&root, &chosen, &files),
+        attachments: safe_names::all(&root, &chosen, &files),
     }
 }

@@ -3,19 +3,7 @@
 use crate::parse::encoded_word;
 use crate::parse::fields::Field;
 use crate::parse::parameters::Parameters;
-
-/// How a part's bytes are encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    /// 7bit, 8bit, binary, or not said.
-    Identity,
-    /// base64.
-    Base64,
-    /// quoted-printable.
-    QuotedPrintable,
-    /// A name that nobody knows.
-    Unknown,
-}
+use crate::parse::transfer::Encoding;
 
 /// Where the sender wants a part to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

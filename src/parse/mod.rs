@@ -38,6 +38,7 @@ mod receipt;
 mod recipients;
 mod reply_text;
 mod report;
+mod safe_names;
 mod sanitize;
 mod security;
 mod spam;

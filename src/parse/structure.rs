@@ -9,8 +9,8 @@ use memchr::memmem;
 use crate::parse::DefectKind;
 use crate::parse::defects::Defects;
 use crate::parse::fields::Fields;
-use crate::parse::mime::Encoding;
 use crate::parse::mime::Mime;
+use crate::parse::transfer::Encoding;
 
 /// Deeper parts stay closed. Honest mail nests about ten deep (a bounce of a forwarded digest); each level costs a
 /// reading of the bytes and a frame of the stack.

@@ -7,7 +7,18 @@ use std::io;
 
 use memchr::memchr;
 
-use crate::parse::mime::Encoding;
+/// How a part's bytes are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// 7bit, 8bit, binary, or not said.
+    Identity,
+    /// base64.
+    Base64,
+    /// quoted-printable.
+    QuotedPrintable,
+    /// A name that nobody knows.
+    Unknown,
+}
 
 /// Bytes that are decoded at a time: they stay in the processor's cache.
 const PIECE: usize = 24 << 10;

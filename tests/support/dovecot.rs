@@ -29,6 +29,8 @@ pub struct Dovecot {
     pub pop3s_port: u16,
     /// Where STLS is offered.
     pub pop3_port: u16,
+    /// Where mail is taken by LMTP, if it is (`LMTP=yes`).
+    pub lmtp_port: Option<u16>,
     /// The authority that signed its certificate, which is for `localhost` and `pop.test`.
     pub ca_file: PathBuf,
     mail_dir: PathBuf,
@@ -76,6 +78,7 @@ impl Dovecot {
             child,
             pop3s_port: port("POP3S_PORT"),
             pop3_port: port("POP3_PORT"),
+            lmtp_port: facts["LMTP_PORT"].parse().ok(),
             ca_file: PathBuf::from(&facts["CA_FILE"]),
             mail_dir: PathBuf::from(&facts["MAIL_DIR"]),
             log_file: PathBuf::from(&facts["LOG_FILE"]),
@@ -84,7 +87,8 @@ impl Dovecot {
         let mut ended = None;
         wait_for("Dovecot listens", || {
             ended = dovecot.child.try_wait().unwrap();
-            ended.is_some() || [dovecot.pop3_port, dovecot.pop3s_port].iter().all(|&port| answers(port))
+            let ports = [Some(dovecot.pop3_port), Some(dovecot.pop3s_port), dovecot.lmtp_port];
+            ended.is_some() || ports.into_iter().flatten().all(answers)
         });
         match ended {
             None => Some(dovecot),

@@ -18,6 +18,8 @@ use std::thread;
 
 use tempfile::TempDir;
 
+use super::as_root;
+
 /// The password of every user, and what it looks like in a password file.
 const PASSWORD: &str = "pw";
 
@@ -143,14 +145,4 @@ fn owner() -> (u32, u32) {
         (0, _) => (9002, 9002),
         own => own,
     }
-}
-
-fn as_root(program: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(if rustix::process::geteuid().is_root() { "env" } else { "sudo" });
-    if !rustix::process::geteuid().is_root() {
-        command.args(["-n", "env"]);
-    }
-    // Not every user's path leads to such programs.
-    command.arg("PATH=/usr/sbin:/usr/bin:/sbin:/bin").arg(program).args(arguments);
-    command
 }

@@ -21,6 +21,7 @@ pub mod in_process;
 pub mod inetd;
 pub mod introspection;
 pub mod mails;
+pub mod opensmtpd;
 pub mod oracle;
 pub mod pop3_client;
 pub mod pop3_server;
@@ -38,6 +39,7 @@ pub mod volume;
 
 use std::net::TcpListener;
 use std::process;
+use std::process::Command;
 use std::sync::atomic::AtomicU16;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -84,4 +86,15 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// Decodes standard base64.
 pub fn unbase64(text: &str) -> Vec<u8> {
     data_encoding::BASE64.decode(text.as_bytes()).expect("base64 with padding")
+}
+
+/// A command that root runs: root himself, or with sudo.
+pub fn as_root(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(if rustix::process::geteuid().is_root() { "env" } else { "sudo" });
+    if !rustix::process::geteuid().is_root() {
+        command.args(["-n", "env"]);
+    }
+    // Not every user's path leads to such programs.
+    command.arg("PATH=/usr/sbin:/usr/bin:/sbin:/bin").arg(program).args(arguments);
+    command
 }

@@ -10,6 +10,13 @@ use crate::config::problem::Path;
 use crate::config::problem::Report;
 use crate::ident::EndpointName;
 
+/// The names that rules may say, and a condition may ask for.
+pub(super) struct Names<'a> {
+    pub(super) mailboxes: &'a Known<'a>,
+    pub(super) labels: &'a Known<'a>,
+    pub(super) endpoints: &'a Known<'a>,
+}
+
 /// Every name of one kind.
 pub(super) struct Known<'a> {
     kind: &'static str,

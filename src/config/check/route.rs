@@ -1,6 +1,6 @@
 //! The routes: from the rules of the file to what they mean.
 
-use crate::config::check::known::Known;
+use crate::config::check::known::Names;
 use crate::config::check::known::Taken;
 use crate::config::check::known::deliver_to;
 use crate::config::check::when;
@@ -17,13 +17,6 @@ use crate::route::Then;
 
 /// A name is a metric's label, and stands in a column of a listing.
 const NAME_MAX: usize = 64;
-
-/// The names that rules may say.
-pub(super) struct Names<'a> {
-    pub(super) mailboxes: &'a Known<'a>,
-    pub(super) labels: &'a Known<'a>,
-    pub(super) endpoints: &'a Known<'a>,
-}
 
 pub(super) fn check(list: &Option<List<Route>>, known: &Names<'_>, report: &mut Report) -> Vec<Rule> {
     let mut taken = Taken::none("routes");

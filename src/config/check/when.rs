@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::check::route::Names;
+use crate::config::check::known::Names;
 use crate::config::file::Auth;
 use crate::config::file::Patterns;
 use crate::config::file::Score;

@@ -8,6 +8,7 @@ use std::io;
 use serde::Serialize;
 
 use super::json;
+use super::json::Data;
 use super::json::Payload;
 use crate::deliver::CloudEvents;
 use crate::deliver::payload::Head;
@@ -54,7 +55,7 @@ pub(super) struct Event<'a, D> {
     data: D,
 }
 
-impl<'a> Event<'a, json::Data<'a>> {
+impl<'a> Event<'a, Data<'a>> {
     /// The event `id`, made of a native payload.
     pub(super) fn of(id: &'a str, payload: &'a Payload<'a>) -> Self {
         Event {

@@ -4,34 +4,26 @@
 //! is its description in the JSON Schema. Rendering the same message twice gives the same bytes.
 
 mod attachment;
-mod changed;
-mod dead_letter;
+pub(super) mod changed;
+pub(super) mod dead_letter;
 mod findings;
 mod forwarded;
 mod letter;
 mod multipart;
-mod oversize;
+pub(super) mod oversize;
+mod payload;
 mod shape;
 
-use std::collections::BTreeMap;
 use std::io;
-
-use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 pub(super) use self::attachment::Base64;
 pub(super) use self::attachment::Plain;
+pub(super) use self::payload::Data;
+pub(super) use self::payload::Payload;
 use self::shape::envelope;
-use super::Facts;
 use super::Head;
 use super::Source;
-use super::cloudevents::Event;
 use crate::deliver::Attachments;
-use crate::parse::Mail;
-use crate::spool;
-use crate::spool::Change;
-use crate::spool::DeadLetter;
 
 /// The `type` of a payload that carries a mail.
 pub const MAIL_RECEIVED: &str = "mail.received";
@@ -41,85 +33,6 @@ pub const MAIL_OVERSIZE: &str = "mail.oversize";
 
 /// The `type` of a payload that tells of a dead letter.
 pub const MAIL_DEAD_LETTER: &str = "mail.dead_letter";
-
-/// What an endpoint gets; `type` says which.
-#[derive(Serialize, JsonSchema)]
-#[serde(untagged)]
-pub(super) enum Payload<'a> {
-    Received(&'a shape::Envelope<'a>),
-    Oversize(&'a oversize::Envelope<'a>),
-    DeadLetter(&'a dead_letter::Envelope<'a>),
-    Changed(&'a changed::Envelope<'a>),
-}
-
-/// The `data` of a payload.
-#[derive(Serialize)]
-#[serde(untagged)]
-pub(super) enum Data<'a> {
-    Received(&'a shape::Data<'a>),
-    Oversize(&'a oversize::Data<'a>),
-    DeadLetter(&'a dead_letter::Data<'a>),
-    Changed(&'a changed::Data<'a>),
-}
-
-impl<'a> Payload<'a> {
-    /// What happened.
-    pub(super) fn r#type(&self) -> &'static str {
-        match self {
-            Payload::Received(told) => told.r#type,
-            Payload::Oversize(told) => told.r#type,
-            Payload::DeadLetter(told) => told.r#type,
-            Payload::Changed(told) => told.r#type,
-        }
-    }
-
-    /// When, RFC 3339 in UTC.
-    pub(super) fn timestamp(&self) -> &'a str {
-        match self {
-            Payload::Received(told) => &told.timestamp,
-            Payload::Oversize(told) => &told.timestamp,
-            Payload::DeadLetter(told) => &told.timestamp,
-            Payload::Changed(told) => &told.timestamp,
-        }
-    }
-
-    /// What it is about, in full.
-    pub(super) fn data(&self) -> Data<'a> {
-        match self {
-            Payload::Received(told) => Data::Received(&told.data),
-            Payload::Oversize(told) => Data::Oversize(&told.data),
-            Payload::DeadLetter(told) => Data::DeadLetter(&told.data),
-            Payload::Changed(told) => Data::Changed(&told.data),
-        }
-    }
-
-    /// Where it happened, as a path: a mailbox or an endpoint.
-    pub(super) fn source(&self) -> String {
-        let of_mailbox = |name: &str| format!("/mailboxes/{name}");
-        match self {
-            Payload::Received(told) => of_mailbox(told.data.mailbox()),
-            Payload::Oversize(told) => of_mailbox(told.data.mailbox()),
-            Payload::DeadLetter(told) => of_mailbox(told.data.mailbox()),
-            Payload::Changed(told) => told.data.source(),
-        }
-    }
-}
-
-/// What an event is written in.
-#[derive(Debug, Clone, Copy)]
-pub enum Frame<'a> {
-    /// The shape of this format.
-    Native,
-    /// A structured CloudEvent with this id.
-    CloudEvent(&'a str),
-}
-
-fn in_frame(frame: Frame<'_>, payload: &Payload<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    Ok(match frame {
-        Frame::Native => serde_json::to_writer(out, payload),
-        Frame::CloudEvent(id) => serde_json::to_writer(out, &Event::of(id, payload)),
-    }?)
-}
 
 /// Why a mail was not taken.
 #[derive(Debug, Clone, Copy)]
@@ -155,70 +68,35 @@ pub(super) fn with_received<T>(source: &Source<'_>, read: impl FnOnce(Payload<'_
     read(Payload::Received(&envelope(source)))
 }
 
-/// Writes the body that tells of a mail that is too large; of `mail`, only what its header gives is told.
-///
-/// # Errors
-/// As [`write()`].
-pub fn write_oversize(
-    frame: Frame<'_>,
-    facts: &Facts<'_>,
-    mail: &Mail,
-    why: TooLarge,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    in_frame(frame, &Payload::Oversize(&oversize::envelope(facts, mail, why)), out)
-}
-
-/// Writes the body that tells of a dead letter, at `told_at`. Without `raw`, our copy of the mail is gone.
-///
-/// # Errors
-/// As [`write()`].
-pub fn write_dead_letter(
-    frame: Frame<'_>,
-    facts: &Facts<'_>,
-    mail: &Mail,
-    raw: Option<&[u8]>,
-    (told_at, settled): (Timestamp, &DeadLetter),
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    in_frame(frame, &Payload::DeadLetter(&dead_letter::envelope(facts, mail, raw, told_at, settled)), out)
-}
-
-/// The body that tells of a change, at `told_at`; `labels` are those of its mailbox.
-///
-/// # Errors
-/// None that anybody foresees: it writes to memory, and no key of ours is anything but a string.
-pub fn render_changed(
-    frame: Frame<'_>,
-    change: Change,
-    told_at: Timestamp,
-    facts: &spool::Facts,
-    labels: Option<&BTreeMap<String, String>>,
-) -> io::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    in_frame(frame, &Payload::Changed(&changed::envelope(change, told_at, facts, labels)), &mut body)?;
-    Ok(body)
-}
-
 /// The JSON Schema of the body.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Payload<'_>).to_value()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+
     use super::*;
     use crate::deliver::carriage::Link;
     use crate::deliver::carriage::Omission;
     use crate::deliver::carriage::Way;
     use crate::deliver::carriage::unlimited;
+    use crate::deliver::payload::Facts;
     use crate::deliver::payload::Options;
+    use crate::deliver::payload::event::tests::changed;
+    use crate::deliver::payload::event::tests::dead_letter;
+    use crate::deliver::payload::event::tests::oversize;
     use crate::ident::MailboxName;
     use crate::ident::MessageId;
     use crate::ident::UniqueId;
     use crate::parse;
+    use crate::parse::Mail;
+    use crate::spool::Change;
 
-    const RAW: &[u8] = b"From: Ann <ann@example.org>\r\nTo: support+42@example.com\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\n\
+    pub(in crate::deliver::payload) const RAW: &[u8] = b"From: Ann <ann@example.org>\r\nTo: support+42@example.com\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\n\
         Message-ID: <1@example.org>\r\nDate: Thu, 2 Oct 2025 10:11:12 +0200\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
         --b\r\n\r\nhello\r\n--b\r\nContent-Type: application/pdf; name=a.pdf\r\n\r\n%PDF\r\n--b--\r\n";
 
@@ -237,18 +115,7 @@ mod tests {
         })
     }
 
-    /// The event that tells of a mail with this header.
-    fn oversize(header: &[u8]) -> serde_json::Value {
-        let mail = parse::parse(header, &parse::Options::default());
-        given(|facts| {
-            let mut body = Vec::new();
-            let why = TooLarge { size: 60_000_000, limit: 50_000_000 };
-            write_oversize(Frame::Native, facts, &mail, why, &mut body).unwrap();
-            body
-        })
-    }
-
-    fn given(render: impl Fn(&Facts<'_>) -> Vec<u8>) -> serde_json::Value {
+    pub(in crate::deliver::payload) fn given(render: impl Fn(&Facts<'_>) -> Vec<u8>) -> serde_json::Value {
         let id = MessageId::parse("msg_p54ru6mx5sc2wc6slugowgnw2j").unwrap();
         let mailbox = MailboxName::parse("support").unwrap();
         let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
@@ -404,103 +271,6 @@ mod tests {
         .concat();
         assert_eq!(String::from_utf8_lossy(files), String::from_utf8_lossy(&expected));
         assert!(!name.contains('"'), "{name}");
-    }
-
-    #[test]
-    fn an_event_tells_what_the_header_gives_and_nothing_of_the_body() {
-        let body = oversize(RAW);
-        assert_eq!((&body["type"], &body["timestamp"]), (&"mail.oversize".into(), &"2025-10-02T08:00:00.000Z".into()));
-        let data = &body["data"];
-        assert_eq!((&data["size"], &data["limit"]), (&60_000_000.into(), &50_000_000.into()));
-        assert_eq!((&data["subject"], &data["unique_id"]), (&"café".into(), &"7%25".into()));
-        assert_eq!((&data["message_id"], &data["thread"]), (&"1@example.org".into(), &"1@example.org".into()));
-        assert_eq!(data["recipients"][0]["tag"], "42");
-        assert_eq!(data["headers"].as_array().map(Vec::len), Some(6));
-        let never = ["text", "html", "attachments", "raw", "sha256", "defects"];
-        assert!(never.iter().all(|field| data.get(field).is_none()), "{data}");
-    }
-
-    #[test]
-    fn an_event_without_a_header_says_as_much_as_is_known() {
-        let data = &oversize(b"")["data"];
-        assert_eq!((&data["size"], &data["mailbox"]), (&60_000_000.into(), &"support".into()));
-        assert_eq!((&data["headers"], &data["from"]), (&serde_json::json!([]), &serde_json::json!([])));
-        assert!(data["subject"].is_null() && data["message_id"].is_null());
-    }
-
-    fn settled() -> DeadLetter {
-        DeadLetter {
-            mail: "msg_p54ru6mx5sc2wc6slugowgnw2j".to_owned(),
-            endpoint: "desk".to_owned(),
-            reason: "refused".to_owned(),
-            attempts: 5,
-            last_status: Some(422),
-            last_error: None,
-            settled_at: "2025-10-02T08:30:00.000Z".to_owned(),
-            unparsed: false,
-        }
-    }
-
-    /// The notice of a dead letter, with our copy of the mail or without.
-    fn dead_letter(raw: Option<&[u8]>) -> serde_json::Value {
-        let mail = raw.map_or_else(Mail::default, |raw| parse::parse(raw, &parse::Options::default()));
-        let told_at = Timestamp::from_second(1_759_393_800).unwrap();
-        given(|facts| {
-            let mut body = Vec::new();
-            write_dead_letter(Frame::Native, facts, &mail, raw, (told_at, &settled()), &mut body).unwrap();
-            body
-        })
-    }
-
-    fn changed(change: Change, mailbox: Option<&str>, endpoint: Option<&str>) -> serde_json::Value {
-        let facts = spool::Facts {
-            mailbox: mailbox.map(str::to_owned),
-            endpoint: endpoint.map(str::to_owned),
-            since: "2025-10-02T08:30:00.000Z".to_owned(),
-            reason: Some("refused".to_owned()),
-        };
-        let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
-        let told_at = Timestamp::from_second(1_759_393_800).unwrap();
-        let body = render_changed(Frame::Native, change, told_at, &facts, mailbox.map(|_| &labels)).unwrap();
-        serde_json::from_slice(&body).unwrap()
-    }
-
-    #[test]
-    fn a_dead_letter_carries_the_whole_mail_and_why_it_is_dead() {
-        let body = dead_letter(Some(RAW));
-        assert_eq!(
-            (&body["type"], &body["timestamp"]),
-            (&"mail.dead_letter".into(), &"2025-10-02T08:30:00.000Z".into())
-        );
-        let data = &body["data"];
-        assert_eq!((&data["id"], &data["subject"]), (&"msg_p54ru6mx5sc2wc6slugowgnw2j".into(), &"café".into()));
-        assert_eq!(data["attachments"][0]["content"], "JVBERg==");
-        assert_eq!(base64_simd::STANDARD.decode_to_vec(data["raw"].as_str().unwrap()).unwrap(), RAW);
-        let expected = serde_json::json!({
-            "endpoint": "desk", "reason": "refused", "attempts": 5, "last_status": 422, "last_error": null,
-            "settled_at": "2025-10-02T08:30:00.000Z", "omitted": null,
-        });
-        assert_eq!(data["dead_letter"], expected);
-    }
-
-    #[test]
-    fn a_dead_letter_whose_mail_was_erased_says_so() {
-        let data = &dead_letter(None)["data"];
-        assert_eq!((&data["dead_letter"]["omitted"], &data["dead_letter"]["attempts"]), (&"erased".into(), &5.into()));
-        assert_eq!((&data["id"], &data["size"]), (&"msg_p54ru6mx5sc2wc6slugowgnw2j".into(), &3.into()));
-        assert!(data.get("raw").is_none() && data["subject"].is_null());
-    }
-
-    #[test]
-    fn a_change_names_its_mailbox_or_its_endpoint_and_nothing_else() {
-        let body = changed(Change::AuthFailed, Some("support"), None);
-        assert_eq!(body["type"], "mailbox.auth_failed");
-        let data = serde_json::json!({
-            "mailbox": "support", "labels": { "team": "a" }, "since": "2025-10-02T08:30:00.000Z", "reason": "refused",
-        });
-        assert_eq!(body["data"], data);
-        let data = &changed(Change::EndpointHeld, None, Some("desk"))["data"];
-        assert_eq!((&data["endpoint"], data.get("mailbox"), data.get("labels")), (&"desk".into(), None, None));
     }
 
     #[test]

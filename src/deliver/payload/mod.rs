@@ -3,6 +3,7 @@
 //! A body is written as often as it is needed (once to be measured and signed, once for the wire, again after a
 //! connection that closed), each time the same bytes. Pure.
 
+pub mod event;
 pub mod json;
 #[cfg(any(debug_assertions, fuzzing))]
 pub mod properties;
@@ -25,7 +26,6 @@ use jiff::Timestamp;
 use sha2::Digest as _;
 use sha2::Sha256;
 
-use self::json::Frame;
 pub use self::template::Template;
 pub use self::template::TemplateError;
 use crate::deliver::Attachments;
@@ -130,21 +130,6 @@ pub fn head(format: &Format, source: &Source<'_>) -> Head {
         Format::Sendgrid(_) => sendgrid::head(source),
         Format::Mailgun(_) => mailgun::head(source),
         Format::Template(template) => Head::of(template.content_type().to_owned()),
-    }
-}
-
-/// What goes before the body of an event, and what it is written in. Formats that cannot tell events fall back on our
-/// own: an endpoint may have changed its format while an event was waiting for it.
-pub fn event_head<'a>(format: &Format, id: &'a str) -> (Head, Frame<'a>) {
-    match format {
-        Format::CloudEvents(_) => (cloudevents::structured(), Frame::CloudEvent(id)),
-        Format::Json
-        | Format::Raw
-        | Format::Postmark
-        | Format::Cloudmailin(_)
-        | Format::Sendgrid(_)
-        | Format::Mailgun(_)
-        | Format::Template(_) => (Head::json(), Frame::Native),
     }
 }
 

@@ -40,14 +40,16 @@ const DOCUMENT: usize = 64 << 10;
 
 /// The way to the store.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
+pub(in crate::deliver) struct Line {
     connections: Arc<Connections>,
     timeouts: Timeouts,
     via: Via,
 }
 
 impl Line {
-    pub(super) fn new(http: &Http, clock: &Clock) -> Result<Line, ClientError> {
+    /// # Errors
+    /// There is no HTTP client for it.
+    pub(in crate::deliver) fn new(http: &Http, clock: &Clock) -> Result<Line, ClientError> {
         let connections = Arc::new(Connections::new("attachment_store", http, clock)?);
         let via = if http.proxy.is_some() { Via::Tunnel } else { Via::Nothing };
         Ok(Line { connections, timeouts: http.timeouts, via })

@@ -55,7 +55,7 @@ impl Links {
     }
 
     /// The same, with a bucket that is reached over `line`.
-    pub(super) fn over(store: &AttachmentStore, line: impl HttpConnector) -> Result<Links, BucketError> {
+    pub(in crate::deliver) fn over(store: &AttachmentStore, line: impl HttpConnector) -> Result<Links, BucketError> {
         let mut url = store.url.clone();
         if store.addressing == Addressing::VirtualHost {
             let host = format!("{}.{}", store.bucket, url.domain().ok_or(BucketError::Host)?);

@@ -23,7 +23,7 @@ use object_store::PutPayload;
 use object_store::path::Path;
 use tokio::sync::Semaphore;
 
-use self::line::Line;
+pub(super) use self::line::Line;
 pub use self::links::BucketError;
 pub use self::links::Links;
 use self::verdict::Fault;
@@ -32,7 +32,6 @@ use self::verdict::Refusal;
 use self::verdict::Seen;
 use super::AttachmentStore;
 use super::Failure;
-use super::client::ClientError;
 use crate::clock::Clock;
 use crate::ident::MessageId;
 use crate::metrics::DeliverMetrics;
@@ -65,15 +64,15 @@ enum Kept {
 }
 
 impl Store {
-    pub(super) fn new(config: &AttachmentStore, clock: &Clock, metrics: &DeliverMetrics) -> Result<Store, ClientError> {
-        let line = Line::new(&config.http, clock)?;
-        Ok(Store {
-            links: Links::over(config, line).map_err(ClientError::Bucket)?,
+    /// The store that `links` lead to.
+    pub(super) fn new(links: Links, clock: &Clock, metrics: &DeliverMetrics) -> Store {
+        Store {
+            links,
             clock: clock.clone(),
             metrics: metrics.clone(),
             places: std::iter::repeat_with(|| Semaphore::new(1)).take(AT_ONCE).collect(),
             told: Mutex::default(),
-        })
+        }
     }
 
     pub(super) fn links(&self) -> &Links {

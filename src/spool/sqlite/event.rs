@@ -10,8 +10,8 @@ use sha2::Digest as _;
 use sha2::Sha256;
 
 use super::columns::integer;
+use super::queue::enqueue;
 use super::raw;
-use super::sorting::enqueue;
 use crate::ident::EndpointName;
 use crate::ident::MessageId;
 use crate::spool::DeadLetter;

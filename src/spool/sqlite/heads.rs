@@ -13,9 +13,9 @@ use rusqlite::params;
 use super::columns::SPOOLED;
 use super::columns::time;
 use super::columns::time_or_none;
-use super::queue::CLAIMED;
-use super::queue::Ended;
-use super::queue::Walk;
+use super::walk::CLAIMED;
+use super::walk::Ended;
+use super::walk::Walk;
 use crate::ident::EndpointName;
 use crate::spool::SpoolError;
 

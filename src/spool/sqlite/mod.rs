@@ -35,6 +35,7 @@ mod search;
 mod sorting;
 mod token;
 mod verbs;
+mod walk;
 mod wish;
 mod writer;
 

@@ -8,9 +8,9 @@ use super::columns::SPOOLED;
 use super::columns::spooled;
 use super::glance;
 use super::queue::Claimed;
+use super::queue::enqueue;
 use super::raw;
 use super::record::settle;
-use crate::ident::EndpointName;
 use crate::spool::Dropped;
 use crate::spool::MessageKey;
 use crate::spool::PARSES_MAX;
@@ -188,22 +188,6 @@ fn has_deliveries(connection: &Connection, message: MessageKey) -> Result<bool, 
     Ok(connection.prepare_cached("SELECT 1 FROM delivery WHERE message = ?1")?.exists([message.0])?)
 }
 
-/// Makes a delivery, where there is none.
-pub(super) fn enqueue(
-    connection: &Connection,
-    message: MessageKey,
-    endpoint: &EndpointName,
-    now: Timestamp,
-) -> Result<(), SpoolError> {
-    connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO delivery (message, endpoint, due, mailbox)
-             SELECT seq, ?2, ?3, mailbox FROM message WHERE seq = ?1",
-        )?
-        .execute(params![message.0, endpoint.as_str(), now.as_millisecond()])?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -211,6 +195,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
+    use crate::ident::EndpointName;
     use crate::spool::Claims;
     use crate::spool::MessageKey;
     use crate::spool::Wanted;

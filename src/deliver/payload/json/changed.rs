@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::spool::Change;
 use crate::spool::Facts;
 
-pub(super) fn envelope<'a>(
+pub(in crate::deliver::payload) fn envelope<'a>(
     change: Change,
     told_at: Timestamp,
     facts: &'a Facts,

@@ -16,7 +16,7 @@ use crate::spool::DeadLetter;
 /// The whole mail travels, whatever the endpoint chose for mail of its own.
 const WHOLE: Options = Options { attachments: Attachments::Inline, include_raw: true, include_sanitized_html: false };
 
-pub(super) fn envelope<'a>(
+pub(in crate::deliver::payload) fn envelope<'a>(
     facts: &Facts<'a>,
     mail: &'a Mail,
     raw: Option<&'a [u8]>,

@@ -13,7 +13,7 @@ use crate::deliver::payload::Facts;
 use crate::ident::UniqueId;
 use crate::parse::Mail;
 
-pub(super) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, why: TooLarge) -> Envelope<'a> {
+pub(in crate::deliver::payload) fn envelope<'a>(facts: &Facts<'a>, mail: &'a Mail, why: TooLarge) -> Envelope<'a> {
     let spooled_at = format!("{:.3}", facts.spooled_at);
     Envelope {
         r#type: MAIL_OVERSIZE,
