@@ -256,6 +256,7 @@ fn a_spool_that_is_none_is_named_with_a_remedy() {
 fn what_a_command_has_a_daemon_do_is_noted_in_its_log_under_the_user_who_typed_it() {
     let (_server, desk, pophook) = stage(&["secret-a"]);
     let daemon = pophook.start(&["run"]);
+    wait_for("it is posted", || desk.count() == 1);
     wait_for("it is delivered", || pophook.in_state("delivered").len() == 1);
     let id = desk.hits()[0].id();
     let ids = pophook.dir().join("ids");
@@ -319,14 +320,15 @@ fn a_retry_that_finds_nothing_says_how_delivered_and_waiting_mail_is_tried_again
 #[test]
 fn a_mailbox_tells_since_when_it_is_paused_and_when_it_is_visited_next() {
     let (server, desk, pophook) = stage(&["a"]);
-    let seldom = Mailbox::scripted(&server).without("poll_interval: 1s").line("poll_interval: 1h");
+    let seldom = Mailbox::scripted(&server).without("poll_interval: 1s").line("poll_interval: 90m");
     pophook.configure([seldom], [Endpoint::desk(&desk)], "");
     let daemon = pophook.start(&["run"]);
+    wait_for("it is posted", || desk.count() == 1);
     wait_for("it was visited", || {
         let listed = pophook.command(&["mailbox", "list", "--json"]).expect(0).json();
         listed[0]["next_visit"].as_str().is_some_and(|at| at.starts_with("20"))
     });
-    check(&pophook, &["mailbox", "list"], 0, &["next visit", "in 59m", "ok"]);
+    check(&pophook, &["mailbox", "list"], 0, &["next visit", "in 1h", "ok"]);
     check(&pophook, &["mailbox", "pause", "support"], 0, &[]);
     check(&pophook, &["mailbox", "list"], 0, &["paused since 20"]);
     wait_for("the daemon knows", || {

@@ -167,7 +167,7 @@ fn limited(defaults: &str, endpoints: &[&str]) -> Result<Vec<(Option<u64>, OnLar
          - {{ name: m, username: m, host: h, password: p, start_from: all, deliver_to: [a] }}\n"
     );
     let limits = |config: Config| config.deliver.endpoints.iter().map(|e| (e.limits.one, e.limits.on_large)).collect();
-    read(&text, &[]).map(limits)
+    read(&text, &[("/etc/t.jinja", "{}")]).map(limits)
 }
 
 #[test]
@@ -177,8 +177,8 @@ fn a_default_that_has_no_effect_at_an_endpoint_is_not_taken_there() {
     let check = |own: &str, expected| assert_eq!(limited(defaults, &[own, ""]), Ok(vec![expected, some]), "{own}");
     check("attachments: omit", none);
     check("format: raw", none);
-    check("format: template, template: slack", none);
-    check("format: template, template: slack, attachments: inline", some);
+    check("format: template, template: { file: /etc/t.jinja }", none);
+    check("format: template, template: { file: /etc/t.jinja }, attachments: inline", some);
     check("attachments: multipart", some);
     check("max_attachment_size: null", none);
     assert_eq!(
