@@ -89,7 +89,13 @@ pub(super) fn plan(listing: &Listing, ledger: &Ledger, mailbox: &Mailbox, now: T
     let not_deleting = does_not_delete(&latest, &listed);
     let reread = without_unique_id > 0 && may_reread(ledger, mailbox, now);
     let mut plan = Plan {
-        observation: Observation { flood: flood.becomes, flooded: flood.seen, reread, ..Observation::default() },
+        observation: Observation {
+            flood_was: ledger.flood,
+            flood: flood.becomes,
+            flooded: flood.seen,
+            reread,
+            ..Observation::default()
+        },
         findings: Findings {
             listed: listing.entries.len(),
             without_unique_id,
@@ -168,6 +174,8 @@ impl Plan {
         match &row.entry {
             // What is listed under this id now is another message, or was too large before and will be noted again.
             Entry::Oversize { .. } if was_gone => self.take_if_it_fits(take, mailbox),
+            // RFC 1939 section 7 lets a server give the id of a mail that is gone to another one.
+            Entry::Skipped if was_gone && differs(take.size, row.listed_size) => self.take_if_it_fits(take, mailbox),
             Entry::Skipped if was_gone => self.observation.returned.push(row.key),
             Entry::Skipped => {}
             Entry::Oversize { limit } => {
@@ -282,6 +290,11 @@ fn gone(
 fn may_reread(ledger: &Ledger, mailbox: &Mailbox, now: Timestamp) -> bool {
     let rested = ledger.reread_at.and_then(|at| at.checked_add(REREAD_EVERY).ok()).is_none_or(|due| due <= now);
     rested || mailbox.retention.on_server != OnServer::Keep
+}
+
+/// Whether two sizes are known to be those of two messages.
+fn differs(one: Option<u64>, other: Option<u64>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
 fn fits(take: &Take, mailbox: &Mailbox) -> bool {

@@ -2,6 +2,7 @@
 //! they wait.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pophook::ident::EndpointName;
 use pophook::spool::Claim;
@@ -189,6 +190,21 @@ async fn a_notice_that_is_dead_itself_keeps_no_copy_back() {
     assert!(spool.raw(posted.key).await.unwrap().is_some());
     let mail = spool.find(&id_of("hello")).await.unwrap().unwrap();
     assert_eq!(spool.raw(mail.key).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_when_the_mail_is_erased_is_not_kept() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    routed(&spool, "hello", &["desk"]).await;
+    let claimed = only(claim(&spool, "desk").await);
+    let dropped = spool.change(Command::Drop { filter: Filter::default(), erase: true }).await.unwrap();
+    assert_eq!(dropped.erased, 1);
+    let quoted = Some("cannot take: hello".to_owned());
+    let failed = record_of(&claimed, ground.clock.now(), deferred(&ground.clock, Duration::ZERO));
+    spool.record(vec![Record { answer: quoted, ..failed }]).await.unwrap();
+    let attempts = spool.attempts(claimed.message.key).await.unwrap();
+    assert_eq!(attempts.iter().map(|attempt| attempt.answer.as_deref()).collect::<Vec<_>>(), [None]);
 }
 
 #[tokio::test]

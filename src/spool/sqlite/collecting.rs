@@ -57,8 +57,7 @@ impl Collecting for Sqlite {
         let (owner, pressure) = (mailbox.clone(), Arc::clone(&self.pressure));
         let reply = self.write(Haste::Now, MakesWork::Yes, move |c| {
             reserve.take()?;
-            let fresh = &mut guard(&claimed).fresh;
-            messages.iter().map(|message| collected::accept(c, &mailbox, message, fresh, now)).collect()
+            messages.iter().map(|message| collected::accept(c, &mailbox, message, &claimed, now)).collect()
         });
         Box::pin(async move {
             let accepted: Vec<Accepted> = reply.await?;
@@ -110,9 +109,8 @@ impl Collecting for Sqlite {
     fn room(&self, mailbox: &MailboxName, wanted: u64) -> Reply<Room> {
         let (mailbox, config, pressure) = (mailbox.clone(), self.config.clone(), Arc::clone(&self.pressure));
         let (times, show) = ((self.clock.now(), self.clock.uptime()), self.show());
-        let reply = self.write(Haste::Now, MakesWork::No, move |c| {
-            room::promise(c, &config, &mut guard(&pressure), (&mailbox, wanted), times)
-        });
+        let reply = self
+            .write(Haste::Now, MakesWork::No, move |c| room::promise(c, &config, &pressure, (&mailbox, wanted), times));
         Box::pin(async move {
             let (room, look) = reply.await?;
             show(&look);

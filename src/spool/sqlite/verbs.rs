@@ -13,7 +13,6 @@ use super::MakesWork;
 use super::Sqlite;
 use super::change;
 use super::condition;
-use super::guard;
 use super::note_running;
 use super::open;
 use super::release;
@@ -132,7 +131,7 @@ impl Spool for Sqlite {
         let (config, pressure, show) = (self.config.clone(), Arc::clone(&self.pressure), self.show());
         let pruned = self.write(Haste::Now, MakesWork::No, move |c| {
             note_running(c, ran_ms)?;
-            let look = room::look(c, &config, &mut guard(&pressure), now)?;
+            let look = room::look(c, &config, &pressure, now)?;
             Ok((release::prune(c, keep, now)?, reserve.take().is_ok(), look))
         });
         Box::pin(async move {
