@@ -34,17 +34,13 @@ use super::wanted::wanted;
 use super::when::When;
 use super::writing::Full;
 use super::writing::Kept;
+use super::writing::LOOK_AGAIN;
 use super::writing::Writing;
 use crate::crash;
 use crate::metrics::DeliverMetrics;
 use crate::spool::Claim;
 use crate::spool::SpoolError;
 use crate::spool::Weight;
-
-/// Bursts of records that may wait for their commit; beyond that, no new attempt begins.
-const RECORDS_MAX: usize = 64;
-/// How long to wait after a fault of the spool.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// One endpoint's queue. What was learnt of the endpoint stands beside the means to reach it, so that these can be
 /// exchanged.
@@ -163,7 +159,7 @@ impl Queue {
         waiting: usize,
         untried_since: Option<Timestamp>,
     ) -> Result<When, SpoolError> {
-        if waiting >= RECORDS_MAX || self.full.is_so() {
+        if self.full.forbids(waiting) {
             return Ok(When::Ended);
         }
         loop {

@@ -12,8 +12,10 @@ use crate::spool::Record;
 use crate::spool::Reply;
 use crate::spool::SpoolError;
 
+/// Bursts of records that may wait for their commit; beyond that, no new attempt begins.
+const RECORDS_MAX: usize = 64;
 /// How long to wait after a fault of the spool.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How long a single round waits for a spool that cannot be written: whoever waits for its end, a timer, say, has to be
 /// told. A daemon waits as long as it takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,9 +35,9 @@ pub(super) struct Writing {
 pub(super) struct Full(Arc<AtomicUsize>);
 
 impl Full {
-    /// Whether any does.
-    pub(super) fn is_so(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+    /// Whether no attempt may begin while so many bursts of records wait.
+    pub(super) fn forbids(&self, waiting: usize) -> bool {
+        waiting >= RECORDS_MAX || self.0.load(Ordering::Relaxed) > 0
     }
 }
 
