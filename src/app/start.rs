@@ -137,11 +137,7 @@ impl App {
                 gate: Arc::new(gate),
             };
             // It goes on while the others drain, so that readiness can be asked for; the process's end ends it.
-            tokio::spawn(async move {
-                if let Err(error) = admin::serve(listener, means, serves, CancellationToken::new()).await {
-                    tracing::error!(%error, %address, "what operators look at is no longer served");
-                }
-            });
+            tokio::spawn(admin::serve(listener, means, serves, CancellationToken::new()));
         }
         Ok(())
     }

@@ -98,6 +98,14 @@ pub enum SpoolError {
         /// The name in the configuration.
         new: String,
     },
+    /// A command would do something else than what was shown before. Nothing was done.
+    #[error("what is selected has changed since it was shown: it is {now} now, and was {was}")]
+    NotAsShown {
+        /// What was shown; as many as now, or unknown, where the messages are others.
+        was: String,
+        /// How many deliveries and messages it would change now.
+        now: u64,
+    },
     /// A command named something that is not there, or cannot be done to it.
     #[error("{0}")]
     Impossible(String),

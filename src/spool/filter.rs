@@ -29,6 +29,9 @@ pub struct Filter {
     /// This reason.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Only what waits for a human: a delivery that is dead and not dropped, and what is unrouted or quarantined.
+    #[serde(default)]
+    pub waits_for_human: bool,
     /// Committed at this time or before, in milliseconds of Unix time.
     #[serde(default)]
     pub spooled_until: Option<i64>,
@@ -73,6 +76,7 @@ impl Filter {
             && is(&self.mailbox, row.mailbox.as_deref())
             && (dropped || is(&self.state, Some(row.state)))
             && is(&self.reason, row.reason.as_deref())
+            && (!self.waits_for_human || row.waits_for_human())
             && self.takes_age(row)
     }
 

@@ -29,6 +29,8 @@ use crate::spool::Enrolment;
 use crate::spool::Filter;
 use crate::spool::Found;
 use crate::spool::Ledger;
+use crate::spool::LineKey;
+use crate::spool::Lines;
 use crate::spool::MailboxRow;
 use crate::spool::MessageKey;
 use crate::spool::Noticing;
@@ -56,6 +58,10 @@ impl Reading for Sqlite {
 
     fn list(&self, filter: Filter) -> Reply<Vec<Row>> {
         self.readers.list(filter)
+    }
+
+    fn lines(&self, filter: Filter, after: Option<LineKey>, limit: usize) -> Reply<Lines> {
+        self.readers.lines(filter, after, limit)
     }
 
     fn search(&self, wanted: Search, limit: usize) -> Reply<Found> {
@@ -192,6 +198,7 @@ fn tell(command: &Command, logins: &watch::Sender<BTreeMap<MailboxName, u64>>, w
         }),
         Command::Retry { .. }
         | Command::Drop { .. }
+        | Command::AsShown { .. }
         | Command::Take { .. }
         | Command::Import { .. }
         | Command::Reset { .. }
