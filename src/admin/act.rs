@@ -69,11 +69,15 @@ pub async fn carry_out(means: &Means, operator: &Operator, command: Command) -> 
     check(means, &command).await?;
     let (spool, who) = (Arc::clone(&means.spool), operator.who().name().to_owned());
     // Whoever asked may hang up. What was begun is ended, and told to who must know, all the same.
-    let ended = tokio::spawn(async move { carry_on(&*spool, &who, command).await });
-    ended.await.unwrap_or(Err(ActError::Spool(SpoolError::Closed)))
+    let ended = tokio::spawn(async move { change(&*spool, &who, command).await });
+    ended.await.unwrap_or(Err(SpoolError::Closed)).map_err(ActError::from)
 }
 
-async fn carry_on(spool: &dyn Spool, who: &str, command: Command) -> Result<Changed, ActError> {
+/// Has `spool` carry `command` out for `who`, and notes it in the log.
+///
+/// # Errors
+/// What cannot be done, or a spool that cannot be written.
+pub async fn change(spool: &dyn Spool, who: &str, command: Command) -> Result<Changed, SpoolError> {
     let (action, on) = (name(&command), object(&command));
     match spool.change(command).await {
         Ok(done) => {
@@ -83,9 +87,14 @@ async fn carry_on(spool: &dyn Spool, who: &str, command: Command) -> Result<Chan
         }
         Err(error) => {
             tracing::warn!(target: "audit", who, action, on, %error, "not done");
-            Err(error.into())
+            Err(error)
         }
     }
+}
+
+/// Notes in the log that `who` has posted a test event to an endpoint.
+pub fn note_test(who: &str, endpoint: &str, taken: bool, status: Option<u16>) {
+    tracing::info!(target: "audit", who, action = "test_endpoint", on = %endpoint, taken, status, "done");
 }
 
 /// Posts a signed test event to `endpoint`.

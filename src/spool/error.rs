@@ -81,10 +81,12 @@ pub enum SpoolError {
         known: i64,
     },
     /// A copy of the spool cannot be made there.
-    #[error("cannot write the copy {path}")]
+    #[error("cannot write the copy {path}: {remedy}")]
     Copy {
         /// The copy's file.
         path: PathBuf,
+        /// What is in the way, and what to do.
+        remedy: String,
         /// Why.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },

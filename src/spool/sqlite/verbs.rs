@@ -156,16 +156,12 @@ impl Spool for Sqlite {
         let (times, command) = (self.times(), Arc::new(command));
         let asked = Arc::clone(&command);
         let work = move |c: &Connection| change::change(c, &command, times);
-        let changed = match &*asked {
-            Command::KeepToken { .. } => self.write_by_all_means(Haste::Now, work),
-            _ => self.write(Haste::Now, MakesWork::Yes, work),
-        };
-        let (logins, wishes) = (self.logins.clone(), self.wishes.clone());
-        Box::pin(async move {
-            let changed = changed.await?;
-            tell(&asked, &logins, &wishes);
-            Ok(changed)
-        })
+        let (logins, wishes, told) = (self.logins.clone(), self.wishes.clone(), Arc::clone(&asked));
+        let publish = move |_: &Changed| tell(&told, &logins, &wishes);
+        match &*asked {
+            Command::KeepToken { .. } => self.write_by_all_means_and_publish(Haste::Now, work, publish),
+            _ => self.write_and_publish(Haste::Now, MakesWork::Yes, work, publish),
+        }
     }
 
     fn close(&self) -> Reply<()> {
