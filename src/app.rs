@@ -3,6 +3,7 @@
 //! A loop that ends by itself is a fault: the process ends with it, and its next start finds everything in the spool.
 
 mod hands;
+mod peers;
 mod reload;
 mod round;
 mod start;
@@ -35,6 +36,7 @@ use crate::oauth::Fetches;
 use crate::spool::Change;
 use crate::spool::Enrolment;
 use crate::spool::Spool;
+use crate::spool::SpoolError;
 use crate::spool::sqlite::Sqlite;
 
 pub use reload::Origin;
@@ -183,10 +185,11 @@ impl App {
             let told = notice.tell().await;
             collected.cancel();
             // Only what ends the process is told before the deliveries have ended: their outcomes are written down first.
-            Ok::<_, crate::spool::SpoolError>((visits.unwrap_or_else(|| Ok(Vec::new()))?, told))
+            Ok::<_, SpoolError>((visits.unwrap_or_else(|| Ok(Vec::new()))?, told))
         };
         let delivering = deliverer.run(Mode::Once, collected.clone(), stop.clone());
-        let ((mut visits, told), mut attempts) = tokio::try_join!(collecting, delivering)?;
+        let ended = tokio::try_join!(collecting, delivering);
+        let ((mut visits, told), mut attempts) = ended.map_err(cut_short)?;
         told?;
         let deletions = stop.run_until_cancelled(collector.delete_what_may_go(&visits)).await;
         for (name, deletion) in deletions.transpose()?.unwrap_or_default() {
@@ -208,6 +211,19 @@ impl App {
         self.close().await;
         Ok(Round { visits, attempts, waiting })
     }
+}
+
+/// What a single round says that a fault of the spool ended.
+fn cut_short(error: SpoolError) -> anyhow::Error {
+    let is_full = matches!(error, SpoolError::NoSpace(_));
+    let error = anyhow::Error::from(error);
+    if !is_full {
+        return error;
+    }
+    error.context(
+        "the round ended early; mend the disk and run it again: what was posted and could not be written down is posted \
+         again, under the same webhook-id",
+    )
 }
 
 /// What a loop says that ended by itself.

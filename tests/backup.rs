@@ -20,6 +20,8 @@ use support::pop3_server::Message;
 use support::pophook::Mailbox;
 use support::receiver::Answer;
 use support::receiver::Hit;
+use support::small_disk::fill_but;
+use support::small_disk::small_disk;
 use support::stage::Stage;
 use support::stage::message;
 use support::stage::messages;
@@ -199,4 +201,47 @@ fn a_backup_through_standard_output_is_the_same() {
         beside.into_iter().all(|name| !name.to_string_lossy().contains("backup")),
         "nothing is left beside the spool"
     );
+}
+
+#[test]
+fn a_backup_says_what_it_holds_and_what_is_in_its_way() {
+    let stage = Stage::new("keep", messages(&["a", "b"]));
+    let pophook = &stage.pophook;
+    let copy = pophook.dir().join("copy.db");
+    let check = |to: &Path, code: i32, words: &[&str]| {
+        let said = pophook.command(&["spool", "backup", to.to_str().unwrap()]).expect(code).said();
+        words.iter().for_each(|word| assert!(said.contains(word), "{word:?} in {said}"));
+    };
+    check(&copy, 1, &["there is no spool at", "`pophook run` or `pophook once` makes it"]);
+    stage.until_delivered(2);
+    check(&copy, 0, &["copied the spool to", "copy.db: 2 messages, ", "KiB"]);
+    check(&copy, 1, &["cannot write the copy", "copy.db", "name another, or remove that one"]);
+    let nowhere = pophook.dir().join("not-there/copy.db");
+    check(&nowhere, 1, &["not-there does not exist; make it, or name another"]);
+    let file = pophook.config().join("copy.db");
+    check(&file, 1, &["cannot write the copy", "name another"]);
+    let to_stdout = Command::new(env!("CARGO_BIN_EXE_pophook"))
+        .args(["spool", "backup", "-", "-c", pophook.config().to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(to_stdout.status.success() && to_stdout.stdout.starts_with(b"SQLite format 3"));
+    assert!(String::from_utf8_lossy(&to_stdout.stderr).contains("to standard output: 2 messages"));
+    let left: Vec<_> = fs::read_dir(pophook.dir()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let beside = left.iter().filter(|name| name.to_string_lossy().starts_with("copy.db")).count();
+    assert_eq!(beside, 1, "the copy alone: {left:?}");
+}
+
+#[test]
+fn a_backup_that_finds_no_room_says_how_much_it_takes_and_leaves_nothing() {
+    let name = "a_backup_that_finds_no_room_says_how_much_it_takes_and_leaves_nothing";
+    let Some(place) = small_disk(name, 8) else { return };
+    let stage = Stage::new("keep", flow(5));
+    stage.until_delivered(5);
+    fill_but(&place, 100_000);
+    let copy = place.join("copy.db");
+    let said = stage.pophook.command(&["spool", "backup", copy.to_str().unwrap()]).expect(1).said();
+    for word in ["cannot write the copy", "has no room; it takes up to ", "make room, or name another folder"] {
+        assert!(said.contains(word), "{word:?} in {said}");
+    }
+    assert_eq!(fs::read_dir(&place).unwrap().filter(|one| one.as_ref().unwrap().file_name() != "filler").count(), 0);
 }

@@ -251,3 +251,110 @@ fn a_spool_that_is_none_is_named_with_a_remedy() {
         check(&pophook, command, 1, &["spool.db is no spool of pophook", "name another file under spool.url"]);
     }
 }
+
+#[test]
+fn what_a_command_has_a_daemon_do_is_noted_in_its_log_under_the_user_who_typed_it() {
+    let (_server, desk, pophook) = stage(&["secret-a"]);
+    let daemon = pophook.start(&["run"]);
+    wait_for("it is posted", || desk.count() == 1);
+    wait_for("it is delivered", || pophook.in_state("delivered").len() == 1);
+    let id = desk.hits()[0].id();
+    let ids = pophook.dir().join("ids");
+    std::fs::write(&ids, "user@127.0.0.1 old-1\nuser@127.0.0.1 old-2\n").unwrap();
+    let import = ["import-ledger", "--mailbox", "support", "--from", "fetchmail", "--login", "user@127.0.0.1"];
+    check(&pophook, &[&import[..], &[ids.to_str().unwrap()]].concat(), 0, &["2 of 2"]);
+    check(&pophook, &["mailbox", "take", "support", "old-1"], 0, &["1 will be taken"]);
+    check(&pophook, &["mailbox", "pause", "support"], 0, &["is paused"]);
+    check(&pophook, &["mailbox", "visit", "support"], 1, &["paused"]);
+    check(&pophook, &["mailbox", "resume", "support"], 0, &["is visited again"]);
+    check(&pophook, &["mailbox", "visit", "support"], 0, &["as soon as its server allows"]);
+    check(&pophook, &["endpoint", "test", "desk"], 0, &["HTTP 200"]);
+    check(&pophook, &["endpoint", "resume", "desk"], 0, &["is resumed"]);
+    check(&pophook, &["spool", "retry", &id, "--state", "delivered"], 0, &["1 will be tried again"]);
+    wait_for("it is delivered again", || pophook.in_state("delivered").len() == 1);
+    check(
+        &pophook,
+        &["spool", "drop", "--erase", "--mailbox", "support", "--state", "delivered", "--yes"],
+        0,
+        &["erased"],
+    );
+    daemon.terminate();
+    let said = daemon.wait().expect(0).said();
+    let who = format!("who=\"uid {}\"", rustix::process::getuid().as_raw());
+    let noted = |action: &str, words: &[&str]| {
+        let lines: Vec<&str> = said.lines().filter(|line| line.contains(&format!("action=\"{action}\""))).collect();
+        let found = lines.iter().any(|line| line.contains(&who) && words.iter().all(|word| line.contains(word)));
+        assert!(found, "{action} {words:?} in\n{said}");
+    };
+    noted("import_ledger", &["on=\"support unique_ids=2\"", "changed=2"]);
+    noted("take_skipped", &["on=\"support unique_ids=1\"", "changed=1"]);
+    noted("pause_mailbox", &["on=\"support\"", "changed=1", "done"]);
+    noted("visit_mailbox", &["not done", "is paused"]);
+    noted("visit_mailbox", &["changed=1"]);
+    noted("resume_mailbox", &["changed=1"]);
+    noted("test_endpoint", &["on=desk", "taken=true", "status=200"]);
+    noted("resume_endpoint", &["on=\"desk\""]);
+    noted("retry", &["(1) state=delivered", "changed=1"]);
+    noted("erase", &["on=\"mailbox=support state=delivered\"", "erased=1"]);
+    assert!(!said.contains("secret-a") && !said.contains("old-1"), "{said}");
+}
+
+#[test]
+fn a_retry_that_finds_nothing_says_how_delivered_and_waiting_mail_is_tried_again() {
+    let (_server, desk, pophook) = stage(&["a"]);
+    desk.set(Answer::Status(503));
+    pophook.once().expect(2);
+    let id = desk.hits()[0].id();
+    check(&pophook, &["spool", "retry", &id], 1, &["--state pending makes due now"]);
+    let due = || pophook.list()[0]["due"].clone();
+    let before = due();
+    check(&pophook, &["spool", "retry", &id, "--state", "pending"], 0, &["1 will be tried again"]);
+    assert_ne!(due(), before);
+    desk.set(Answer::Status(200));
+    pophook.once().expect(0);
+    assert_eq!((desk.count(), pophook.in_state("delivered").len()), (2, 1), "it was due at once");
+    check(&pophook, &["spool", "retry", &id], 1, &["--state delivered sends delivered mail again"]);
+    check(&pophook, &["spool", "retry", &id, "--state", "delivered"], 0, &["1 will be tried again"]);
+}
+
+#[test]
+fn a_mailbox_tells_since_when_it_is_paused_and_when_it_is_visited_next() {
+    let (server, desk, pophook) = stage(&["a"]);
+    let seldom = Mailbox::scripted(&server).without("poll_interval: 1s").line("poll_interval: 90m");
+    pophook.configure([seldom], [Endpoint::desk(&desk)], "");
+    let daemon = pophook.start(&["run"]);
+    wait_for("it is posted", || desk.count() == 1);
+    wait_for("it was visited", || {
+        let listed = pophook.command(&["mailbox", "list", "--json"]).expect(0).json();
+        listed[0]["next_visit"].as_str().is_some_and(|at| at.starts_with("20"))
+    });
+    check(&pophook, &["mailbox", "list"], 0, &["next visit", "in 1h", "ok"]);
+    check(&pophook, &["mailbox", "pause", "support"], 0, &[]);
+    check(&pophook, &["mailbox", "list"], 0, &["paused since 20"]);
+    wait_for("the daemon knows", || {
+        pophook.command(&["mailbox", "list", "--json"]).expect(0).json()[0]["next_visit"].is_null()
+    });
+    daemon.terminate();
+    daemon.wait().expect(0);
+    check(&pophook, &["mailbox", "list"], 0, &["paused since 20"]);
+    let listed = pophook.command(&["mailbox", "list", "--json"]).expect(0).json();
+    assert!(listed[0]["next_visit"].is_null() && listed[0]["paused_since"].is_string(), "{listed:?}");
+}
+
+#[test]
+fn a_check_without_servers_says_that_the_spool_cannot_be_made_and_makes_nothing() {
+    let (server, desk) = (Pop3Server::start(Vec::new()), Receiver::start());
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("not-mounted");
+    let at =
+        |path: std::path::PathBuf| Pophook::with_spool_at(path, [Mailbox::scripted(&server)], [Endpoint::desk(&desk)]);
+    let named = folder.display().to_string();
+    let pophook = at(folder.join("spool.db"));
+    for command in [&["check"][..], &["check", "--online"]] {
+        check(&pophook, command, 2, &["FINDING  spool: its folder", &named, "does not exist; make it"]);
+    }
+    check(&pophook, &["run"], 1, &["does not exist"]);
+    assert!(!folder.exists());
+    check(&at(dir.path().join("spool.db")), &["check"], 0, &["no problem"]);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is made for a check");
+}

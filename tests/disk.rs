@@ -245,6 +245,36 @@ fn s1_a_file_system_that_turns_read_only_lets_nothing_go_and_mail_goes_on_withou
     }
 }
 
+/// From the `first` write of the writing thread on, the file system of a single round has turned read-only, and stays so.
+/// Its exit code, and how many posts it made of three that were due.
+fn check_round_on_read_only(first: u32) -> (i32, usize) {
+    let deleting = |mailbox: Mailbox| mailbox.on_server("delete_when_delivered");
+    let stage = Stage::with(Vec::new(), deleting, |endpoint| endpoint);
+    ["a", "b", "c"].iter().for_each(|id| stage.server.put(marked(id)));
+    stage.desk.set(Answer::Status(503));
+    stage.pophook.once().expect(2);
+    stage.pophook.command(&["spool", "retry", "--state", "pending", "--yes"]).expect(0);
+    stage.desk.set(Answer::Status(200));
+    let before = stage.desk.count();
+    let (code, trace) = once_with(&stage, &format!("inject=pwrite64:error=EROFS:when={first}+"));
+    assert!(trace.contains("(INJECTED)"), "there is no write {first}");
+    let order = strace::order(&trace, MARK);
+    assert!(order.too_early.is_empty(), "{first}: {order:#?}");
+    let posted = stage.desk.count() - before;
+    stage.holds();
+    stage.until_empty();
+    assert_eq!(stage.desk.ids().len(), 3, "what is posted again keeps its id");
+    stage.lives();
+    (code, posted)
+}
+
+#[test]
+fn s1_a_single_round_on_a_file_system_that_turned_read_only_ends_by_itself_and_loses_nothing() {
+    // Ever later, until the disk lets the three be posted and no longer be written down.
+    let ended = (6..).step_by(3).map(check_round_on_read_only).inspect(|(code, _)| assert_eq!(*code, 1));
+    assert_eq!(ended.map(|(_, posted)| posted).find(|posted| *posted > 0), Some(3), "each once");
+}
+
 /// What lies beside the spool's file, its own name first.
 fn spool_files(pophook: &Pophook) -> Vec<PathBuf> {
     ["", "-wal", "-shm"].iter().map(|ending| PathBuf::from(format!("{}{ending}", pophook.spool().display()))).collect()

@@ -51,6 +51,23 @@ fn m1_a_connection_that_drops_within_pipelined_messages_loses_only_time() {
     stage.exactly(&messages(&["a", "b", "c", "d", "e"]));
 }
 
+#[test]
+fn a_mail_that_is_listed_and_handed_out_as_nothing_is_taken_when_it_is_there_again() {
+    for rule in ["delete_when_delivered", "delete_when_spooled"] {
+        let stage = Stage::new(rule, messages(&["a", "b", "c"]));
+        let lost = |id: &str| Message { raw: Vec::new(), ..message(id) };
+        stage.server.replace(vec![lost("a"), lost("b"), message("c")]);
+        let said = stage.pophook.once().said();
+        assert!(said.contains("handed out nothing of a message"), "{said}");
+        stage.pophook.once();
+        assert_eq!((stage.desk.subjects(), stage.server.messages().len()), (vec!["c".to_owned()], 2));
+        stage.server.replace(messages(&["a", "b"]));
+        stage.until_empty();
+        stage.until_delivered(3);
+        stage.exactly(&messages(&["a", "b", "c"]));
+    }
+}
+
 /// The deletes of one run fail; the next run makes up for it, and nothing is delivered twice.
 fn check_lost_deletes(faults: Faults) {
     let stage = Stage::new("delete_when_delivered", messages(&["a", "b"]));

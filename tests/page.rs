@@ -50,7 +50,7 @@ const TOKENS: &str = "  tokens:
 
 /// Three maildrops, two endpoints of which `erp` refuses all that it gets, and the daemon between them.
 struct Scene {
-    _servers: Vec<Pop3Server>,
+    servers: Vec<Pop3Server>,
     desk: Receiver,
     erp: Receiver,
     pophook: Pophook,
@@ -82,7 +82,7 @@ impl Scene {
         pophook.command(&["check"]).expect(0);
         let daemon = pophook.start(&["run"]);
         wait_for("the page is there", || pophook.ask("GET", "/healthz", &[], b"").status == 200);
-        Scene { _servers: servers, desk, erp, pophook, _daemon: daemon }
+        Scene { servers, desk, erp, pophook, _daemon: daemon }
     }
 
     /// A page, as somebody with this token gets it.
@@ -170,7 +170,7 @@ fn one_list_has_the_mail_of_all_mailboxes_and_a_search_finds_what_a_mail_says() 
     assert_eq!(found("q=friday+tuesday"), 0);
     assert_eq!((found("mailbox=support"), found("endpoint=erp"), found("state=attention")), (2, 1, 1));
     // The maildrops are gone with the servers; the mail is not.
-    let Scene { _servers: servers, pophook, desk: _desk, erp: _erp, _daemon: daemon } = scene;
+    let Scene { servers, pophook, desk: _desk, erp: _erp, _daemon: daemon } = scene;
     drop(servers);
     let authorization = [("authorization", &*format!("Bearer {OPERATES}"))];
     let offline = pophook.ask("GET", "/messages?q=screwdrivers", &authorization, b"").expect(200).text();
@@ -193,7 +193,9 @@ fn whoever_may_not_see_mail_sees_none_and_whoever_only_reads_changes_nothing() {
     }
     let list = scene.page(READS, "/messages?q=screwdrivers").expect(200).text();
     assert_eq!(list.matches("<bdi>").count(), 4, "a search that would tell what a mail says is none: {list}");
+    let one = scene.page(READS, &format!("/messages/{invoice}")).expect(200).text();
     for part in ["html", "raw", "attachments/0", "payload/desk"] {
+        assert!(!one.contains(&format!("/messages/{invoice}/{part}")), "{part} is not offered: {one}");
         scene.page(READS, &format!("/messages/{invoice}/{part}")).expect(403);
     }
     let shown = scene.page(SEES, &format!("/messages/{invoice}")).expect(200).text();
@@ -257,7 +259,9 @@ fn dead_letters_are_shown_first_and_settled_then() {
     assert!(preview.contains("try again <strong>1</strong>"), "{preview}");
     assert_eq!(scene.pophook.in_state("dead").len(), 1, "a preview changes nothing");
     scene.erp.set(Answer::Status(200));
-    let done = scene.submit(OPERATES, "/dead/settle", &format!("act=retry&id={id}")).expect(303);
+    let unseen = scene.submit(OPERATES, "/dead/settle", &format!("act=retry&id={id}")).expect(200).text();
+    assert!(unseen.contains("try again <strong>1</strong>"), "a form that was shown nothing is shown first: {unseen}");
+    let done = scene.submit(OPERATES, "/dead/settle", &format!("act=retry&id={id}&{}", shown(&preview))).expect(303);
     assert_eq!(done.header("location"), "/dead?done=retry&count=1");
     wait_for("it is delivered", || {
         scene.pophook.in_state("dead").is_empty() && scene.pophook.in_state("pending").is_empty()
@@ -265,6 +269,57 @@ fn dead_letters_are_shown_first_and_settled_then() {
     let after = scene.page(OPERATES, done.header("location")).expect(200).text();
     assert!(after.contains("1 delivery or message will be tried again."), "{after}");
     assert!(after.contains("Nothing waits for a human here."), "{after}");
+}
+
+/// What a form that shows what would be done carries of it.
+fn shown(preview: &str) -> String {
+    let field = |name: &str| {
+        let (_, value) = preview.split_once(&format!("name=\"{name}\" value=\"")).expect("the form has it");
+        value.split('"').next().unwrap().to_owned()
+    };
+    format!("changed={}&set={}", field("changed"), field("set"))
+}
+
+#[test]
+fn a_button_that_is_pressed_twice_sends_once() {
+    let scene = Scene::new(vec![("support", vec![Message::new("plain", &mails::plain("plain"))])], TOKENS);
+    wait_for("it is delivered", || scene.pophook.in_state("delivered").len() == 1);
+    let id = scene.id_of("plain");
+    let page = scene.page(OPERATES, &format!("/messages/{id}")).expect(200).text();
+    let (_, set) = page.split_once("name=\"set\" value=\"").unwrap();
+    let form = format!("endpoint=desk&state=delivered&set={}", set.split('"').next().unwrap());
+    let path = format!("/messages/{id}/retry");
+    let sent = scene.submit(OPERATES, &path, &form).expect(303);
+    assert!(sent.header("location").ends_with("count=1"), "{sent:?}");
+    wait_for("it is delivered again", || scene.desk.count() == 2 && scene.pophook.in_state("delivered").len() == 1);
+    let twice = scene.submit(OPERATES, &path, &form).expect(303);
+    assert!(twice.header("location").ends_with("count=0"), "{twice:?}");
+    assert_eq!((scene.pophook.in_state("delivered").len(), scene.desk.count()), (1, 2));
+}
+
+#[test]
+fn nobody_drops_what_was_not_shown() {
+    let scene = Scene::new(maildrops(9), TOKENS);
+    scene.until_dead(1);
+    let all = "act=drop&all=yes&mailbox=&endpoint=";
+    let preview = scene.submit(OPERATES, "/dead/preview", all).expect(200).text();
+    assert!(preview.contains("drop <strong>1</strong>") && !preview.contains("role=\"alert\""), "{preview}");
+    scene.servers[2].put(Message::new("another", &mails::plain("another")));
+    scene.until_dead(2);
+    let again = scene.submit(OPERATES, "/dead/settle", &format!("{all}&{}", shown(&preview))).expect(409).text();
+    assert!(again.contains("Nothing was done") && again.contains("it is 2 now, and was 1"), "{again}");
+    assert!(again.contains("drop <strong>2</strong>"), "what it is now is shown: {again}");
+    assert_eq!(scene.pophook.in_state("dead").len(), 2);
+    // One goes, another comes: as many, and not the same.
+    let id = scene.pophook.in_state("dead")[0]["id"].as_str().unwrap().to_owned();
+    scene.submit(OPERATES, &format!("/messages/{id}/drop"), "endpoint=erp&state=dead").expect(303);
+    scene.servers[2].put(Message::new("a third", &mails::plain("a third")));
+    wait_for("it is dead", || scene.page(OPERATES, "/dead").text().contains("<bdi>a third</bdi>"));
+    let others = scene.submit(OPERATES, "/dead/settle", &format!("{all}&{}", shown(&again))).expect(409).text();
+    assert!(others.contains("as many, but others"), "{others}");
+    let done = scene.submit(OPERATES, "/dead/settle", &format!("{all}&{}", shown(&others))).expect(303);
+    assert_eq!(done.header("location"), "/dead?done=drop&count=2");
+    assert!(scene.page(OPERATES, "/dead").expect(200).text().contains("Nothing waits for a human here."));
 }
 
 #[test]

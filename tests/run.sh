@@ -20,6 +20,7 @@ now="the preparations"
 # shellcheck disable=SC2317,SC2329  # called by the trap
 closing() {
     local code=$?
+    [[ -z ${root_keeper:-} ]] || kill "$root_keeper" 2>/dev/null || true
     echo
     if [[ ${#done_steps[@]} -gt 0 ]]; then
         printf '%s\n' "${done_steps[@]}"
@@ -56,8 +57,9 @@ check_rules() {
     target/prometheus/promtool test rules deploy/prometheus/rules_test.yaml
 }
 
-step "what is missing" need cc openssl-dev openssl ca-certificates pop3d lmtp mailutils-pop3d fetchmail getmail setpriv strace shellcheck
+step "what is missing" need cc openssl-dev openssl ca-certificates pop3d lmtp fetchmail getmail setpriv strace shellcheck
 need_popa3d
+need_mailutils
 need_opensmtpd
 need_prometheus
 need_schemathesis
@@ -74,7 +76,7 @@ for tool in fmt clippy; do
     }
 done
 
-step "scripts" shellcheck -x deploy/*.sh deploy/demo/*.sh tests/run.sh tests/deploy/run.sh .ci/run
+step "scripts" shellcheck -x deploy/*.sh deploy/demo/*.sh tests/run.sh tests/deploy/*.sh .ci/run
 step "form" cargo fmt --check
 step "lints" cargo clippy --all-targets --locked -- -D warnings
 step "lints of the crash points" cargo clippy --locked --features crash-points -- -D warnings

@@ -210,7 +210,7 @@ END
 } >"$conf"
 
 cat <<END
-VERSION=$version
+VERSION=${version%% *}
 POP3_PORT=$pop3_port
 POP3S_PORT=$pop3s_port
 LMTP_PORT=$lmtp_port

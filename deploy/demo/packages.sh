@@ -3,24 +3,30 @@
 #
 #   need NAME...     names of the tables below; nothing happens for those that are there
 #   need_popa3d      unpacks popa3d to target/popa3d, for its package cannot stand beside Dovecot's
+#   need_mailutils   the same for that of GNU mailutils, whose package puts Dovecot's out on Ubuntu 22.04
 #   need_opensmtpd   unpacks OpenSMTPD to target/opensmtpd, for its package would take the place of this machine's MTA
 #   need_prometheus  unpacks prometheus and promtool to target/prometheus, for their package would start a service
 #   need_s3s         builds s3s-fs, a store that speaks S3, to target/s3s; nothing else is touched
 #   need_schemathesis  a tester of HTTP APIs, below target/schemathesis
 #   need_browser     a browser and playwright-core, below target/browser
-#   need_root        lets sudo ask for its password now, where somebody else than root runs this
+#   need_root        lets sudo ask for its password now, where somebody else than root runs this, and keeps it from
+#                    forgetting until the process in `root_keeper` is stopped
 #   need_rust        only looks, and tells where to get it
 
 # How to see that a thing is there, and the Debian packages that bring it.
 has() {
+    # Where Debian leads nobody but root.
+    local PATH=$PATH:/usr/sbin:/sbin
     case $1 in
     cc) command -v cc ;;
     openssl-dev) pkg-config --exists openssl ;;
     lmtp) [[ -x /usr/lib/dovecot/lmtp || -x /usr/libexec/dovecot/lmtp ]] ;;
     pop3d) command -v dovecot && [[ -x /usr/lib/dovecot/pop3 || -x /usr/libexec/dovecot/pop3 ]] ;;
-    mailutils-pop3d) [[ -x /usr/sbin/pop3d && $(/usr/sbin/pop3d --version) == *Mailutils* ]] ;;
     python-venv) python3 -c 'import ensurepip, venv' ;;
+    nss) ldconfig -p | grep 'libnss3[.]so' ;;
+    expat) ldconfig -p | grep 'libexpat[.]so[.]1' ;;
     ca-certificates) [[ -e /etc/ssl/certs/ca-certificates.crt ]] ;;
+    fontconfig) command -v fc-match ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
@@ -37,6 +43,9 @@ packages_of() {
     python-venv) echo python3-venv ;;
     systemd-analyze) echo systemd ;;
     getmail) echo getmail6 ;;
+    nss) echo libnss3 ;;
+    expat) echo libexpat1 ;;
+    fontconfig) echo fontconfig fonts-dejavu-core ;;
     *) echo "$1" ;;
     esac
 }
@@ -122,6 +131,19 @@ need_opensmtpd() {
     jail opensmtpd
 }
 
+need_mailutils() {
+    local root=target/mailutils libraries
+    if [[ ! -x $root/usr/sbin/pop3d ]]; then
+        rm -rf "$root"
+        unpack mailutils-pop3d "$root" "nothing is installed"
+    fi
+    if ldd "$root/usr/sbin/pop3d" | grep -q 'not found'; then
+        libraries=$(apt-cache depends --important mailutils-pop3d | awk '$1 == "Depends:" && $2 !~ /^</ { print $2 }')
+        # shellcheck disable=SC2086  # words, by intention
+        install_packages $libraries
+    fi
+}
+
 need_s3s() {
     local root=target/s3s version=0.14.1 log
     [[ ! -x $root/bin/s3s-fs ]] || return 0
@@ -133,9 +155,10 @@ need_s3s() {
     rm -rf "$log" "$root/build"
 }
 
-# It asks the API for everything that its own document promises.
+# It asks the API for everything that its own document promises. From 4.31 on it wants a newer Python than that of
+# Ubuntu 22.04, 3.10.
 need_schemathesis() {
-    local folder=target/schemathesis version=4.32.5
+    local folder=target/schemathesis version=4.30.1
     [[ ! -x $folder/bin/schemathesis ]] || return 0
     need python-venv
     echo "Missing here, and installed below $folder now with pip: schemathesis"
@@ -146,48 +169,59 @@ need_schemathesis() {
 # A browser for the tests of the pages, and what drives it, below target/browser: `path` names the browser, `node` the
 # program that runs the script, or `none` says why there is no browser. Where node is older than 20 (Debian 12, Ubuntu),
 # npm brings a newer one. Ubuntu's chromium is a snap, which runs in no container and sees no folder of ours: there,
-# playwright fetches a browser of its own.
+# npm brings a Chromium, too.
 need_browser() {
-    local folder=target/browser driver=(playwright-core@1.65.1) node shell
+    local folder=target/browser driver=(playwright-core@1.65.1) brought=@sparticuz/chromium@153.0.0 node
     need node npm
     mkdir -p "$folder"
     rm -f "$folder/none"
-    node=$(command -v node)
-    if ! node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)'; then
-        driver+=(node@20)
-        node=$PWD/$folder/node_modules/.bin/node
-    fi
-    if [[ ! -e $folder/node_modules/playwright-core || ! -x $node ]]; then
-        echo "Missing here, and installed below $folder now with npm: ${driver[*]}"
-        npm install --silent --no-fund --no-audit --prefix "$folder" "${driver[@]}" </dev/null || {
-            echo "npm could not install ${driver[*]}" | tee "$folder/none" >&2
-            return 0
-        }
-    fi
-    echo "$node" >"$folder/node"
     # shellcheck source=/dev/null
     if ! has chromium && [[ $(. /etc/os-release && echo "${ID:-}") == debian ]]; then
         install_packages chromium
     fi
     if has chromium && [[ $(readlink -f "$(command -v chromium)") != *snap* ]]; then
         command -v chromium >"$folder/path"
-        return 0
+    else
+        need nss expat fontconfig
+        driver+=("$brought")
+        echo "$PWD/$folder/chromium" >"$folder/path"
     fi
-    echo "Missing here, and fetched below $folder now by playwright, with the libraries that it needs: Chromium"
-    if PATH=${node%/*}:$PATH PLAYWRIGHT_BROWSERS_PATH=$PWD/$folder/browsers \
-        "$node" "$folder/node_modules/playwright-core/cli.js" install --with-deps chromium-headless-shell \
-        </dev/null >"$folder/log" 2>&1; then
-        shell=$(find "$PWD/$folder/browsers" -type f \( -name headless_shell -o -name chrome-headless-shell \) | head -n 1)
-        if [[ -n $shell ]]; then
-            echo "$shell" >"$folder/path"
+    node=$(command -v node)
+    if ! node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)'; then
+        driver+=(node@20)
+        node=$PWD/$folder/node_modules/.bin/node
+    fi
+    echo "$node" >"$folder/node"
+    if [[ ! -e $folder/complete || $(<"$folder/complete") != "${driver[*]}" ]]; then
+        echo "Missing here, and installed below $folder now with npm: ${driver[*]}"
+        if ! npm install --silent --no-fund --no-audit --prefix "$folder" "${driver[@]}" </dev/null; then
+            echo "npm could not install ${driver[*]}" | tee "$folder/none" >&2
             return 0
         fi
+        [[ ${driver[*]} != *"$brought"* ]] || unpack_browser "$folder" "$node"
+        echo "${driver[*]}" >"$folder/complete"
     fi
-    echo "chromium is a snap here, or missing, and playwright could not fetch its own: see $folder/log" | tee "$folder/none"
+}
+
+# The Chromium of npm lies packed in its package, for machines on which nothing can be installed.
+unpack_browser() {
+    "$2" -e '
+        const { createReadStream, createWriteStream } = require("fs");
+        const { pipeline } = require("stream");
+        const [from, to] = process.argv.slice(1);
+        pipeline(createReadStream(from), require("zlib").createBrotliDecompress(), createWriteStream(to, { mode: 0o755 }),
+            (error) => { if (error) throw error; });
+    ' "$1/node_modules/@sparticuz/chromium/bin/chromium.br" "$1/chromium"
 }
 
 need_root() {
-    [[ $EUID -eq 0 ]] || sudo -v || { echo "Please run this as root, or as somebody who may use sudo." >&2; exit 77; }
+    [[ $EUID -ne 0 ]] || return 0
+    sudo -v || { echo "Please run this as root, or as somebody who may use sudo." >&2; exit 77; }
+    # It forgets the password after some minutes, and builds take longer. Reading what never comes is a sleep without a
+    # process of its own.
+    (while sudo -nv; do read -rt 60 <> <(:) || true; done) </dev/null >/dev/null 2>&1 &
+    # shellcheck disable=SC2034  # for those who source this
+    root_keeper=$!
 }
 
 need_rust() {
@@ -209,29 +243,32 @@ install_packages() {
         sudo=(sudo)
     fi
     echo "Missing here, and installed now with ${sudo[*]:+sudo }apt-get: $*"
-    local quiet_start="" service
+    local quiet_start="" service services=() failed=0 log
     if [[ " $* " == *"-pop3d "* && ! -e /usr/sbin/policy-rc.d ]]; then
-        # A package would start a mail server for the whole machine; what is wanted here is the program only.
+        # A package would start a mail server for the whole machine; what is wanted here is the program only. One that is
+        # there already is left as it is.
         echo "(Services of their own are kept from starting; only private ones are used.)"
         quiet_start=yes
-        printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee /usr/sbin/policy-rc.d >/dev/null
-        "${sudo[@]}" chmod 755 /usr/sbin/policy-rc.d
+        for service in dovecot.service dovecot.socket; do
+            [[ -e /lib/systemd/system/$service ]] || services+=("$service")
+        done
     fi
-    local failed=0 log
     log=$(mktemp)
-    {
+    (
+        # Whatever ends this, Ctrl-C too: the file would keep services of others from starting.
+        if [[ -n $quiet_start ]]; then
+            trap '"${sudo[@]}" rm -f /usr/sbin/policy-rc.d' EXIT
+            printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" install -m 755 /dev/stdin /usr/sbin/policy-rc.d || exit
+        fi
         "${sudo[@]}" apt-get -qq update &&
-            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@"
-    } </dev/null >"$log" 2>&1 || failed=1
+            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" </dev/null
+    ) >"$log" 2>&1 || failed=1
     [[ $failed -eq 0 ]] || cat "$log" >&2
     rm -f "$log"
-    if [[ -n $quiet_start ]]; then
-        "${sudo[@]}" rm -f /usr/sbin/policy-rc.d
-        if [[ -d /run/systemd/system ]]; then
-            for service in dovecot.service dovecot.socket mailutils-pop3d.service; do
-                "${sudo[@]}" systemctl --quiet disable --now "$service" 2>/dev/null || true
-            done
-        fi
+    if [[ -d /run/systemd/system ]]; then
+        for service in "${services[@]}"; do
+            "${sudo[@]}" systemctl --quiet disable --now "$service" 2>/dev/null || true
+        done
     fi
     [[ $failed -eq 0 ]] || { echo "apt-get could not install: $*" >&2; exit 69; }
 }

@@ -6,8 +6,8 @@
 //! so that no handler can forget to.
 //!
 //! Without any token, a server on a loopback address lets everybody operate who reaches it by a name of this machine
-//! (a web page that has its own name point here, DNS rebinding, does not), and one on any other address shows nothing
-//! but metrics and health.
+//! (a web page that has its own name point here, DNS rebinding, does not) and directly, as far as a proxy tells that it is
+//! one; a server on any other address shows nothing but metrics and health.
 
 mod cookie;
 mod extract;
@@ -33,6 +33,7 @@ pub use refusal::Refusal;
 pub(super) use extract::Peer;
 pub(super) use headers::harden;
 pub(super) use login::routes;
+pub(super) use tries::network;
 
 /// Who may use page and API.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

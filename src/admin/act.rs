@@ -30,6 +30,9 @@ pub enum ActError {
     /// It cannot be done to this, or says too little.
     #[error("{0}")]
     Impossible(String),
+    /// It would do something else than what was shown before. Nothing was done.
+    #[error(transparent)]
+    NotAsShown(SpoolError),
     /// The spool failed.
     #[error(transparent)]
     Spool(SpoolError),
@@ -39,6 +42,7 @@ impl From<SpoolError> for ActError {
     fn from(error: SpoolError) -> ActError {
         match error {
             SpoolError::Impossible(why) => ActError::Impossible(why),
+            changed @ SpoolError::NotAsShown { .. } => ActError::NotAsShown(changed),
             other => ActError::Spool(other),
         }
     }
@@ -50,7 +54,9 @@ impl From<SpoolError> for ActError {
 /// A name or an id that is nowhere, a command that selects nothing, or a spool that cannot be read.
 pub async fn preview(means: &Means, command: &Command) -> Result<Preview, ActError> {
     check(means, command).await?;
-    let (Command::Retry { filter, .. } | Command::Drop { filter, .. }) = command else { return Ok(Preview::default()) };
+    let (Command::Retry { filter, .. } | Command::Drop { filter, .. }) = command.itself() else {
+        return Ok(Preview::default());
+    };
     let rows = means.spool.list(filter.clone()).await?;
     Ok(Preview::of(rows.iter().filter(|row| command.touches(row))))
 }
@@ -63,11 +69,15 @@ pub async fn carry_out(means: &Means, operator: &Operator, command: Command) -> 
     check(means, &command).await?;
     let (spool, who) = (Arc::clone(&means.spool), operator.who().name().to_owned());
     // Whoever asked may hang up. What was begun is ended, and told to who must know, all the same.
-    let ended = tokio::spawn(async move { carry_on(&*spool, &who, command).await });
-    ended.await.unwrap_or(Err(ActError::Spool(SpoolError::Closed)))
+    let ended = tokio::spawn(async move { change(&*spool, &who, command).await });
+    ended.await.unwrap_or(Err(SpoolError::Closed)).map_err(ActError::from)
 }
 
-async fn carry_on(spool: &dyn Spool, who: &str, command: Command) -> Result<Changed, ActError> {
+/// Has `spool` carry `command` out for `who`, and notes it in the log.
+///
+/// # Errors
+/// What cannot be done, or a spool that cannot be written.
+pub async fn change(spool: &dyn Spool, who: &str, command: Command) -> Result<Changed, SpoolError> {
     let (action, on) = (name(&command), object(&command));
     match spool.change(command).await {
         Ok(done) => {
@@ -77,9 +87,14 @@ async fn carry_on(spool: &dyn Spool, who: &str, command: Command) -> Result<Chan
         }
         Err(error) => {
             tracing::warn!(target: "audit", who, action, on, %error, "not done");
-            Err(error.into())
+            Err(error)
         }
     }
+}
+
+/// Notes in the log that `who` has posted a test event to an endpoint.
+pub fn note_test(who: &str, endpoint: &str, taken: bool, status: Option<u16>) {
+    tracing::info!(target: "audit", who, action = "test_endpoint", on = %endpoint, taken, status, "done");
 }
 
 /// Posts a signed test event to `endpoint`.
@@ -87,16 +102,22 @@ async fn carry_on(spool: &dyn Spool, who: &str, command: Command) -> Result<Chan
 /// # Errors
 /// No such endpoint is configured.
 pub async fn test(means: &Means, operator: &Operator, endpoint: &EndpointName) -> Result<Tested, ActError> {
-    let tested = means.controls.test(endpoint).await;
-    let tested = tested.ok_or_else(|| ActError::Unknown(format!("No endpoint {endpoint} is configured.")))?;
-    let (who, taken, status) = (operator.who().name(), tested.taken, tested.status);
-    tracing::info!(target: "audit", who, action = "test_endpoint", on = %endpoint, taken, status, "done");
-    Ok(tested)
+    let (testing, who, on) = (means.controls.test(endpoint), operator.who().name().to_owned(), endpoint.clone());
+    // Whoever asked may hang up: what was posted is noted all the same.
+    let ended = tokio::spawn(async move {
+        let tested = testing.await;
+        let tested = tested.ok_or_else(|| ActError::Unknown(format!("No endpoint {on} is configured.")))?;
+        let (taken, status) = (tested.taken, tested.status);
+        tracing::info!(target: "audit", who, action = "test_endpoint", %on, taken, status, "done");
+        Ok(tested)
+    });
+    ended.await.unwrap_or(Err(ActError::Spool(SpoolError::Closed)))
 }
 
 /// What an act is called in audit lines.
 fn name(command: &Command) -> &'static str {
     match command {
+        Command::AsShown { command, .. } => name(command),
         Command::Retry { .. } => "retry",
         Command::Drop { erase: false, .. } => "drop",
         Command::Drop { erase: true, .. } => "erase",
@@ -114,6 +135,7 @@ fn name(command: &Command) -> &'static str {
 /// On what, in names and ids that were checked.
 fn object(command: &Command) -> String {
     match command {
+        Command::AsShown { command, .. } => object(command),
         Command::Retry { filter, to: Some(to), .. } => format!("{} to={to}", selected(filter)),
         Command::Retry { filter, to: None, .. } | Command::Drop { filter, .. } => selected(filter),
         Command::Take { mailbox, unique_ids } | Command::Import { mailbox, unique_ids } => {
@@ -129,8 +151,11 @@ fn object(command: &Command) -> String {
 }
 
 fn selected(filter: &Filter) -> String {
-    let Filter { ids, endpoint, mailbox, state, reason, spooled_until, spooled_since } = filter;
+    let Filter { ids, endpoint, mailbox, state, reason, waits_for_human, spooled_until, spooled_since } = filter;
     let mut words = Vec::new();
+    if *waits_for_human {
+        words.push("waits_for_human".to_owned());
+    }
     if !ids.is_empty() {
         let named: Vec<&str> = ids.iter().take(NAMED_MAX).map(String::as_str).collect();
         words.push(format!("ids={} ({})", named.join(","), ids.len()));
@@ -144,7 +169,7 @@ fn selected(filter: &Filter) -> String {
 
 /// Refuses names, ids and words that are nowhere, so that a slip does not look like success, and what is logged is ours.
 async fn check(means: &Means, command: &Command) -> Result<(), ActError> {
-    match command {
+    match command.itself() {
         Command::Retry { filter, to, raw } => {
             check_filter(means, filter).await?;
             if let Some(to) = to {
@@ -172,6 +197,7 @@ async fn check(means: &Means, command: &Command) -> Result<(), ActError> {
         | Command::Unpause { mailbox }
         | Command::KeepToken { mailbox, .. } => expect_mailbox(means, mailbox).await,
         Command::Resume { endpoint } => expect_endpoint(means, endpoint).await,
+        Command::AsShown { .. } => Ok(()),
     }
 }
 

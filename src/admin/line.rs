@@ -3,7 +3,6 @@
 //! Handshakes go on beside each other, within a time and a number, so that whoever connects and says nothing keeps
 //! nobody out. What is configured anew counts for the next connection.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,11 +84,9 @@ fn accepting(tls: &Tls) -> Result<TlsAcceptor, native_tls::Error> {
     native_tls::TlsAcceptor::builder(identity).min_protocol_version(Some(least)).build().map(TlsAcceptor::from)
 }
 
-impl Listener for Line {
-    type Io = Stream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Stream, SocketAddr) {
+impl Line {
+    /// The next connection that is ready to be served. Nothing is lost where nobody waits for it to the end.
+    pub(super) async fn accept(&mut self) -> (Stream, SocketAddr) {
         loop {
             tokio::select! {
                 (tcp, peer) = Listener::accept(&mut self.tcp), if self.handshakes.len() < HANDSHAKES_MAX => {
@@ -104,9 +101,5 @@ impl Listener for Line {
                 }
             }
         }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
     }
 }

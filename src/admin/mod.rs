@@ -14,23 +14,28 @@ pub mod act;
 pub mod controls;
 
 mod api;
+mod body;
 mod gauges;
 mod line;
 mod page;
 mod probes;
+mod serve;
+mod turns;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::access::Gate;
-use self::access::Peer;
 use self::controls::Controls;
 use self::line::Line;
 use self::page::Trends;
+use self::serve::Limits;
+use self::turns::Turns;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::spool::Spool;
@@ -74,32 +79,24 @@ pub enum Serves {
     Everything,
 }
 
-/// Serves until `stop`.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    means: Means,
-    serves: Serves,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
+/// Serves until `stop`. A listener that fails is asked again.
+pub async fn serve(listener: TcpListener, means: Means, serves: Serves, stop: CancellationToken) {
     let trends = Trends::default();
     let (metrics, clock) = (means.metrics.clone(), means.clock.clone());
     let tls = (serves != Serves::Probes).then(|| means.gate.config());
-    let listener = Line::new(listener, tls);
-    let service = router(serves, &trends).with_state(means).into_make_service_with_connect_info::<Peer>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
+    let router = router(serves, &trends).with_state(means);
     tokio::select! {
-        served = serving.into_future() => served,
-        () = trends.sample(&metrics, &clock), if serves != Serves::Probes => Ok(()),
+        () = serve::serve(Line::new(listener, tls), router, Limits::USUAL, stop) => {}
+        () = trends.sample(&metrics, &clock), if serves != Serves::Probes => {}
     }
 }
 
 fn router(serves: Serves, trends: &Trends) -> Router<Means> {
     let page = || page::routes(trends.clone());
-    let operators =
-        || access::routes().merge(api::routes()).merge(page()).layer(axum::middleware::map_response(access::harden));
+    let operators = || {
+        let all = access::routes().merge(api::routes()).merge(page());
+        all.layer(Extension(Turns::default())).layer(axum::middleware::map_response(access::harden))
+    };
     match serves {
         Serves::Probes => probes::routes(),
         Serves::Operators => operators(),

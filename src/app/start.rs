@@ -13,6 +13,7 @@ use super::App;
 use super::Loops;
 use super::Origin;
 use super::hands::Hands;
+use super::peers::Peers;
 use super::reload::Reloader;
 use crate::admin;
 use crate::admin::Serves;
@@ -48,6 +49,7 @@ impl App {
         let collect = watch::Sender::new(Arc::new(self.config.collect.clone()));
         let collector = self.collector(collect.subscribe());
         let (spool, clock) = (Arc::clone(&self.spool), self.clock.clone());
+        let peers = Peers::new(Arc::clone(&self.spool), self.metrics.collect.clone(), collect.subscribe());
         let (retention, keep) = watch::channel(self.config.retention);
         let (grace, patience) = watch::channel(self.config.grace);
         let (notice, tell) = watch::channel(self.config.notice.clone());
@@ -81,12 +83,11 @@ impl App {
             let telling = follow(which, telling.clone(), tell.clone(), tells.clone());
             loops.spawn(async move { ("notice", telling.await.map_err(Into::into)) });
         }
-        let sweeping = Arc::clone(&spool);
         loops.spawn(async move {
-            ("retention", retention::sweep(keep, sweeping.as_ref(), &clock, sweeps).await.map_err(Into::into))
+            ("retention", retention::sweep(keep, spool.as_ref(), &clock, sweeps).await.map_err(Into::into))
         });
         loops.spawn(async move {
-            asks.run_until_cancelled(commands.serve(spool)).await;
+            asks.run_until_cancelled(commands.serve(move |user, asked| peers.act(user, asked))).await;
             ("command", Ok(()))
         });
         Ok((loops, patience))
@@ -136,11 +137,7 @@ impl App {
                 gate: Arc::new(gate),
             };
             // It goes on while the others drain, so that readiness can be asked for; the process's end ends it.
-            tokio::spawn(async move {
-                if let Err(error) = admin::serve(listener, means, serves, CancellationToken::new()).await {
-                    tracing::error!(%error, %address, "what operators look at is no longer served");
-                }
-            });
+            tokio::spawn(admin::serve(listener, means, serves, CancellationToken::new()));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `pophook check`: all problems of the file at once, and what the servers say.
 
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -38,10 +39,12 @@ const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Tells all problems of the configuration at once, and with --online what the servers say
 ///
-/// --online looks at the spool's folder, logs in to each mailbox and counts its messages (nothing is retrieved or
+/// It also looks whether the spool's folder is there and can be written by who runs this; nothing is made. --online
+/// looks into the spool, logs in to each mailbox and counts its messages (nothing is retrieved or
 /// deleted), and looks whether each endpoint can be reached and has a valid signing key; nothing is posted. Into the
-/// attachment store it puts a small object, `pophook-check`, and fetches it by a link. A mailbox whose refresh token a running pophook uses is not logged in to, which is a note and no finding. Exit code 0: fine.
-/// 64: the file. 2: findings online.
+/// attachment store it puts a small object, `pophook-check`, and fetches it by a link. A mailbox whose refresh token a running
+/// pophook uses is not logged in to, which is a note and no finding. Exit code 0: fine. 64: the file. 2: findings in
+/// what it names: the spool's folder, a mailbox, an endpoint, the store.
 #[derive(Debug, Args)]
 pub(super) struct Check {
     #[command(flatten)]
@@ -83,7 +86,13 @@ impl Check {
             let why = format!("rule {idle} and those after it are never read: every mail matches rule {all}");
             out::line(format!("warning  routes: {why}; give that one conditions, or move it to the end").as_bytes())?;
         }
-        if self.online { block_on(online(config)) } else { Ok(ExitCode::SUCCESS) }
+        if self.online {
+            return block_on(online(config));
+        }
+        // With --online it is told among the rest.
+        let Err(why) = look_at_folder(&config.spool.path) else { return Ok(ExitCode::SUCCESS) };
+        out::line(format!("FINDING  spool: {why}").as_bytes())?;
+        Ok(ExitCode::from(LEFT))
     }
 }
 
@@ -126,10 +135,7 @@ async fn online(mut config: Config) -> anyhow::Result<ExitCode> {
 
 async fn look_at_spool(path: &Path, mailboxes: Vec<Enrolment>) -> Answer {
     let name = "spool".to_owned();
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Err(error) = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
-        let why =
-            format!("cannot write in {}: {error}; make the folder, or give it to pophook's user", folder.display());
+    if let Err(why) = look_at_folder(path) {
         return Answer { name, said: Said::Finding(why), warnings: Vec::new() };
     }
     if !path.exists() {
@@ -140,6 +146,34 @@ async fn look_at_spool(path: &Path, mailboxes: Vec<Enrolment>) -> Answer {
         Ok(warnings) => Answer { name, said: Said::Fine(path.display().to_string()), warnings },
         Err(error) => Answer { name, said: Said::Finding(error.to_string()), warnings: Vec::new() },
     }
+}
+
+/// Whether `run` could make and write the spool at `path`; why not, and what to do. Nothing is made for it.
+fn look_at_folder(path: &Path) -> Result<(), String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let shown = folder.display();
+    if !folder.is_dir() {
+        return Err(format!(
+            "its folder {shown} does not exist; make it, or mount its volume, and give it to pophook's user"
+        ));
+    }
+    rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+        format!("cannot write in {shown}: {error}; give the folder to pophook's user, or run this as that one")
+    })?;
+    let files = ["", "-wal", "-shm", ".lock"].map(|ending| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    });
+    for file in files.iter().filter(|file| file.exists()) {
+        rustix::fs::access(file, Access::READ_OK | Access::WRITE_OK).map_err(|error| {
+            format!(
+                "cannot write {}: {error}; give the file to pophook's user, or run this as that one",
+                file.display()
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// Tells which endpoints are held.

@@ -1,5 +1,6 @@
 //! `pophook endpoint`: states, a test event, the end of a hold.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -27,6 +28,7 @@ use crate::spool::Command;
 use crate::spool::EndpointRow;
 use crate::spool::Hold;
 use crate::spool::Reading as _;
+use crate::spool::socket;
 
 /// Shows endpoints, posts a test event, ends a hold
 #[derive(Debug, Subcommand)]
@@ -149,12 +151,31 @@ impl Named {
                     .find(|endpoint| endpoint.name.as_str() == self.name)
                     .ok_or_else(|| BadArgument(format!("no endpoint {:?} in the configuration", self.name)))?;
                 let tested = deliver::test(endpoint, &Clock::system()).await?;
-                (shown(&tested), matches!(tested, Tested::Answered { status: 200..=299, .. }))
+                note(&config.spool.path, &tested, &self.name).await?;
+                (shown(&tested), is_taken(&tested))
             }
         };
         out::line(format!("{}: {told}", self.name).as_bytes())?;
         Ok(if taken { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
     }
+}
+
+fn is_taken(tested: &Tested) -> bool {
+    matches!(tested, Tested::Answered { status: 200..=299, .. })
+}
+
+/// Has the pophook that runs on the spool, if one does, note in its log what was posted.
+async fn note(spool: &Path, tested: &Tested, endpoint: &str) -> anyhow::Result<()> {
+    let status = match tested {
+        Tested::Answered { status, .. } => Some(*status),
+        Tested::Failed(_) => None,
+        Tested::Unsigned => return Ok(()),
+    };
+    let noted = socket::Tested { endpoint: endpoint.to_owned(), taken: is_taken(tested), status };
+    if let Err(error) = socket::note_test(spool, noted).await {
+        out::note(&format!("the log of the pophook that runs does not tell of this test: {error}"))?;
+    }
+    Ok(())
 }
 
 /// As [`shown`], of what the API answers.

@@ -79,11 +79,8 @@ impl ImportLedger {
 
     async fn note(&self, state: &State) -> anyhow::Result<ExitCode> {
         let ids: Vec<String> = state.unique_ids.iter().map(ToString::to_string).collect();
-        let mut noted = 0;
-        for unique_ids in ids.chunks(AT_ONCE) {
-            let command = Command::Import { mailbox: self.mailbox.clone(), unique_ids: unique_ids.to_vec() };
-            noted += store::begin(&self.config, command).await?.changed;
-        }
+        let command = |ids: &[String]| Command::Import { mailbox: self.mailbox.clone(), unique_ids: ids.to_vec() };
+        let noted = store::begin_all(&self.config, ids.chunks(AT_ONCE).map(command).collect()).await?.changed;
         let mut told = format!("{noted} of {} unique-ids noted as skipped", ids.len());
         let rest = [(state.others, "of other logins"), (state.unusable, "with what is no unique-id")];
         for (count, what) in rest.into_iter().filter(|(count, _)| *count > 0) {

@@ -1,11 +1,13 @@
 //! `pophook mailbox`: states and ledger figures, visits, pauses.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use clap::Subcommand;
 use clap::ValueEnum;
+use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::json;
 
@@ -19,6 +21,7 @@ use super::target::Way;
 use super::target::array;
 use super::target::field;
 use super::target::text;
+use crate::clock::Clock;
 use crate::spool::Command;
 use crate::spool::Listed;
 use crate::spool::Reading as _;
@@ -30,7 +33,8 @@ pub(super) enum Mailbox {
     /// List mailboxes with the figures of their ledgers
     ///
     /// A listing that shows nothing new is noted once an hour; how fresh visits are, the metric
-    /// `pophook_last_successful_visit_timestamp_seconds` tells.
+    /// `pophook_last_successful_visit_timestamp_seconds` tells. When the next visit is due, a running pophook knows;
+    /// nothing stands there while one is under way, while the mailbox is paused, and where no pophook runs.
     List(List),
     /// Take messages after all that `start_from` skipped, at the next visit
     Take(Take),
@@ -174,11 +178,14 @@ impl List {
             Way::Server(server) => array(&server.ask("mailboxes", &[]).await?, "mailboxes").to_vec(),
             Way::File(config) => {
                 let rows = store::read(&config)?.mailboxes().await?;
-                if self.json {
-                    rows.iter().try_for_each(out::json)?;
-                    return Ok(ExitCode::SUCCESS);
+                let next = socket::next_visits(&config.load_spool()?.path).await?;
+                let mut rows = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+                for row in rows.iter_mut().filter_map(Value::as_object_mut) {
+                    let name = row.get("mailbox").and_then(Value::as_str).unwrap_or_default();
+                    let at = json!(next.get(name).cloned().flatten());
+                    row.insert("next_visit".to_owned(), at);
                 }
-                rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?
+                rows
             }
         };
         if self.json {
@@ -193,11 +200,11 @@ impl List {
             "oversize",
             "changed ids",
             "condition",
+            "next visit",
         ]);
+        let now = Clock::system().now();
         for row in &rows {
             let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
-            let condition =
-                if field(row, "paused_since").is_null() { text(row, "condition") } else { "paused".to_owned() };
             table.add_row([
                 text(row, "mailbox"),
                 or(text(row, "listed_at"), "never"),
@@ -205,10 +212,55 @@ impl List {
                 text(row, "skipped"),
                 text(row, "oversize"),
                 text(row, "flood"),
-                condition,
+                condition(row),
+                next_visit(row, now),
             ]);
         }
         out::line(table.to_string().as_bytes())?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Whether it is visited, in words: `ok`, `paused since …`, `auth_failed since …`.
+fn condition(row: &Value) -> String {
+    let since = |word: &str, at: Option<Timestamp>| match at {
+        Some(at) => format!("{word} since {at:.0}"),
+        None => word.to_owned(),
+    };
+    match (time(row, "paused_since"), text(row, "condition")) {
+        (Some(paused), _) => since("paused", Some(paused)),
+        (None, ok) if ok == "ok" => ok,
+        (None, failing) => since(&failing, time(row, "condition_since")),
+    }
+}
+
+/// How long until the next visit; nothing where no pophook runs, or it cannot tell, or none is due.
+fn next_visit(row: &Value, now: Timestamp) -> String {
+    let Some(at) = time(row, "next_visit") else { return String::new() };
+    match at.as_second() - now.as_second() {
+        ..=0 => "now".to_owned(),
+        seconds => format!("in {}", humantime::format_duration(Duration::from_secs(seconds.unsigned_abs()))),
+    }
+}
+
+fn time(row: &Value, key: &str) -> Option<Timestamp> {
+    field(row, key).as_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_told_in_words_and_a_visit_by_how_far_it_is() {
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        let check = |row: Value, expected: [&str; 2]| assert_eq!([condition(&row), next_visit(&row, now)], expected);
+        check(json!({ "condition": "ok", "next_visit": "2026-01-31T12:01:30.000Z" }), ["ok", "in 1m 30s"]);
+        check(json!({ "condition": "ok", "next_visit": "2026-01-31T11:59:59Z" }), ["ok", "now"]);
+        let paused =
+            json!({ "condition": "auth_failed", "paused_since": "2026-01-31T11:00:00.250Z", "next_visit": null });
+        check(paused, ["paused since 2026-01-31T11:00:00Z", ""]);
+        let failed = json!({ "condition": "auth_failed", "condition_since": "2026-01-30T00:00:00.000Z" });
+        check(failed, ["auth_failed since 2026-01-30T00:00:00Z", ""]);
     }
 }

@@ -41,8 +41,10 @@ const TICK: Duration = Duration::from_millis(200);
 /// waits for an access token that is being fetched. 1: fault. 64: configuration. What was not tried (held, not yet due,
 /// unrouted, dead before) does not change the code; the last line tells of it.
 ///
-/// In the table, `known` counts messages that were read and turned out to lie in the spool already, and `left` those
-/// that this visit left on the server: no room, refused by the server, waiting for `mailbox reset` or the next visit,
+/// The table: `listed` messages lie on the server; `taken` ones are new in the spool; `read again` ones were retrieved and
+/// turned out to lie in the spool already, under another unique-id, say, or after the spool was restored from a copy
+/// (what the ledger knows is not retrieved at all, and not counted there); `deleted` ones were deleted on the server;
+/// `left` ones stay there by this visit: no room, refused by the server, waiting for `mailbox reset` or the next visit,
 /// or noted now as too large or skipped (`spool list` and `mailbox list` show those of earlier visits).
 #[derive(Debug, Args)]
 pub(super) struct Once {
@@ -147,7 +149,7 @@ impl Once {
             }
             return Ok(());
         }
-        let mut table = out::table(["mailbox", "listed", taken, "known", deleted, "left", "result"]);
+        let mut table = out::table(["mailbox", "listed", taken, "read again", deleted, "left", "result"]);
         for (mailbox, visit) in visits {
             let mut cells = vec![mailbox.to_string()];
             match visit {
@@ -177,7 +179,8 @@ impl Once {
 fn as_json(mailbox: &str, visit: &Result<Report, VisitError>) -> serde_json::Value {
     match visit {
         Ok(report) => json!({
-            "mailbox": mailbox, "result": "ok", "listed": report.listed, "taken": report.taken, "known": report.known,
+            "mailbox": mailbox, "result": "ok", "listed": report.listed, "taken": report.taken,
+            "read_again": report.known,
             "deleted": report.expunged, "refused": report.refused, "oversize": report.oversize,
             "skipped": report.skipped, "left": report.left, "unreached": report.unreached,
         }),

@@ -1,5 +1,6 @@
 //! `pophook receive`: an endpoint for trying things out.
 
+mod form;
 mod shown;
 
 use std::convert::Infallible;
@@ -16,6 +17,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::http::Method;
 use axum::http::StatusCode;
 use clap::Args;
 use tokio::net::TcpListener;
@@ -23,6 +25,7 @@ use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
 
+use self::form::Form;
 use self::shown::Trust;
 use self::shown::one_line;
 use self::shown::summary;
@@ -45,8 +48,10 @@ const BODY_MAX: usize = 256 * 1024 * 1024;
 ///   pophook receive --secret whsec_…
 ///   pophook receive --secret whpk_…      the public half, where a whsk_… key signs
 ///
-/// With a secret, a post whose signature is missing or wrong is answered 401. Give several during a change of keys.
+/// A form (`attachments: multipart`, and some vendors' formats) is shown with the names, types and sizes of its parts, and
+/// what its JSON says. With a secret, a post whose signature is missing or wrong is answered 401. Give several during a change of keys.
 /// Without one, nothing is verified, and each post is shown as such.
+/// A GET or HEAD, such as `pophook check --online` sends, is no post: it is told, answered, and not counted.
 /// `--status 503` plays a receiver that is down. Ctrl-C ends it.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -62,7 +67,8 @@ pub(super) struct Receive {
     /// The status to answer, from 200 to 599
     #[arg(long, value_name = "CODE", default_value = "204", value_parser = status)]
     status: StatusCode,
-    /// Print the whole body of each post on one line, and nothing else (address and notes go to standard error)
+    /// Print the whole body of each post on one line, and nothing else (address and notes go to standard error). Of a
+    /// form: what its parts are (`form`), the name of the field that holds JSON (`json_field`), and that JSON (`json`)
     #[arg(long)]
     json: bool,
     /// End after so many posts were taken; what comes later or is not signed as it should be does not count
@@ -165,18 +171,37 @@ impl Receive {
 
 async fn take(State(desk): State<Arc<Desk>>, request: Request<Body>) -> (StatusCode, String) {
     let (head, body) = request.into_parts();
+    if matches!(head.method, Method::GET | Method::HEAD) {
+        return (desk.probed(&head.method), String::new());
+    }
     let Ok(body) = axum::body::to_bytes(body, BODY_MAX).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {BODY_MAX} bytes, or it broke off\n"));
     };
     // What a framework or a server in front of it does for a real receiver: signatures are of the plain body.
     match gzip::undone(&head.headers, body, BODY_MAX) {
-        Ok(body) => desk.answer(&head.headers, &body),
+        Ok(body) => desk.answer(&head.headers, &body, form::read(&head.headers, &body).await),
         Err(status) => (status, "the body cannot be decompressed\n".to_owned()),
     }
 }
 
 impl Desk {
-    fn answer(&self, headers: &HeaderMap, body: &[u8]) -> (StatusCode, String) {
+    /// Tells of somebody who looks whether this is here.
+    fn probed(&self, method: &Method) -> StatusCode {
+        let told = format!("{method}: somebody looks whether anybody listens here, as `pophook check --online` does");
+        match self.json {
+            // Standard output is for posts alone. That nobody reads the note is no fault of the sender.
+            true => drop(out::note(&told)),
+            false => self.print(format!("{told}\n").as_bytes()),
+        }
+        self.status
+    }
+
+    fn answer(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        form: Option<Result<Form, multer::Error>>,
+    ) -> (StatusCode, String) {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let signed = Signed {
             id: header("webhook-id"),
@@ -202,8 +227,11 @@ impl Desk {
             return (StatusCode::SERVICE_UNAVAILABLE, "enough posts were taken\n".to_owned());
         };
         match self.json {
-            true => self.print(&one_line(body)),
-            false => self.print(summary(signed.id, trust, body).as_bytes()),
+            true => match form {
+                Some(Ok(form)) => self.print(form.as_json().to_string().as_bytes()),
+                Some(Err(_)) | None => self.print(&one_line(body)),
+            },
+            false => self.print(summary(signed.id, trust, body, form).as_bytes()),
         }
         if left == 0 {
             self.stop.cancel();
@@ -247,17 +275,24 @@ mod tests {
         let headers: HeaderMap =
             headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect();
         let desk = desk(vec![Trusted::parse(&secret).unwrap()]);
-        assert_eq!(desk.answer(&headers, b"{ }").0, StatusCode::UNAUTHORIZED);
-        assert_eq!(desk.answer(&HeaderMap::new(), b"{}").0, StatusCode::UNAUTHORIZED);
+        assert_eq!(desk.answer(&headers, b"{ }", None).0, StatusCode::UNAUTHORIZED);
+        assert_eq!(desk.answer(&HeaderMap::new(), b"{}", None).0, StatusCode::UNAUTHORIZED);
         // What was refused did not count.
-        assert_eq!([0; 2].map(|_| desk.answer(&headers, b"{}").0), [TAKEN; 2]);
+        assert_eq!([0; 2].map(|_| desk.answer(&headers, b"{}", None).0), [TAKEN; 2]);
     }
 
     #[test]
     fn without_a_secret_every_post_is_taken_until_enough_came() {
         let desk = desk(Vec::new());
-        let post = || (desk.answer(&HeaderMap::new(), b"not json").0, desk.stop.is_cancelled());
+        let post = || (desk.answer(&HeaderMap::new(), b"not json", None).0, desk.stop.is_cancelled());
         assert_eq!([post(), post(), post()], [(TAKEN, false), (TAKEN, true), (StatusCode::SERVICE_UNAVAILABLE, true)]);
+    }
+
+    #[test]
+    fn a_probe_is_no_post_and_needs_no_signature() {
+        let desk = desk(vec![Trusted::parse(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap()]);
+        assert_eq!([Method::HEAD, Method::GET].map(|method| desk.probed(&method)), [TAKEN; 2]);
+        assert_eq!(desk.take_one(), Some(1), "neither counted");
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Selection {
         }
         let ago = |age: Option<Duration>| age.and_then(|age| now.checked_sub(age).ok()).map(Timestamp::as_millisecond);
         let (spooled_until, spooled_since) = (ago(older_than), ago(newer_than));
-        Ok(Filter { ids, endpoint, mailbox, state, reason, spooled_until, spooled_since })
+        Ok(Filter { ids, endpoint, mailbox, state, reason, spooled_until, spooled_since, ..Filter::default() })
     }
 }
 

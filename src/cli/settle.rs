@@ -43,7 +43,7 @@ pub(super) struct Retry {
     /// Send unrouted and quarantined messages unparsed, to the endpoint that --endpoint names
     #[arg(long, requires = "endpoint", conflicts_with = "to")]
     raw: bool,
-    /// Retry everything that is dead, unrouted or quarantined, but for what was dropped
+    /// Retry everything that is dead, unrouted or quarantined, but for what was dropped, delivered or waits
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -68,7 +68,8 @@ pub(super) struct Drop {
 
 impl Retry {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        const NOTHING: &str = "nothing that is selected can be tried again";
+        const NOTHING: &str = "nothing that is selected is dead, unrouted or quarantined; --state delivered sends \
+                               delivered mail again, --state pending makes due now what waits for its next try";
         if self.ids.is_empty() && self.selection.is_empty() && !self.all {
             let remedy = "name ids, --endpoint, --mailbox, --state, --reason or an age; or --all for everything";
             return Err(BadArgument(remedy.to_owned()).into());

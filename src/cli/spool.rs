@@ -43,8 +43,11 @@ pub(super) enum Spool {
     /// Try dead letters again; sort unrouted and quarantined messages anew
     ///
     /// Of what is selected, dead letters are tried again, and unrouted and quarantined messages sorted anew. What was
-    /// dropped is left alone unless its id, --state dropped or --reason dropped asks for it, and delivered mail unless
-    /// --state delivered does. Without ids and filters nothing is done, unless you say --all.
+    /// dropped is left alone unless its id, --state dropped or --reason dropped asks for it; delivered mail, which an
+    /// endpoint took, unless --state delivered does; and what waits for its next try unless --state pending does: that
+    /// is then due now, though not before its endpoint is free of hold, pause and breaker (`pophook endpoint resume`),
+    /// nor, with `ordering: per_mailbox`, before older mail. Without ids and filters nothing is done, unless you say
+    /// --all.
     ///
     /// The id stays the same, the time that a delivery is tried for starts anew. `--endpoint OLD --to NEW` hands the
     /// deliveries of one endpoint, waiting ones too, to another, and `ID --to NEW` sends a message there that the routes

@@ -61,16 +61,40 @@ pub(super) async fn change(config: &ConfigFile, command: Command) -> anyhow::Res
 
 /// As [`change`], and makes the spool where there is none yet.
 pub(super) async fn begin(config: &ConfigFile, command: Command) -> anyhow::Result<Changed> {
-    if let Some(changed) = socket::ask(&config.load_spool()?.path, &command).await? {
-        return Ok(changed);
+    begin_all(config, vec![command]).await
+}
+
+/// As [`begin`], for several commands, each its own transaction; tells what they changed together. Without a daemon the
+/// spool is opened once.
+pub(super) async fn begin_all(config: &ConfigFile, commands: Vec<Command>) -> anyhow::Result<Changed> {
+    let path = config.load_spool()?.path;
+    let (mut sum, mut own): (Changed, Option<Sqlite>) = (Changed::default(), None);
+    for command in commands {
+        let changed = match &own {
+            None => socket::ask(&path, &command).await?,
+            Some(_) => None,
+        };
+        let changed = match (changed, &own) {
+            (Some(changed), _) => changed,
+            (None, Some(spool)) => spool.change(command).await?,
+            (None, None) => own.insert(open(config).await?).change(command).await?,
+        };
+        sum.changed += changed.changed;
+        sum.erased += changed.erased;
+        sum.joined += changed.joined;
     }
+    if let Some(spool) = &own {
+        close(spool).await;
+    }
+    Ok(sum)
+}
+
+async fn open(config: &ConfigFile) -> anyhow::Result<Sqlite> {
     let Outline { spool, mailboxes, endpoints } = config.load_outline()?;
     let spool = Sqlite::open(spool, Clock::system(), Metrics::new()?.spool)?;
     spool.enrol(mailboxes).await?;
     spool.keep_endpoints(endpoints).await?;
-    let changed = spool.change(command).await?;
-    close(&spool).await;
-    Ok(changed)
+    Ok(spool)
 }
 
 /// The sources of a command that does not own the spool.

@@ -209,6 +209,23 @@ async fn send(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failed> {
     }
     let said: Option<Value> = serde_json::from_slice(&bytes).ok();
     let said = said.as_ref().and_then(|said| field(said, "message").as_str());
-    let message = said.map_or_else(|| format!("the server answered {status}; is it pophook's API?"), str::to_owned);
+    let message = match said {
+        Some(said) => format!("{said}{}", remedy(status)),
+        None => format!("the server answered {status}; is it pophook's API?"),
+    };
     Err(Failed::Refused { status, message })
+}
+
+/// What somebody can do who is not let in; nothing where the server's own sentence says it.
+fn remedy(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            " Give one of its admin.tokens: put it in the variable POPHOOK_TOKEN, or name its file with --token-file."
+        }
+        StatusCode::FORBIDDEN => {
+            " To change something takes a token with `role: operate`; to see what mails say, that or `mail_content: true` \
+             (admin.tokens)."
+        }
+        _ => "",
+    }
 }

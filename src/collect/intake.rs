@@ -24,6 +24,10 @@ const GROUP_MESSAGES: usize = 32;
 /// Bytes in one group, give or take the last message: two groups are in memory at a time.
 const GROUP_BYTES: usize = 1 << 20;
 
+/// Bytes of a message that are hashed on the spot. More than these would keep everybody waiting whom the runtime's thread
+/// serves.
+const HASHED_HERE: usize = 256 << 10;
+
 /// A message that is on the disk.
 #[derive(Debug)]
 pub(super) struct Taken {
@@ -69,11 +73,17 @@ impl<'a> Intake<'a> {
 
     /// Takes a complete message in.
     pub(super) async fn push(&mut self, take: Take, raw: Vec<u8>) -> Result<(), SpoolError> {
-        let content = Content::of(&raw);
-        self.group.bytes += raw.len();
-        let size = u64::try_from(raw.len()).unwrap_or(u64::MAX);
-        self.group.messages.push(incoming(self.mailbox, &take, content, raw));
-        self.group.facts.push(Facts { take, content, size });
+        let message = if raw.len() > HASHED_HERE {
+            let hashed = tokio::task::spawn_blocking(move || Hashed::of(raw)).await;
+            // Only where the process is ending.
+            hashed.map_err(|_| SpoolError::Closed)?
+        } else {
+            Hashed::of(raw)
+        };
+        let (content, bytes) = (message.content, message.raw.len());
+        self.group.bytes += bytes;
+        self.group.messages.push(incoming(self.mailbox, &take, message));
+        self.group.facts.push(Facts { take, content, size: u64::try_from(bytes).unwrap_or(u64::MAX) });
         if self.group.messages.len() >= GROUP_MESSAGES || self.group.bytes >= GROUP_BYTES {
             self.hand_over().await?;
         }
@@ -120,17 +130,23 @@ impl<'a> Intake<'a> {
     }
 }
 
-fn incoming(mailbox: &Mailbox, take: &Take, content: Content, raw: Vec<u8>) -> Incoming {
+/// A message with what it is known by.
+struct Hashed {
+    content: Content,
+    sha256: [u8; 32],
+    raw: Vec<u8>,
+}
+
+impl Hashed {
+    fn of(raw: Vec<u8>) -> Hashed {
+        Hashed { content: Content::of(&raw), sha256: Sha256::digest(&raw).into(), raw }
+    }
+}
+
+fn incoming(mailbox: &Mailbox, take: &Take, Hashed { content, sha256, raw }: Hashed) -> Incoming {
     let id = match (mailbox.dedupe, &take.unique_id) {
         (Dedupe::UniqueId, Some(unique_id)) => MessageId::of_copy(&mailbox.identity, &content, unique_id),
         (Dedupe::UniqueId, None) | (Dedupe::Content, _) => MessageId::of(&mailbox.identity, &content),
     };
-    Incoming {
-        id,
-        unique_id: take.unique_id.clone(),
-        content,
-        sha256: Sha256::digest(&raw).into(),
-        listed_size: take.size,
-        raw: raw.into(),
-    }
+    Incoming { id, unique_id: take.unique_id.clone(), content, sha256, listed_size: take.size, raw: raw.into() }
 }

@@ -16,6 +16,7 @@ mod expunge;
 mod flood;
 mod habits;
 mod intake;
+mod known;
 mod login;
 mod means;
 mod once;

@@ -2,15 +2,18 @@
 //!
 //! The plan is made before the acts, so no visit deletes a message that it took for the first time.
 
-use std::collections::HashMap;
 use std::collections::HashSet;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Mailbox;
 use super::StartFrom;
 use super::flood;
+use super::known::EXPUNGES_MAX;
+use super::known::does_not_delete;
+use super::known::gone;
+use super::known::latest_rows;
+use super::known::may_reread;
 use crate::ident::Content;
 use crate::ident::UniqueId;
 use crate::pop3;
@@ -24,11 +27,6 @@ use crate::spool::LedgerKey;
 use crate::spool::LedgerRow;
 use crate::spool::Observation;
 use crate::spool::Oversize;
-
-/// With *keep*, messages without a unique-id are read anew at most this often.
-const REREAD_EVERY: Duration = Duration::from_secs(3600);
-/// A server that kept a message after this many answered QUITs does not delete.
-const EXPUNGES_MAX: u32 = 3;
 
 /// What a visit is going to do.
 #[derive(Debug, Default)]
@@ -89,7 +87,13 @@ pub(super) fn plan(listing: &Listing, ledger: &Ledger, mailbox: &Mailbox, now: T
     let not_deleting = does_not_delete(&latest, &listed);
     let reread = without_unique_id > 0 && may_reread(ledger, mailbox, now);
     let mut plan = Plan {
-        observation: Observation { flood: flood.becomes, flooded: flood.seen, reread, ..Observation::default() },
+        observation: Observation {
+            flood_was: ledger.flood,
+            flood: flood.becomes,
+            flooded: flood.seen,
+            reread,
+            ..Observation::default()
+        },
         findings: Findings {
             listed: listing.entries.len(),
             without_unique_id,
@@ -168,6 +172,8 @@ impl Plan {
         match &row.entry {
             // What is listed under this id now is another message, or was too large before and will be noted again.
             Entry::Oversize { .. } if was_gone => self.take_if_it_fits(take, mailbox),
+            // RFC 1939 section 7 lets a server give the id of a mail that is gone to another one.
+            Entry::Skipped if was_gone && differs(take.size, row.listed_size) => self.take_if_it_fits(take, mailbox),
             Entry::Skipped if was_gone => self.observation.returned.push(row.key),
             Entry::Skipped => {}
             Entry::Oversize { limit } => {
@@ -256,32 +262,9 @@ fn holds(row: &LedgerRow, wanted: &Content) -> bool {
     matches!(&row.entry, Entry::Taken { content, .. } if content == wanted)
 }
 
-/// Whether a message is listed, and never was not, that the server was told to delete again and again.
-pub(super) fn does_not_delete(latest: &HashMap<&UniqueId, &LedgerRow>, listed: &HashSet<&UniqueId>) -> bool {
-    latest.iter().any(|(id, row)| row.expunges >= EXPUNGES_MAX && listed.contains(*id) && row.absent_since.is_none())
-}
-
-/// The row that says what each unique-id meant last.
-pub(super) fn latest_rows(ledger: &Ledger) -> HashMap<&UniqueId, &LedgerRow> {
-    ledger.rows.iter().filter_map(|row| Some((row.unique_id.as_ref()?, row))).collect()
-}
-
-fn gone(
-    ledger: &Ledger,
-    latest: &HashMap<&UniqueId, &LedgerRow>,
-    listed: &HashSet<&UniqueId>,
-    without_unique_id: usize,
-) -> Vec<LedgerKey> {
-    let is_listed = |row: &LedgerRow| match &row.unique_id {
-        Some(id) => listed.contains(id) && latest.get(id).is_some_and(|newest| newest.key == row.key),
-        None => without_unique_id > 0,
-    };
-    ledger.rows.iter().filter(|row| row.absent_since.is_none() && !is_listed(row)).map(|row| row.key).collect()
-}
-
-fn may_reread(ledger: &Ledger, mailbox: &Mailbox, now: Timestamp) -> bool {
-    let rested = ledger.reread_at.and_then(|at| at.checked_add(REREAD_EVERY).ok()).is_none_or(|due| due <= now);
-    rested || mailbox.retention.on_server != OnServer::Keep
+/// Whether two sizes are known to be those of two messages.
+fn differs(one: Option<u64>, other: Option<u64>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
 fn fits(take: &Take, mailbox: &Mailbox) -> bool {

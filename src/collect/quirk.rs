@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::Mailbox;
-use super::plan::does_not_delete;
-use super::plan::latest_rows;
+use super::known::does_not_delete;
+use super::known::latest_rows;
 use crate::ident::UniqueId;
 use crate::pop3::Capabilities;
 use crate::pop3::Expire;

@@ -10,6 +10,8 @@ use serde_json::Map;
 use serde_json::Value;
 
 use crate::config::file;
+use crate::config::filling::fill_up;
+use crate::config::filling::is_whole;
 use crate::config::nearest::did_you_mean;
 use crate::config::outside::Outside;
 use crate::config::problem::Path;
@@ -21,11 +23,6 @@ use crate::config::shape;
 /// The lists that an included file may have. Only the first two have defaults.
 const LISTS: [&str; 3] = ["mailboxes", "endpoints", "routes"];
 const DEFAULTS: &str = "defaults";
-/// Sections of an entry that are filled up key by key; every other value is taken whole.
-const SECTIONS: [&str; 7] = ["retention", "parse", "labels", "headers", "statuses", "on_dead_letter", OAUTH2];
-/// One that names its authorization server by one of these keys is taken whole, too: secrets are for one server.
-const OAUTH2: &str = "oauth2";
-const SERVER: [&str; 2] = ["provider", "token_url"];
 /// Nobody reads more problems than these at once.
 const PROBLEMS_MAX: usize = 200;
 
@@ -60,7 +57,7 @@ pub(super) fn gather(
     let main = Source { name: None, text: text.to_owned(), begins: [0; LISTS.len()] };
     let mut sources = Sources { files: vec![main], problems: Vec::new() };
     let defaults = defaults_of(&mut tree, report);
-    fill_up(&mut tree, &defaults);
+    fill_up(&mut tree, &[&defaults]);
     for name in included(&tree, folder, outside, report) {
         sources.include(name, &mut tree, &defaults, outside, report);
     }
@@ -115,8 +112,7 @@ impl Sources {
             Err(found) => return self.problems.push(Problem { file: Some(name.clone()), ..found }),
         };
         let own_defaults = defaults_of(&mut tree, &mut own);
-        fill_up(&mut tree, &own_defaults);
-        fill_up(&mut tree, defaults);
+        fill_up(&mut tree, &[&own_defaults, defaults]);
         let begins = LISTS.map(|list| whole.get(list).and_then(Value::as_array).map_or(0, Vec::len));
         for (path, text) in own.into_notes() {
             match moved(&path, |list, at| at + begins.get(list).copied().unwrap_or_default()) {
@@ -245,37 +241,6 @@ fn defaults_of(tree: &mut Value, report: &mut Report) -> Map<String, Value> {
         Some(Value::Object(lists)) => lists,
         Some(_) | None => Map::new(),
     }
-}
-
-/// Gives each entry what it does not say itself.
-fn fill_up(tree: &mut Value, defaults: &Map<String, Value>) {
-    for (list, fillings) in defaults {
-        let (Some(entries), Some(fillings)) = (tree.get_mut(list).and_then(Value::as_array_mut), fillings.as_object())
-        else {
-            continue;
-        };
-        for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
-            for (key, filling) in fillings {
-                match (entry.get_mut(key), filling) {
-                    (None, _) => _ = entry.insert(key.clone(), filling.clone()),
-                    (Some(Value::Object(section)), Value::Object(filling)) if SECTIONS.contains(&key.as_str()) => {
-                        if is_whole(key, |name| section.contains_key(name)) {
-                            continue;
-                        }
-                        for (key, filling) in filling {
-                            section.entry(key).or_insert_with(|| filling.clone());
-                        }
-                    }
-                    (Some(_), _) => {}
-                }
-            }
-        }
-    }
-}
-
-/// Whether a section that has certain keys takes nothing from the defaults.
-fn is_whole(section: &str, has: impl Fn(&str) -> bool) -> bool {
-    section == OAUTH2 && SERVER.iter().any(|key| has(key))
 }
 
 /// Appends one of an included file's lists.

@@ -8,6 +8,7 @@
 
 mod check;
 mod file;
+mod filling;
 mod gather;
 mod list;
 mod locate;

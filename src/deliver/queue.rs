@@ -32,7 +32,9 @@ use super::task::joined;
 use super::tell;
 use super::wanted::wanted;
 use super::when::When;
+use super::writing::Full;
 use super::writing::Kept;
+use super::writing::LOOK_AGAIN;
 use super::writing::Writing;
 use crate::crash;
 use crate::metrics::DeliverMetrics;
@@ -40,10 +42,6 @@ use crate::spool::Claim;
 use crate::spool::SpoolError;
 use crate::spool::Weight;
 
-/// Bursts of records that may wait for their commit; beyond that, no new attempt begins.
-const RECORDS_MAX: usize = 64;
-/// How long to wait after a fault of the spool.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// One endpoint's queue. What was learnt of the endpoint stands beside the means to reach it, so that these can be
 /// exchanged.
 #[derive(Debug)]
@@ -58,6 +56,8 @@ pub(super) struct Queue {
     /// Attempts under way for deliveries that were tried before.
     retries: usize,
     score: Score,
+    /// Whether ends of attempts wait for a spool that cannot be written.
+    full: Full,
     /// What ends a single round, once all that is under way has ended and is written down.
     failed: Option<SpoolError>,
 }
@@ -85,6 +85,7 @@ impl Queue {
             slots,
             retries: 0,
             score: Score::new(metrics),
+            full: Full::default(),
             failed: None,
         }
     }
@@ -129,13 +130,17 @@ impl Queue {
                         ended.push(joined(attempted)?);
                     }
                     if let Some(writing) = self.conclude(ended, mode).await? {
-                        records.spawn(writing.write(Arc::clone(&self.means)));
+                        records.spawn(writing.write(Arc::clone(&self.means), mode, self.full.clone()));
                     }
                 }
                 Some(recorded) = records.join_next() => {
                     for recorded in std::iter::once(recorded).chain(std::iter::from_fn(|| records.try_join_next())) {
-                        if joined(recorded)?? == Kept::No {
-                            self.gate.was_not_kept();
+                        match joined(recorded)? {
+                            Ok(Kept::Yes) => {}
+                            Ok(Kept::No) => self.gate.was_not_kept(),
+                            Err(error) if error.is_fatal() => return Err(error),
+                            // A single round's alone. What is under way is written down first, if it can be.
+                            Err(error) => self.failed = Some(error),
                         }
                     }
                 }
@@ -154,7 +159,7 @@ impl Queue {
         waiting: usize,
         untried_since: Option<Timestamp>,
     ) -> Result<When, SpoolError> {
-        if waiting >= RECORDS_MAX {
+        if self.full.forbids(waiting) {
             return Ok(When::Ended);
         }
         loop {

@@ -19,6 +19,7 @@ use super::Mode;
 use super::glance::glance;
 use super::reading::Reading;
 use super::recent::Recent;
+use super::writing::PATIENCE;
 use crate::clock::Clock;
 use crate::crash;
 use crate::ident::EndpointName;
@@ -90,7 +91,7 @@ impl Sorter {
                 Ok(batch) if !batch.is_empty() => {
                     // A single round does not wait until all that an older pophook left can be searched.
                     let rest = complete && mode == Mode::Once && batch.iter().all(|one| one.purpose == Purpose::ToShow);
-                    self.sort(batch, &stop).await?;
+                    self.sort(batch, mode, &stop).await?;
                     if rest {
                         return Ok(());
                     }
@@ -112,7 +113,7 @@ impl Sorter {
         Ok(())
     }
 
-    async fn sort(&self, batch: Vec<Unsorted>, stop: &CancellationToken) -> Result<(), SpoolError> {
+    async fn sort(&self, batch: Vec<Unsorted>, mode: Mode, stop: &CancellationToken) -> Result<(), SpoolError> {
         let mut sorted = Vec::with_capacity(batch.len());
         let rules = self.rules.read().await;
         let mut decided = Vec::new();
@@ -145,15 +146,21 @@ impl Sorter {
                 }
             }
         }
-        if self.write_down(sorted, stop).await? == Written::Sorted {
+        if self.write_down(sorted, mode, stop).await? == Written::Sorted {
             decided.iter().for_each(|(message, decision)| self.tell(message, decision));
         }
         Ok(())
     }
 
     /// Writes down where messages go, however long that takes: to parse them anew would count against them. Asked to
-    /// stop, it tries once more to take the counts back.
-    async fn write_down(&self, sorted: Vec<Sorted>, stop: &CancellationToken) -> Result<Written, SpoolError> {
+    /// stop, or with [`PATIENCE`] over in [`Mode::Once`], it tries once more to take the counts back.
+    async fn write_down(
+        &self,
+        sorted: Vec<Sorted>,
+        mode: Mode,
+        stop: &CancellationToken,
+    ) -> Result<Written, SpoolError> {
+        let until = self.clock.uptime().saturating_add(PATIENCE);
         loop {
             crash::point!("before sort");
             let written = self.spool.sort(sorted.clone()).await;
@@ -163,11 +170,13 @@ impl Sorter {
                 done => return done.map(|()| Written::Sorted),
             };
             tracing::warn!(%error, "cannot write down where messages go; trying again");
-            if stop.run_until_cancelled(self.clock.wait(LOOK_AGAIN)).await.is_none() {
+            let waited = stop.run_until_cancelled(self.clock.wait(LOOK_AGAIN)).await;
+            let is_over = mode == Mode::Once && self.clock.uptime() >= until;
+            if waited.is_none() || is_over {
                 let back = |one: Sorted| Sorted { verdict: Verdict::PutBack, glance: None, ..one };
                 return match self.spool.sort(sorted.into_iter().map(back).collect()).await {
-                    Err(error) if error.is_fatal() => Err(error),
-                    _ => Ok(Written::PutBack),
+                    Err(error) if error.is_fatal() || is_over => Err(error),
+                    Err(_) | Ok(()) => Ok(Written::PutBack),
                 };
             }
         }

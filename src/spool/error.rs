@@ -90,10 +90,12 @@ pub enum SpoolError {
         known: i64,
     },
     /// A copy of the spool cannot be made there.
-    #[error("cannot write the copy {path}")]
+    #[error("cannot write the copy {path}: {remedy}")]
     Copy {
         /// The copy's file.
         path: PathBuf,
+        /// What is in the way, and what to do.
+        remedy: String,
         /// Why.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
@@ -104,6 +106,14 @@ pub enum SpoolError {
         old: String,
         /// The name in the configuration.
         new: String,
+    },
+    /// A command would do something else than what was shown before. Nothing was done.
+    #[error("what is selected has changed since it was shown: it is {now} now, and was {was}")]
+    NotAsShown {
+        /// What was shown; as many as now, or unknown, where the messages are others.
+        was: String,
+        /// How many deliveries and messages it would change now.
+        now: u64,
     },
     /// A command named something that is not there, or cannot be done to it.
     #[error("{0}")]

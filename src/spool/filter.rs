@@ -29,6 +29,9 @@ pub struct Filter {
     /// This reason.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Only what waits for a human: a delivery that is dead and not dropped, and what is unrouted or quarantined.
+    #[serde(default)]
+    pub waits_for_human: bool,
     /// Committed at this time or before, in milliseconds of Unix time.
     #[serde(default)]
     pub spooled_until: Option<i64>,
@@ -73,6 +76,7 @@ impl Filter {
             && is(&self.mailbox, row.mailbox.as_deref())
             && (dropped || is(&self.state, Some(row.state)))
             && is(&self.reason, row.reason.as_deref())
+            && (!self.waits_for_human || row.waits_for_human())
             && self.takes_age(row)
     }
 
@@ -88,8 +92,8 @@ impl Filter {
     }
 
     /// Whether a retry does something with `row`: dead letters by default, but for what was dropped and is not asked
-    /// for; delivered ones only where they are asked for; waiting ones only to move them elsewhere;
-    /// messages that wait for a human are sorted anew.
+    /// for; delivered ones only where they are asked for; waiting ones where they are asked for, which makes them due, or
+    /// to move them elsewhere; messages that wait for a human are sorted anew.
     pub fn retries(&self, row: &Row, to: Option<&str>) -> bool {
         if row.endpoint.is_none() {
             let waits = matches!(row.state, "unrouted" | "quarantined");
@@ -99,7 +103,7 @@ impl Filter {
             "dead" if row.is_dropped() => self.asks_for_dropped(),
             "dead" => true,
             "delivered" => self.state.as_deref() == Some("delivered"),
-            "pending" => to.is_some() && row.endpoint.as_deref() != to,
+            "pending" => to.map_or(self.state.as_deref() == Some("pending"), |to| row.endpoint.as_deref() != Some(to)),
             _ => false,
         }
     }
@@ -135,6 +139,37 @@ mod tests {
         shown.sort_unstable();
         known.sort_unstable();
         assert_eq!(known, shown);
+    }
+
+    #[test]
+    fn what_is_no_dead_letter_is_retried_only_where_its_state_is_asked_for() {
+        let row = |state: &'static str| Row {
+            id: Some("msg_1".to_owned()),
+            kind: None,
+            about: None,
+            mailbox: Some("support".to_owned()),
+            unique_id: None,
+            endpoint: Some("desk".to_owned()),
+            state,
+            reason: None,
+            attempts: 1,
+            last_status: None,
+            due: None,
+            spooled_at: None,
+            size: None,
+        };
+        let check = |filter: &Filter, state, to: Option<&str>, expected| {
+            assert_eq!(filter.retries(&row(state), to), expected, "{state} {filter:?} to {to:?}");
+        };
+        let of_state = |state: &str| Filter { state: Some(state.to_owned()), ..Filter::default() };
+        for state in ["delivered", "pending"] {
+            check(&Filter::default(), state, None, false);
+            check(&Filter { ids: vec!["msg_1".to_owned()], ..Filter::default() }, state, None, false);
+            check(&of_state(state), state, None, true);
+        }
+        check(&of_state("pending"), "pending", Some("erp"), true);
+        check(&of_state("pending"), "pending", Some("desk"), false);
+        check(&Filter::default(), "pending", Some("erp"), true);
     }
 
     #[test]

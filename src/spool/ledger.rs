@@ -123,7 +123,9 @@ pub struct Observation {
     pub skipped: Vec<(UniqueId, Option<u64>)>,
     /// Unique-ids of messages that are too large by LIST.
     pub oversize: Vec<Oversize>,
-    /// What the mailbox's flood state becomes.
+    /// What the mailbox's flood state was when the ledger was read,
+    pub flood_was: Flood,
+    /// and what it becomes, unless somebody has settled the flood meanwhile.
     pub flood: Flood,
     /// Whether this listing shows a flood, settled or not.
     pub flooded: bool,

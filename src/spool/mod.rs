@@ -27,6 +27,7 @@ mod filter;
 mod glance;
 mod kind;
 mod ledger;
+mod lines;
 mod notice;
 mod preview;
 mod report;
@@ -91,6 +92,8 @@ pub use ledger::LedgerRow;
 pub use ledger::Observation;
 pub use ledger::OurCopy;
 pub use ledger::Oversize;
+pub use lines::LineKey;
+pub use lines::Lines;
 pub use notice::Account;
 pub use notice::DeadLetter;
 pub use notice::Facts;
@@ -104,6 +107,7 @@ pub use report::EndpointRow;
 pub use report::Listed;
 pub use report::MailboxRow;
 pub use report::Row;
+pub use report::Shown;
 pub use report::Stats;
 pub use room::Room;
 pub use search::DeliveryRow;
@@ -134,6 +138,9 @@ pub trait Reading: Send + Sync + fmt::Debug {
 
     /// The lines of `spool list`, dead letters first.
     fn list(&self, filter: Filter) -> Reply<Vec<Row>>;
+
+    /// At most `limit` of these lines, after one that was shown.
+    fn lines(&self, filter: Filter, after: Option<LineKey>, limit: usize) -> Reply<Lines>;
 
     /// At most `limit` of the messages that are wanted, of all mailboxes, the newest first.
     fn search(&self, wanted: Search, limit: usize) -> Reply<Found>;

@@ -51,6 +51,12 @@ impl Row {
     pub fn is_dropped(&self) -> bool {
         self.state == State::Dropped.as_str() || self.reason.as_deref() == Some(Reason::Dropped.as_str())
     }
+
+    /// Whether a human has to settle it.
+    pub fn waits_for_human(&self) -> bool {
+        let dead = self.endpoint.is_some() && self.state == State::Dead.as_str() && !self.is_dropped();
+        dead || self.state == State::Unrouted.as_str() || self.state == State::Quarantined.as_str()
+    }
 }
 
 /// One attempt, for `spool show`.
@@ -152,6 +158,13 @@ pub enum Command {
         /// Erase our copy too.
         erase: bool,
     },
+    /// Carries a retry or a drop out where it does what was shown, and nothing where it would do something else.
+    AsShown {
+        /// What was shown.
+        shown: Shown,
+        /// The retry or the drop.
+        command: Box<Command>,
+    },
     /// Takes skipped messages after all, at the next visit.
     Take {
         /// Whose.
@@ -200,6 +213,18 @@ pub enum Command {
         /// The token; it travels over the socket, which only the owner can open.
         token: Token,
     },
+}
+
+/// What somebody was shown, and agreed to. A count is no proof of a set, where one line came and another went.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// [`super::Preview::would_change`].
+    #[serde(default)]
+    pub changed: Option<u64>,
+    /// [`super::Preview::set`].
+    #[serde(default)]
+    pub set: Option<String>,
 }
 
 /// What the messages of a flood are.

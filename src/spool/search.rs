@@ -22,7 +22,7 @@ pub struct Search {
     /// These kinds, by their names: events, `mail`, and what a mail can be (`bounce`).
     pub kinds: Vec<String>,
     /// Mails that hold all of these words, anywhere in the subject, the addresses, the names of attachments and the text.
-    /// `"several words"` in quotation marks stand together.
+    /// `"several words"` in quotation marks stand together. What is beyond [`Search::TEXT_MAX`] is not looked for.
     pub text: String,
     /// Committed at this time or later.
     pub since: Option<Timestamp>,
@@ -35,13 +35,14 @@ pub struct Search {
 }
 
 impl Search {
-    /// More words are not looked for.
-    const WORDS_MAX: usize = 8;
+    /// The most characters of [`Search::text`]: each word of it is a look into every mail that held the words before it.
+    pub const TEXT_MAX: usize = 300;
 
     /// The words of `text`, ready to be looked for.
     pub(super) fn words(&self) -> Vec<String> {
         let (mut words, mut quoted) = (Vec::new(), false);
-        for piece in self.text.split('"') {
+        let text: String = self.text.chars().take(Search::TEXT_MAX).collect();
+        for piece in text.split('"') {
             match quoted {
                 true => words.push(searchable(piece)),
                 false => words.extend(piece.split_whitespace().map(searchable)),
@@ -49,7 +50,6 @@ impl Search {
             quoted = !quoted;
         }
         words.retain(|word| !word.is_empty());
-        words.truncate(Search::WORDS_MAX);
         words
     }
 }
@@ -135,6 +135,7 @@ mod tests {
         check("late \"your  Order\" now", &["late", "your order", "now"]);
         check("\"open", &["open"]);
         check("\"\" \" \"", &[]);
-        check("1 2 3 4 5 6 7 8 9", &["1", "2", "3", "4", "5", "6", "7", "8"]);
+        check("1 2 3 4 5 6 7 8 9", &["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+        check(&format!("{}end beyond", " ".repeat(Search::TEXT_MAX - 3)), &["end"]);
     }
 }

@@ -1,13 +1,14 @@
 //! The Unix socket beside the spool, by which changing commands reach a running daemon.
 //!
 //! One JSON line asks, one answers, after the commit. The socket has mode 0600 and stands only while the daemon runs.
-//! Without a daemon a command takes the spool's lock itself.
+//! Without a daemon a command takes the spool's lock itself. What is done about what was asked, whoever serves decides:
+//! the spool knows nothing of visits, and nothing of who is to be noted in the log.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -22,7 +23,7 @@ use tokio::time::timeout;
 
 use super::Changed;
 use super::Command;
-use super::Spool;
+use super::Reply;
 use super::SpoolError;
 use super::sqlite;
 
@@ -36,10 +37,39 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause after a connection that could not be taken.
 const AFTER_FAULT: Duration = Duration::from_millis(500);
 
-#[derive(Debug, Serialize, Deserialize)]
+/// What a peer asks of a running daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Answer {
+pub enum Asked {
+    /// To note that the peer has posted a test event to an endpoint.
+    Tested(Tested),
+    /// When each mailbox is visited next.
+    NextVisits {},
+    /// To carry a command out.
+    #[serde(untagged)]
+    Command(Command),
+}
+
+/// A test event that was posted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tested {
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// Whether it answered 2xx.
+    pub taken: bool,
+    /// What it answered.
+    pub status: Option<u16>,
+}
+
+/// What a daemon answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// What a command changed.
     Changed(Changed),
+    /// When each mailbox is visited next, RFC 3339; none while a visit is under way, and while it is paused.
+    NextVisits(BTreeMap<String, Option<String>>),
+    /// Why it was not done.
     Failed(String),
 }
 
@@ -78,33 +108,34 @@ impl Listener {
         Ok(Listener { listener, path })
     }
 
-    /// Answers commands, one after the other, until dropped.
-    pub async fn serve(&self, spool: Arc<dyn Spool>) {
+    /// Has `act` answer what each peer asks, one after the other, until dropped; it is told the peer's user id.
+    pub async fn serve(&self, act: impl Fn(u32, Asked) -> Reply<Answer> + Send + Sync) {
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
                 // Out of file descriptors, say: they will not be back at once.
                 tokio::time::sleep(AFTER_FAULT).await;
                 continue;
             };
-            if let Err(error) = answer(stream, spool.as_ref()).await {
+            if let Err(error) = answer(stream, &act).await {
                 tracing::debug!(%error, "a command went away");
             }
         }
     }
 }
 
-async fn answer(stream: UnixStream, spool: &dyn Spool) -> io::Result<()> {
+async fn answer(stream: UnixStream, act: &(impl Fn(u32, Asked) -> Reply<Answer> + Sync)) -> io::Result<()> {
+    let user = stream.peer_cred()?.uid();
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     // A peer that goes away mid-line has asked nothing. What was asked is done to its end, however long that takes, or
     // whoever must know of it would not be told.
     timeout(PATIENCE, BufReader::new(read.take(LINE_MAX)).read_line(&mut line)).await??;
-    let answer = match serde_json::from_str::<Command>(&line) {
-        Ok(command) => {
+    let answer = match serde_json::from_str::<Asked>(&line) {
+        Ok(asked) => {
             crash::point!("before change");
-            let changed = spool.change(command).await;
+            let answer = act(user, asked).await;
             crash::point!("after change");
-            changed.map_or_else(|e| Answer::Failed(e.to_string()), Answer::Changed)
+            answer.unwrap_or_else(|error| Answer::Failed(error.to_string()))
         }
         Err(_) => Answer::Failed("the daemon does not know this command; it may be of another version".to_owned()),
     };
@@ -118,6 +149,41 @@ async fn answer(stream: UnixStream, spool: &dyn Spool) -> io::Result<()> {
 /// # Errors
 /// What the daemon answered, or a daemon that went away.
 pub async fn ask(spool: &Path, command: &Command) -> Result<Option<Changed>, SpoolError> {
+    match send(spool, &Asked::Command(command.clone())).await? {
+        None => Ok(None),
+        Some(Answer::Changed(changed)) => Ok(Some(changed)),
+        Some(Answer::Failed(why)) => Err(SpoolError::Impossible(why)),
+        Some(Answer::NextVisits(_)) => Err(strange(spool)),
+    }
+}
+
+/// Has the daemon of the spool at `path` note that a test event was posted.
+///
+/// # Errors
+/// A daemon of a version that knows no such notes, or one that went away.
+pub async fn note_test(spool: &Path, tested: Tested) -> Result<(), SpoolError> {
+    match send(spool, &Asked::Tested(tested)).await? {
+        Some(Answer::Failed(why)) => Err(SpoolError::Impossible(why)),
+        None | Some(Answer::Changed(_) | Answer::NextVisits(_)) => Ok(()),
+    }
+}
+
+/// When the daemon of the spool at `path` visits each mailbox next; nothing where none runs, or one that cannot tell.
+///
+/// # Errors
+/// A daemon that went away.
+pub async fn next_visits(spool: &Path) -> Result<BTreeMap<String, Option<String>>, SpoolError> {
+    match send(spool, &Asked::NextVisits {}).await? {
+        Some(Answer::NextVisits(next)) => Ok(next),
+        None | Some(Answer::Changed(_) | Answer::Failed(_)) => Ok(BTreeMap::new()),
+    }
+}
+
+fn strange(spool: &Path) -> SpoolError {
+    SpoolError::open(&path(spool), io::Error::from(io::ErrorKind::InvalidData))
+}
+
+async fn send(spool: &Path, asked: &Asked) -> Result<Option<Answer>, SpoolError> {
     let path = path(spool);
     let failed = |source: io::Error| SpoolError::open(&path, source);
     let stream = match UnixStream::connect(&path).await {
@@ -126,13 +192,10 @@ pub async fn ask(spool: &Path, command: &Command) -> Result<Option<Changed>, Spo
         Err(e) => return Err(failed(e)),
     };
     let (read, mut write) = stream.into_split();
-    let mut line = serde_json::to_vec(command).map_err(|e| failed(e.into()))?;
+    let mut line = serde_json::to_vec(asked).map_err(|e| failed(e.into()))?;
     line.push(b'\n');
     write.write_all(&line).await.map_err(failed)?;
     let mut answer = String::new();
     BufReader::new(read.take(LINE_MAX)).read_line(&mut answer).await.map_err(failed)?;
-    match serde_json::from_str(&answer).map_err(|e| failed(e.into()))? {
-        Answer::Changed(changed) => Ok(Some(changed)),
-        Answer::Failed(why) => Err(SpoolError::Impossible(why)),
-    }
+    serde_json::from_str(&answer).map(Some).map_err(|e| failed(e.into()))
 }

@@ -13,7 +13,7 @@ from cloudcoil.models.prometheus_operator import v1 as monitoring
 import tools
 
 # From the oldest that the chart admits to the newest that the schemas know.
-RELEASES = ["1.25", "1.28", "1.31", "1.34", "1.37"]
+RELEASES = ["1.27", "1.29", "1.31", "1.34", "1.37"]
 IGNORED = [
     # The words `password` and `username` in the ConfigMap. What stands behind the first is the name of a file, and a
     # test insists on that.

@@ -84,6 +84,9 @@ class Helm(unittest.TestCase):
             ({"replicas": 2}, "replicas"),
             ({"config": {"mailboxes": []}}, "mailboxes"),
             ({"config": {"admin": {"listen": "127.0.0.1:8080"}}}, "listen"),
+            ({"config": {"admin": {"probes_listen": "127.0.0.1:8081"}}}, "probes_listen"),
+            ({"config": {"admin": {"tokens": "secret"}}}, "tokens"),
+            ({"ingress": {"enabled": True, "host": "pophook.example.org", "tlsSecret": "pophook-tls"}}, "namespace"),
             ({"config": {"spool": {"url": "sqlite:/tmp/spool.db"}}}, "url"),
             ({"image": {"digest": "latest"}}, "digest"),
             ({"storage": {"size": 16}}, "size"),
@@ -111,6 +114,8 @@ class Helm(unittest.TestCase):
             "env": [{"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"}],
             "serviceAccount": {"create": False, "name": "mail"},
             "networkPolicy": {"enabled": False},
+            "ingress": {"enabled": True, "host": "mail.example.org", "tlsSecret": "mail-tls", "namespace": "edge",
+                        "annotations": {"cert-manager.io/cluster-issuer": "internal"}},
             "podDisruptionBudget": {"enabled": False},
             "podAnnotations": {"example.com/team": "mail"},
             "podLabels": {"example.com/zone": "a"},
@@ -119,7 +124,7 @@ class Helm(unittest.TestCase):
             "affinity": {"nodeAffinity": {}},
             "priorityClassName": "high",
         })
-        self.assertEqual(sorted(thing["kind"] for thing in objects), ["ConfigMap", "Service", "StatefulSet"])
+        self.assertEqual(sorted(thing["kind"] for thing in objects), ["ConfigMap", "Ingress", "Service", "StatefulSet"])
         pod, container = tools.pod(objects), tools.container(objects)
         self.assertEqual(container["image"], "pophook@sha256:" + "0" * 64)
         self.assertEqual(container["env"], [{"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"}])
@@ -130,6 +135,9 @@ class Helm(unittest.TestCase):
                     "nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "mail", "operator": "Exists"}],
                     "affinity": {"nodeAffinity": {}}, "priorityClassName": "high"}
         self.assertEqual({key: pod[key] for key in expected}, expected)
+        ingress = tools.of_kind(objects, "Ingress")
+        self.assertNotIn("ingressClassName", ingress["spec"], "the cluster's own")
+        self.assertEqual(ingress["metadata"]["annotations"], {"cert-manager.io/cluster-issuer": "internal"})
         meta = tools.of_kind(objects, "StatefulSet")["spec"]["template"]["metadata"]
         self.assertEqual(meta["annotations"]["example.com/team"], "mail")
         self.assertEqual(meta["labels"]["example.com/zone"], "a")

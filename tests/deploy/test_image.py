@@ -36,8 +36,8 @@ class Image(unittest.TestCase):
         text = DOCKERFILE.read_text()
         security = tools.pod(objects)["securityContext"]
         self.assertIn(f"\nUSER {security['runAsUser']}:{security['runAsGroup']}\n", text)
-        (listen,) = re.findall(r"\nEXPOSE (\d+)\n", text)
-        self.assertEqual(tools.container(objects)["ports"][0]["containerPort"], int(listen))
+        (ports,) = re.findall(r"\nEXPOSE ([\d ]+)\n", text)
+        self.assertEqual([port["containerPort"] for port in tools.container(objects)["ports"]], list(map(int, ports.split())))
         (command,) = re.findall(r"\nCMD (\[.*\])\n", text)
         command = yaml.safe_load(command)
         self.assertEqual(tools.container(objects)["args"][: len(command)], command)

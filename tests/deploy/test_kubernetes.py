@@ -13,7 +13,7 @@ from judges import RELEASES, refusal, scan, seconds_to_end
 
 # Secrets by their keys in the configuration.
 SECRETS = {"password", "client_secret", "refresh_token", "service_account", "token", "signing_keys", "bearer_token",
-           "client_key", "mailgun_signing_key", "proxy", "access_key_id", "secret_access_key"}
+           "client_key", "key", "mailgun_signing_key", "proxy", "access_key_id", "secret_access_key"}
 
 
 def secrets_in(value, path=""):
@@ -56,10 +56,15 @@ class Kubernetes(unittest.TestCase):
     def setUpClass(cls):
         cls.rendered = {folder: tools.kustomize(folder) for folder in tools.OVERLAYS}
 
+    @staticmethod
+    def config(objects):
+        """pophook's configuration, as data."""
+        return yaml.safe_load(tools.of_kind(objects, "ConfigMap")["data"]["pophook.yaml"])
+
     def test_what_is_rendered_is_what_an_operator_expects(self):
         base = ["ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount", "StatefulSet"]
         watched = [*base, "PodMonitor", "PrometheusRule"]
-        expected = dict(zip(tools.OVERLAYS, [base, watched, [*watched, "Namespace", "Secret"]]))
+        expected = dict(zip(tools.OVERLAYS, [base, watched, [*watched, "Ingress", "Namespace", "Secret"]]))
         kinds = {folder: sorted(thing["kind"] for thing in objects) for folder, objects in self.rendered.items()}
         self.assertEqual(kinds, {folder: sorted(kinds) for folder, kinds in expected.items()})
 
@@ -112,9 +117,13 @@ class Kubernetes(unittest.TestCase):
         self.assertEqual(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted")
 
     @each
-    def test_one_pod_at_a_time_and_a_drain_may_take_it(self, objects):
-        self.assertEqual(tools.of_kind(objects, "StatefulSet")["spec"]["replicas"], 1)
-        self.assertEqual(tools.of_kind(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"], 1)
+    def test_one_pod_at_a_time_and_a_drain_may_take_it_ready_or_not(self, objects):
+        spec = tools.of_kind(objects, "StatefulSet")["spec"]
+        self.assertEqual(spec["replicas"], 1)
+        # Rolling, and not bound to a pod that never gets ready: a mended template takes its place.
+        self.assertEqual((spec["updateStrategy"], spec["podManagementPolicy"]), ({"type": "RollingUpdate"}, "Parallel"))
+        budget = tools.of_kind(objects, "PodDisruptionBudget")["spec"]
+        self.assertEqual((budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]), (1, "AlwaysAllow"))
 
     @each
     def test_files_follow_what_they_are_made_of(self, objects):
@@ -139,21 +148,53 @@ class Kubernetes(unittest.TestCase):
 
     @each
     def test_the_ports_are_those_of_the_configuration(self, objects):
-        config = yaml.safe_load(tools.of_kind(objects, "ConfigMap")["data"]["pophook.yaml"])
-        host, _, port = config["admin"]["listen"].rpartition(":")
-        self.assertEqual(host, "0.0.0.0", "the kubelet does not ask at the loopback address")
+        admin = self.config(objects)["admin"]
+        ports = {}
+        for name, key in {"http": "listen", "metrics": "probes_listen"}.items():
+            host, _, port = admin[key].rpartition(":")
+            self.assertEqual(host, "0.0.0.0", "nobody else asks at the loopback address")
+            ports[name] = int(port)
         container = tools.container(objects)
-        self.assertEqual(container["ports"], [{"name": "http", "containerPort": int(port), "protocol": "TCP"}])
+        self.assertEqual({port["name"]: port["containerPort"] for port in container["ports"]}, ports)
         for probe, path in {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}.items():
-            self.assertEqual(container[f"{probe}Probe"]["httpGet"], {"path": path, "port": "http"})
-        (service,) = tools.of_kind(objects, "Service")["spec"]["ports"]
-        self.assertEqual((service["port"], service["targetPort"]), (int(port), "http"))
-        (ingress,) = tools.of_kind(objects, "NetworkPolicy")["spec"]["ingress"]
-        self.assertEqual(ingress["ports"], [{"port": "http", "protocol": "TCP"}])
+            self.assertEqual(container[f"{probe}Probe"]["httpGet"], {"path": path, "port": "metrics"})
+        service = tools.of_kind(objects, "Service")["spec"]["ports"]
+        self.assertEqual({port["targetPort"]: port["port"] for port in service}, ports)
+
+    @each
+    def test_prometheus_reaches_the_metrics_alone_and_the_ingress_controller_the_page_alone(self, objects):
+        rules = tools.of_kind(objects, "NetworkPolicy")["spec"]["ingress"]
+        reached = {}
+        for rule in rules:
+            (peer,), (port,) = rule["from"], rule["ports"]
+            namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+            reached[namespace] = (port["port"], port["protocol"])
+        expected = {"monitoring": ("metrics", "TCP")}
+        ingresses = [thing for thing in objects if thing["kind"] == "Ingress"]
+        for ingress in ingresses:
+            expected["traefik"] = ("http", "TCP")
+            (rule,), (tls,) = ingress["spec"]["rules"], ingress["spec"]["tls"]
+            self.assertEqual(tls["hosts"], [rule["host"]], "its own name, by TLS")
+            (path,) = rule["http"]["paths"]
+            service = tools.of_kind(objects, "Service")
+            self.assertEqual(path["backend"]["service"], {"name": service["metadata"]["name"], "port": {"name": "http"}})
+        self.assertEqual(reached, expected)
+        for monitor in (thing for thing in objects if thing["kind"] == "PodMonitor"):
+            (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+            self.assertEqual(endpoint["port"], "metrics")
+
+    @each
+    def test_somebody_may_look_and_somebody_may_act(self, objects):
+        self.assertEqual({token["role"] for token in self.config(objects)["admin"]["tokens"]}, {"read", "operate"})
+
+    @each
+    def test_there_is_time_to_open_a_large_spool(self, objects):
+        probe = tools.container(objects)["startupProbe"]
+        self.assertGreaterEqual(probe["periodSeconds"] * probe["failureThreshold"], 1800)
 
     @each
     def test_the_pod_may_ask_whom_the_configuration_names(self, objects):
-        asked = ports_of(yaml.safe_load(tools.of_kind(objects, "ConfigMap")["data"]["pophook.yaml"]))
+        asked = ports_of(self.config(objects))
         rules = tools.of_kind(objects, "NetworkPolicy")["spec"]["egress"]
         allowed = {(port["port"], port["protocol"]) for rule in rules for port in rule["ports"]}
         self.assertEqual(asked - allowed, set())
@@ -165,16 +206,15 @@ class Kubernetes(unittest.TestCase):
     @each
     def test_the_volume_is_larger_than_the_spool(self, objects):
         gib = lambda text: int(re.fullmatch(r"(\d+)Gi[B]?", text)[1])
-        config = yaml.safe_load(tools.of_kind(objects, "ConfigMap")["data"]["pophook.yaml"])
+        config = self.config(objects)
         (claim,) = tools.of_kind(objects, "StatefulSet")["spec"]["volumeClaimTemplates"]
         room = gib(claim["spec"]["resources"]["requests"]["storage"])
         self.assertGreaterEqual(room, gib(config["spool"]["max_size"]) + 2)
 
     @each
     def test_every_secret_is_a_file_that_is_mounted(self, objects):
-        text = tools.of_kind(objects, "ConfigMap")["data"]["pophook.yaml"]
-        found = list(secrets_in(yaml.safe_load(text)))
-        self.assertGreaterEqual(len(found), 2)
+        found = list(secrets_in(self.config(objects)))
+        self.assertGreaterEqual(len(found), 4)
         for path, secret in found:
             self.assertEqual(list(secret), ["file"], path)
             folder, _, name = secret["file"].rpartition("/")
@@ -187,12 +227,22 @@ class Kubernetes(unittest.TestCase):
             tools.succeed(tools.POPHOOK, "check", "-c", folders.config())
 
     def test_pophook_would_say_which_file_is_missing(self):
-        secret = tools.example_secret()
-        del secret["helpdesk-key"]
-        with tools.Folders(self.rendered["base"], secret) as folders:
-            checked = tools.run(tools.POPHOOK, "check", "-c", folders.config())
-        self.assertEqual(checked.returncode, 64)
-        self.assertIn("/run/secrets/pophook/helpdesk-key", checked.stdout + checked.stderr)
+        for name in ["helpdesk-key", "ops-token"]:
+            secret = tools.example_secret()
+            del secret[name]
+            with tools.Folders(self.rendered["base"], secret) as folders:
+                checked = tools.run(tools.POPHOOK, "check", "-c", folders.config())
+            self.assertEqual(checked.returncode, 64)
+            self.assertIn(f"/run/secrets/pophook/{name}", checked.stdout + checked.stderr)
+
+    def test_who_wants_no_page_needs_no_token(self):
+        objects = copy.deepcopy(self.rendered["base"])
+        config = self.config(objects)
+        config["admin"]["tokens"] = []
+        tools.of_kind(objects, "ConfigMap")["data"]["pophook.yaml"] = yaml.safe_dump(config)
+        secret = {name: value for name, value in tools.example_secret().items() if not name.endswith("-token")}
+        with tools.Folders(objects, secret) as folders:
+            tools.succeed(tools.POPHOOK, "check", "-c", folders.config())
 
     @each
     def test_the_version_is_that_of_the_program(self, objects):

@@ -6,6 +6,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::file;
+use super::rules;
 use super::support::prometheus::promtool;
 
 fn dashboard() -> Value {
@@ -30,7 +31,7 @@ pub(crate) fn queries() -> Vec<String> {
 
 /// A query as Grafana sends it, with every mailbox and endpoint chosen.
 pub(crate) fn filled_in(query: &str) -> String {
-    let query = query.replace("$__rate_interval", "20s").replace("$__range", "1m");
+    let query = query.replace("$__rate_interval", "5m").replace("$__range", "5m");
     Regex::new(r"\$\w+").unwrap().replace_all(&query, ".*").into_owned()
 }
 
@@ -60,15 +61,52 @@ fn every_panel_has_its_place_a_unit_and_a_source_that_can_be_chosen() {
         for cell in (at("x")..at("x") + at("w")).flat_map(|x| (at("y")..at("y") + at("h")).map(move |y| (x, y))) {
             assert!(taken.insert(cell), "{title} lies on another panel");
         }
+        assert!(!title.is_empty(), "a panel without a title");
         if panel["type"] == "row" {
             continue;
         }
+        assert!(panel["description"].as_str().is_some_and(|text| text.len() > 20), "{title} is not described");
         assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{title} has no unit");
         assert!(!list(&panel["targets"]).is_empty(), "{title} asks for nothing");
         for one in list(&panel["targets"]).iter().chain([panel]) {
             assert_eq!(one["datasource"]["uid"], "${datasource}", "{title}");
         }
     }
+}
+
+#[test]
+fn every_line_has_a_name_of_its_own_and_what_is_coloured_says_from_where_on() {
+    for panel in list(&dashboard()["panels"]) {
+        let (title, kind) = (panel["title"].as_str().unwrap(), panel["type"].as_str().unwrap());
+        let legends: Vec<String> =
+            list(&panel["targets"]).iter().map(|target| target["legendFormat"].as_str().unwrap().to_owned()).collect();
+        let names: BTreeSet<&String> = legends.iter().collect();
+        assert_eq!(names.len(), legends.len(), "{title}: {legends:?}");
+        assert!(!matches!(kind, "timeseries" | "state-timeline") || !names.contains(&String::new()), "{title}");
+        let defaults = &panel["fieldConfig"]["defaults"];
+        let steps = list(&defaults["thresholds"]["steps"]);
+        assert!(defaults["color"]["mode"] != "thresholds" || !steps.is_empty(), "{title} has no thresholds");
+        let from: Vec<f64> = steps.iter().filter_map(|step| step["value"].as_f64()).collect();
+        assert!(from.is_sorted(), "{title}: {from:?}");
+        assert!(
+            kind != "state-timeline" || !list(&defaults["mappings"]).is_empty(),
+            "{title} shows numbers for states"
+        );
+    }
+}
+
+#[test]
+fn a_panel_leads_to_the_section_of_the_runbook_for_each_alert_and_to_none_that_is_not_there() {
+    let panels = list(&dashboard()["panels"]);
+    let links = panels.iter().flat_map(|panel| list(&panel["links"]));
+    let linked: BTreeSet<String> = links
+        .map(|link| {
+            let alert = link["title"].as_str().unwrap().to_owned();
+            assert_eq!(link["url"], format!("${{runbook}}#{}", alert.to_lowercase()));
+            alert
+        })
+        .collect();
+    assert_eq!(linked, rules::names().into_iter().collect());
 }
 
 #[test]

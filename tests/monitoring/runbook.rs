@@ -43,10 +43,10 @@ fn every_alert_has_its_section_in_the_order_of_the_rules_and_every_section_its_a
 }
 
 #[test]
-fn every_section_says_what_it_means_what_to_look_at_and_what_to_do() {
+fn every_section_says_what_it_means_what_to_look_at_what_to_do_and_when_it_is_over() {
     let runbook = file("deploy/RUNBOOK.md");
     for section in runbook.split("\n## Pophook").skip(1) {
-        for part in ["**Means:**", "**Look:**", "**Do:**"] {
+        for part in ["**Means:**", "**Look:**", "**Do:**", "**Over:**"] {
             assert_eq!(section.matches(part).count(), 1, "{part} in Pophook{section}");
         }
     }

@@ -48,6 +48,14 @@ fn every_path_of_the_api_asks_for_a_token_and_names_what_is_missing() {
             assert_eq!(refused.json()["error"], "read_only_token", "{method} {path}");
         }
     }
+    let document = stage.get("/openapi.json");
+    let of_mail: Vec<_> =
+        document["paths"].as_object().unwrap().iter().filter(|(path, _)| path.contains("{id}/")).collect();
+    for (path, item) in &of_mail {
+        let told = item["get"]["description"].as_str().unwrap_or_default();
+        assert!(told.contains("`mail_content`") && told.contains("403"), "{path} is offered to all: {item}");
+    }
+    assert_eq!(of_mail.len(), 4, "{of_mail:?}");
     for (method, path) in all.iter().filter(|(_, path)| path.contains("/messages/msg_aaaaaaaaaaaaaaaaaaaaaaaaaa/")) {
         let refused = stage.ask(method, path, Some(LOOKER), None).expect(403);
         assert_eq!(refused.json()["error"], "no_mail_content", "{method} {path}");
@@ -100,6 +108,40 @@ fn without_a_token_this_machine_operates_and_no_page_of_another_name_does() {
         assert_eq!(ask("POST", &[foreign]).expect(403).json()["error"], "foreign_origin", "{foreign:?}");
     }
     ask("POST", &[("origin", "http://127.0.0.1")]).expect(200);
+}
+
+#[test]
+fn without_a_token_what_a_proxy_hands_on_is_refused_and_with_one_it_is_not() {
+    let ask = |stage: &Stage, path: &str, header: (&str, &str)| stage.pophook.ask("GET", path, &[header], b"");
+    let stage = Stage::configured(&[], "");
+    let by_proxy = [
+        ("x-forwarded-for", "192.0.2.7"),
+        ("forwarded", "for=192.0.2.7"),
+        ("x-real-ip", "192.0.2.7"),
+        ("via", "1.1 proxy"),
+        ("x-forwarded-proto", "https"),
+    ];
+    for header in by_proxy {
+        let refused = ask(&stage, "/api/v1/whoami", header).expect(403);
+        assert_eq!(refused.json()["error"], "proxied", "{header:?}");
+        assert!(refused.json()["message"].as_str().unwrap().contains("configure admin.tokens"), "{refused:?}");
+        for page in ["/", "/messages", "/dead"] {
+            assert!(ask(&stage, page, header).expect(403).text().contains("configure admin.tokens"), "{page}");
+        }
+        let act = stage.pophook.ask("POST", "/api/v1/mailboxes/support/pause", &[header], b"").expect(403);
+        assert_eq!(act.json()["error"], "proxied");
+        for open in ["/metrics", "/healthz", "/readyz"] {
+            ask(&stage, open, header).expect(200);
+        }
+    }
+    let old = http::send(stage.pophook.admin_port(), b"GET /api/v1/whoami HTTP/1.0\r\nhost: 127.0.0.1:8080\r\n\r\n");
+    assert_eq!(old.expect(403).json()["error"], "proxied", "nginx adds nothing, and asks so");
+
+    let stage = Stage::start(&[]);
+    let bearer = format!("Bearer {LOOKER}");
+    for header in by_proxy {
+        stage.pophook.ask("GET", "/api/v1/whoami", &[header, ("authorization", &bearer)], b"").expect(200);
+    }
 }
 
 /// Logs in with `token`, as the form of the page does.
@@ -157,6 +199,21 @@ fn a_login_is_a_cookie_that_holds_no_token_and_acts_only_from_our_own_pages() {
     let said = stage.stop();
     assert!(said.contains("logged in") && said.contains("logged out"), "{said}");
     assert!(!said.contains(cookie.split_once('=').unwrap().1), "no cookie in the log");
+}
+
+#[test]
+fn a_new_login_ends_the_one_before_and_never_takes_over_what_a_browser_brings() {
+    let stage = Stage::start(&[]);
+    let first = cookie(&log_in(&stage, CHIEF).expect(303));
+    let body = format!("token={CHIEF}");
+    let again = stage.pophook.ask("POST", "/login", &[("cookie", &first)], body.as_bytes()).expect(303);
+    let second = cookie(&again);
+    assert_ne!(first, second);
+    let whoami = |cookie: &str| stage.pophook.ask("GET", "/api/v1/whoami", &[("cookie", cookie)], b"").status;
+    assert_eq!((whoami(&first), whoami(&second)), (401, 200));
+    let planted = "pophook_session=planted-by-somebody";
+    stage.pophook.ask("POST", "/login", &[("cookie", planted)], body.as_bytes()).expect(303);
+    assert_eq!(whoami(planted), 401);
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! What is done, each act to a running daemon, and what the log says of it.
 
+use std::io::Read as _;
+use std::io::Write as _;
+use std::net::Shutdown;
+use std::net::TcpStream;
+
 use serde_json::json;
 
 use crate::CHIEF;
@@ -135,6 +140,57 @@ fn a_delivery_that_is_dropped_is_settled() {
 }
 
 #[test]
+fn many_are_settled_only_as_they_were_told() {
+    let mut stage = Stage::start(&[]);
+    stage.desk.set(Answer::Status(422));
+    stage.server.put(telling("a"));
+    wait_for("it is dead", || stage.found("state=dead").len() == 1);
+    let select = json!({ "endpoint": "desk", "state": "dead" });
+    let told = stage.post("/drop", Some(&json!({ "select": select }))).expect(200).json();
+    let expected = json!({ "changed": told["changed"], "set": told["preview"]["set"] });
+    stage.server.put(telling("b"));
+    wait_for("another one is dead", || stage.found("state=dead").len() == 2);
+    for expected in [&expected, &json!({ "changed": 1 }), &json!({ "set": told["preview"]["set"] })] {
+        for path in ["/drop", "/retry"] {
+            let body = json!({ "select": select, "yes": true, "expected": expected });
+            let refused = stage.post(path, Some(&body)).expect(409).json();
+            assert_eq!(refused["error"], "not_as_shown", "{refused}");
+            assert!(refused["message"].as_str().unwrap().contains("it is 2 now"), "{refused}");
+        }
+    }
+    stage.post("/drop", Some(&json!({ "select": select, "expected": { "count": 2 } }))).expect(422);
+    assert_eq!(stage.get("/dead-letters")["messages"].as_array().unwrap().len(), 2, "nothing was done");
+    let told = stage.post("/drop", Some(&json!({ "select": select }))).expect(200).json();
+    let expected = json!({ "changed": 2, "set": told["preview"]["set"] });
+    let done = stage.post("/drop", Some(&json!({ "select": select, "yes": true, "expected": expected })));
+    assert_eq!(done.expect(200).json()["changed"], 2);
+    let said = stage.stop();
+    let lines = audited(&said, "drop");
+    assert_eq!(lines.iter().filter(|line| line.contains("not done")).count(), 3, "{said}");
+    tells_no_mail(&said);
+}
+
+#[test]
+fn a_test_is_noted_though_whoever_asked_has_hung_up() {
+    let mut stage = Stage::start(&[]);
+    stage.desk.set(Answer::Hold);
+    let request = format!(
+        "POST /api/v1/endpoints/desk/test HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {CHIEF}\r\ncontent-length: 0\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(("127.0.0.1", stage.pophook.admin_port())).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    wait_for("it is posted", || stage.desk.count() == 1);
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(stream.read_to_end(&mut Vec::new()).unwrap(), 0, "the server has noticed");
+    stage.desk.set(Answer::Status(200));
+    stage.desk.release();
+    wait_for("it is answered", || stage.desk.hits()[0].answered == Some(200));
+    stage.post("/endpoints/desk/test", None).expect(200);
+    let said = stage.stop();
+    assert_eq!(audited(&said, "test_endpoint").len(), 2, "{said}");
+}
+
+#[test]
 fn an_endpoint_is_tested_and_its_hold_ended() {
     let mut stage = Stage::start(&[]);
     let tested = stage.post("/endpoints/desk/test", None).expect(200).json();
@@ -175,6 +231,10 @@ fn what_selects_nothing_or_makes_no_sense_is_refused_with_a_sentence() {
         ("/retry", json!({ "select": { "since": "yesterday" } }), 422),
         ("/retry", json!({ "select": { "colour": "blue" } }), 422),
         ("/retry", json!(["a"]), 422),
+        ("/retry", json!([{}, true, null, null, true]), 422),
+        ("/retry", json!({ "select": [[id]], "yes": true }), 422),
+        ("/drop", json!({ "select": { "endpoint": "desk" }, "expected": [null, null], "yes": true }), 422),
+        ("/drop", json!({ "select": { "endpoint": "desk" }, "expected": { "changed": -1 } }), 422),
         ("/drop", json!({ "yes": true }), 409),
         ("/mailboxes/support/take", json!({}), 409),
         ("/mailboxes/support/take", json!({ "unique_ids": ["none"] }), 409),

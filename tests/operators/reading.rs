@@ -74,6 +74,76 @@ fn a_search_takes_what_fits_all_its_keys() {
 }
 
 #[test]
+fn mail_is_found_by_what_it_says_and_named_only_to_who_may_see_it() {
+    let stage = Stage::start(&["offer", "invoice"]);
+    wait_for("both are delivered", || stage.found("state=delivered").len() == 2);
+    let list = |token, query: &str| stage.ask("GET", &format!("/api/v1/messages?{query}"), Some(token), None);
+    let [invoice, offer] = <[String; 2]>::try_from(stage.found("")).unwrap();
+    for (query, expected) in [
+        ("q=Hello+INVOICE", vec![&invoice]),
+        ("q=ann%40example.com", vec![&invoice, &offer]),
+        ("q=%22from+offer%22&state=delivered", vec![&offer]),
+        ("q=%22offer+from%22", vec![]),
+        ("q=offer&mailbox=other", vec![]),
+    ] {
+        assert_eq!(stage.found(query).iter().collect::<Vec<_>>(), expected, "{query}");
+    }
+    let shown = list(CLERK, "q=invoice").expect(200).json();
+    let message = &shown["messages"][0];
+    assert_eq!((&message["subject"], &message["sender"]), (&json!("invoice"), &json!("Ann <ann@example.com>")));
+    let paged = list(CLERK, "q=hello&limit=1").expect(200).json();
+    let next = paged["next"].as_str().unwrap();
+    assert_eq!(stage.found(&format!("q=hello&limit=1&cursor={next}")), [offer.as_str()]);
+
+    for path in ["messages", "dead-letters"] {
+        let refused = stage.ask("GET", &format!("/api/v1/{path}?q=invoice"), Some(LOOKER), None).expect(403).json();
+        assert_eq!(refused["error"], "no_mail_content");
+        assert!(refused["message"].as_str().unwrap().contains("mail_content"), "{refused}");
+    }
+    let hidden = list(LOOKER, "").expect(200);
+    for secret in ["ann@", "Ann", "Hello", "example.com"] {
+        assert!(!hidden.text().contains(secret), "{secret}: {}", hidden.text());
+    }
+    assert_eq!(hidden.json()["messages"][0]["subject"], json!(null));
+    let one = stage.ask("GET", &format!("/api/v1/messages/{invoice}"), Some(LOOKER), None).expect(200);
+    assert_eq!((&one.json()["subject"], one.text().contains("ann@")), (&json!(null), false));
+    for bad in ["q=", "q=+", "q=%22+%22", &format!("q={}", "a".repeat(301))] {
+        list(CLERK, bad).expect(400);
+    }
+}
+
+#[test]
+fn deliveries_come_page_by_page_and_none_is_missed_or_shown_twice() {
+    let ids: Vec<String> = (0..5).map(|number| format!("m{number}")).collect();
+    let stage = Stage::start(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    wait_for("all are delivered", || stage.found("state=delivered").len() == 5);
+    let lines = |page: &serde_json::Value| -> Vec<String> {
+        let lines = page["deliveries"].as_array().unwrap();
+        lines.iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = stage.get("/deliveries");
+    assert_eq!((&all["more"], &all["next"]), (&json!(false), &json!(null)));
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = stage.get(&format!("/deliveries?limit=2&state=delivered{cursor}"));
+        paged.extend(lines(&page));
+        if paged.len() == 2 {
+            stage.server.put(Message::new("late", &mails::plain("late")));
+            wait_for("another mail came between two pages", || stage.found("state=delivered").len() == 6);
+        }
+        assert_eq!(page["more"], json!(page["next"].is_string()));
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(paged.len(), 6, "{paged:?}");
+    assert_eq!(paged[..5], lines(&all)[..], "the oldest first, each once, and what came meanwhile last");
+    for bad in ["", "x", "1", "1-2", "1-2-3-4", "-1-2-3", "6-1-FF", "6-1-0123456789abcdef"] {
+        let refused = stage.ask("GET", &format!("/api/v1/deliveries?cursor={bad}"), Some(LOOKER), None).expect(400);
+        assert!(refused.json()["message"].as_str().unwrap().contains("`next` of a page"), "{bad}");
+    }
+}
+
+#[test]
 fn a_message_shows_its_attempts_and_an_answer_only_to_who_may_see_mail() {
     let stage = Stage::start(&[]);
     stage.desk.script([Answer::Body(500, "we quote: hello a".into())]);

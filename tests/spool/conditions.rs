@@ -151,7 +151,9 @@ async fn a_flood_is_told_when_it_begins() {
     let spool = ground.open().await;
     let check = async |flooded: bool, flood: Flood, expected: &[(&str, &str)]| {
         ground.clock.advance(HOUR);
-        spool.observe(&mailbox("a"), Observation { flooded, flood, ..Observation::default() }).await.unwrap();
+        let flood_was = spool.ledger(&mailbox("a")).await.unwrap().flood;
+        let seen = Observation { flooded, flood_was, flood, ..Observation::default() };
+        spool.observe(&mailbox("a"), seen).await.unwrap();
         let found = spool.untold().await.unwrap();
         let found: Vec<_> =
             found.iter().map(|one| (one.change.as_str(), one.reason.as_deref().unwrap_or_default())).collect();

@@ -26,6 +26,7 @@ use crate::ground::change;
 use crate::ground::claim;
 use crate::ground::deliver_all;
 use crate::ground::drop_rows;
+use crate::ground::incoming;
 use crate::ground::mailbox;
 use crate::ground::only;
 use crate::ground::record;
@@ -166,4 +167,19 @@ async fn a_message_that_fits_after_all_is_a_mail_beside_its_event() {
     let mut kinds: Vec<&str> = claim(&spool, "desk").await.iter().map(|claim| claim.message.kind.as_str()).collect();
     kinds.sort_unstable();
     assert_eq!(kinds, ["mail", "mail.oversize"]);
+}
+
+#[tokio::test]
+async fn an_event_never_comes_with_the_bytes_of_a_mail_whose_commit_failed() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let beside = rusqlite::Connection::open(ground.path()).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'as a full disk does'); END";
+    beside.execute_batch(full).unwrap();
+    spool.accept(&mailbox("b"), vec![incoming("b", "1", "a letter to b")]).await.unwrap_err();
+    beside.execute_batch("DROP TRIGGER full").unwrap();
+    // The event gets the number that the mail had.
+    observe(&spool, vec![oversize("large", 900)]).await;
+    let batch = spool.claim_unsorted(9).await.unwrap();
+    assert_eq!(batch.iter().map(|one| &*one.raw).collect::<Vec<_>>(), [HEADER]);
 }

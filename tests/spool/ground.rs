@@ -26,6 +26,7 @@ use pophook::spool::Incoming;
 use pophook::spool::MessageKey;
 use pophook::spool::Purpose;
 use pophook::spool::Record;
+use pophook::spool::Reply;
 use pophook::spool::Row;
 use pophook::spool::Sorted;
 use pophook::spool::Spool;
@@ -33,6 +34,8 @@ use pophook::spool::SpoolError;
 use pophook::spool::Verdict;
 use pophook::spool::Wanted;
 use pophook::spool::searchable;
+use pophook::spool::socket::Answer;
+use pophook::spool::socket::Asked;
 use pophook::spool::sqlite::Sqlite;
 use sha2::Digest as _;
 use sha2::Sha256;
@@ -52,6 +55,15 @@ const BEFORE_NOTICES: &str = "ALTER TABLE mailbox DROP COLUMN paused_at;
     DROP TABLE glance;
     DROP INDEX message_here;
     DELETE FROM meta WHERE key = 'unread_to';";
+
+/// A daemon that carries commands out, and does nothing else.
+pub fn carries_out(spool: Arc<dyn Spool>) -> impl Fn(u32, Asked) -> Reply<Answer> {
+    move |_, asked| {
+        let Asked::Command(command) = asked else { panic!("only commands are asked here: {asked:?}") };
+        let changed = spool.change(command);
+        Box::pin(async move { changed.await.map(Answer::Changed) })
+    }
+}
 
 /// 2026-01-31 12:00 UTC.
 pub fn start() -> Timestamp {

@@ -259,8 +259,9 @@ async fn a_row_is_pruned_only_when_later_listings_confirmed_its_absence() {
         for listed in listings {
             ground.clock.advance((listed - day) * DAY);
             day = *listed;
+            let flood_was = spool.ledger(&mailbox("a")).await.unwrap().flood;
             spool
-                .observe(&mailbox("a"), Observation { gone: vec![row], flood, ..Observation::default() })
+                .observe(&mailbox("a"), Observation { gone: vec![row], flood_was, flood, ..Observation::default() })
                 .await
                 .unwrap();
         }
@@ -322,7 +323,8 @@ async fn a_flood_is_settled_once_by_command() {
     let spool = ground.open().await;
     let reset = |listed| pophook::spool::Command::Reset { mailbox: "a".to_owned(), listed };
     let observe = async |flood| {
-        spool.observe(&mailbox("a"), Observation { flood, ..Observation::default() }).await.unwrap();
+        let flood_was = spool.ledger(&mailbox("a")).await.unwrap().flood;
+        spool.observe(&mailbox("a"), Observation { flood_was, flood, ..Observation::default() }).await.unwrap();
     };
     assert!(crate::ground::refusal(&spool, reset(Listed::New)).await.contains("waits for no decision"));
     for (listed, flood) in [(Listed::New, Flood::AsNew), (Listed::Seen, Flood::AsSeen)] {
@@ -331,4 +333,16 @@ async fn a_flood_is_settled_once_by_command() {
         assert_eq!(spool.ledger(&mailbox("a")).await.unwrap().flood, flood);
         observe(Flood::None).await;
     }
+}
+
+#[tokio::test]
+async fn a_flood_that_is_settled_amid_a_visit_stays_settled() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let becomes = |flood_was, flood| Observation { flood_was, flood, ..Observation::default() };
+    spool.observe(&mailbox("a"), becomes(Flood::None, Flood::Unresolved)).await.unwrap();
+    // A visit read that it is not settled, then an operator settles it, then the visit commits what it saw.
+    change(&spool, pophook::spool::Command::Reset { mailbox: "a".to_owned(), listed: Listed::New }).await;
+    spool.observe(&mailbox("a"), becomes(Flood::Unresolved, Flood::Unresolved)).await.unwrap();
+    assert_eq!(spool.ledger(&mailbox("a")).await.unwrap().flood, Flood::AsNew);
 }

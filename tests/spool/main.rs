@@ -22,6 +22,7 @@ mod file;
 mod glances;
 mod ground;
 mod ledger;
+mod lines;
 mod notices;
 mod order;
 mod people;

@@ -2,6 +2,7 @@
 //! they wait.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pophook::ident::EndpointName;
 use pophook::spool::Claim;
@@ -69,7 +70,7 @@ async fn a_dead_letter_and_its_notice_are_committed_together() {
     spool.record(vec![told(&ground, &claimed, End::Dead(Reason::Refused), &to)]).await.unwrap();
     let later = ground.after_a_crash();
     let after = later.try_open().unwrap();
-    assert_eq!(states(&after).await, ["desk dead", "(mail) pending", "erp pending"]);
+    assert_eq!(states(&after).await, ["desk dead", "erp pending", "(mail) pending"]);
     assert_eq!(sort_all(&after, &["desk"]).await, 0, "it is routed from the beginning");
     let posted = only(claim(&after, "erp").await).message;
     assert_eq!((posted.kind, posted.mailbox), (Kind::DeadLetter, Some(mailbox("a"))));
@@ -135,7 +136,7 @@ async fn a_notice_never_causes_a_notice_and_neither_does_another_event() {
     assert_eq!(notices(rows(&spool).await).len(), 1, "of the mail alone");
     kill(&spool, &ground, "erp").await;
     assert_eq!(notices(rows(&spool).await).len(), 1);
-    assert_eq!(states(&spool).await, ["erp dead", "desk dead", "desk dead", "oversize"]);
+    assert_eq!(states(&spool).await, ["desk dead", "desk dead", "erp dead", "oversize"]);
 }
 
 #[tokio::test]
@@ -189,6 +190,21 @@ async fn a_notice_that_is_dead_itself_keeps_no_copy_back() {
     assert!(spool.raw(posted.key).await.unwrap().is_some());
     let mail = spool.find(&id_of("hello")).await.unwrap().unwrap();
     assert_eq!(spool.raw(mail.key).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_when_the_mail_is_erased_is_not_kept() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    routed(&spool, "hello", &["desk"]).await;
+    let claimed = only(claim(&spool, "desk").await);
+    let dropped = spool.change(Command::Drop { filter: Filter::default(), erase: true }).await.unwrap();
+    assert_eq!(dropped.erased, 1);
+    let quoted = Some("cannot take: hello".to_owned());
+    let failed = record_of(&claimed, ground.clock.now(), deferred(&ground.clock, Duration::ZERO));
+    spool.record(vec![Record { answer: quoted, ..failed }]).await.unwrap();
+    let attempts = spool.attempts(claimed.message.key).await.unwrap();
+    assert_eq!(attempts.iter().map(|attempt| attempt.answer.as_deref()).collect::<Vec<_>>(), [None]);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use pophook::spool::SpoolError;
 use pophook::spool::socket;
 
 use crate::ground::Ground;
+use crate::ground::carries_out;
 use crate::ground::change;
 use crate::ground::claim;
 use crate::ground::deliver_all;
@@ -277,7 +278,7 @@ async fn commands_reach_a_running_daemon_through_its_socket() {
     assert_eq!(mode & 0o777, 0o600);
     let daemon = tokio::spawn({
         let spool = Arc::clone(&spool);
-        async move { listener.serve(spool).await }
+        async move { listener.serve(carries_out(spool)).await }
     });
     assert_eq!(ask(retry(of_id("hello"))).await.unwrap().unwrap().changed, 1);
     assert_eq!(states(&spool).await, ["desk pending"]);
@@ -297,7 +298,7 @@ async fn a_socket_that_a_dead_daemon_left_behind_is_no_daemon() {
     assert!(socket::path(&ground.path()).exists());
     assert!(socket::ask(&ground.path(), &retry(Filter::default())).await.unwrap().is_none());
     let listener = socket::Listener::bind(&ground.path()).unwrap();
-    let daemon = tokio::spawn(async move { listener.serve(spool).await });
+    let daemon = tokio::spawn(async move { listener.serve(carries_out(spool)).await });
     assert!(socket::ask(&ground.path(), &retry(Filter::default())).await.unwrap().is_some());
     daemon.abort();
 }

@@ -116,7 +116,7 @@ async fn k5_the_third_parse_that_never_ends_quarantines_and_the_others_go_on() {
     // By command it is parsed anew, with a clean record.
     assert_eq!(change(&spool, retry(of_id("bad"))).await, 1);
     assert_eq!(sort_all(&spool, &["erp"]).await, 1);
-    assert_eq!(states(&spool).await, ["desk pending", "erp pending"]);
+    assert_eq!(states(&spool).await, ["erp pending", "desk pending"]);
 }
 
 impl Ground {

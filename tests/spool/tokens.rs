@@ -11,6 +11,7 @@ use pophook::spool::sqlite::Readers;
 
 use crate::ground::DAY;
 use crate::ground::Ground;
+use crate::ground::carries_out;
 use crate::ground::enrolment;
 use crate::ground::mailbox;
 
@@ -64,7 +65,7 @@ async fn a_token_reaches_a_running_daemon_and_is_never_printed() {
     let spool = ground.open().await;
     let listener = socket::Listener::bind(&ground.path()).unwrap();
     let serving = Arc::clone(&spool);
-    let daemon = tokio::spawn(async move { listener.serve(serving).await });
+    let daemon = tokio::spawn(async move { listener.serve(carries_out(serving)).await });
     let token = Token::new("hunter2", Some([1; 32])).given_to(Some([2; 32]));
     let command = Command::KeepToken { mailbox: "a".to_owned(), token: token.clone() };
     assert!(!format!("{command:?}").contains("hunter2"));

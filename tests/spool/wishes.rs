@@ -37,6 +37,31 @@ async fn a_pause_outlives_the_process_and_follows_a_mailbox_to_its_new_name() {
 }
 
 #[tokio::test]
+async fn a_pause_during_a_reload_is_not_undone_by_what_the_reload_saw_before() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    // Sent, and committed before the pause; heard of after it.
+    let reloading = spool.enrol(vec![enrolment("a")]);
+    spool.change(pause("a")).await.unwrap();
+    reloading.await.unwrap();
+    assert!(spool.wishes().borrow().paused.contains(&mailbox("a")));
+    let reloading = spool.enrol(vec![enrolment("a")]);
+    spool.change(Command::Unpause { mailbox: "a".to_owned() }).await.unwrap();
+    reloading.await.unwrap();
+    assert!(spool.wishes().borrow().paused.is_empty());
+}
+
+#[tokio::test]
+async fn a_pause_is_told_even_if_whoever_asked_for_it_has_gone() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    drop(spool.change(pause("a")));
+    // The next commit, by which the one before is told.
+    spool.enrol(vec![enrolment("a")]).await.unwrap();
+    assert!(spool.wishes().borrow().paused.contains(&mailbox("a")));
+}
+
+#[tokio::test]
 async fn a_visit_is_wished_for_once_each_time_and_not_while_its_mailbox_is_paused() {
     let ground = Ground::new();
     let spool = ground.open().await;

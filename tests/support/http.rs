@@ -50,9 +50,14 @@ pub fn ask(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: 
     }
     headers.iter().for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));
     request.push_str("\r\n");
+    send(port, &[request.as_bytes(), body].concat())
+}
+
+/// Sends these bytes on a connection of their own, which the server has to close.
+pub fn send(port: u16, request: &[u8]) -> Reply {
     let mut answer = Vec::new();
     if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
-        let sent = stream.write_all(request.as_bytes()).and_then(|()| stream.write_all(body));
+        let sent = stream.write_all(request);
         // What was not taken whole may have been answered all the same.
         drop(sent.and_then(|()| stream.read_to_end(&mut answer).map(drop)));
     }

@@ -35,6 +35,7 @@ pub struct Inetd {
 impl Inetd {
     /// GNU mailutils' pop3d with a maildrop of `alice@test`. It writes `X-UIDL` and more into each header.
     pub fn mailutils() -> Inetd {
+        let program = unpacked("mailutils", "usr/sbin/pop3d").to_str().unwrap().to_owned();
         let dir = tempfile::Builder::new().prefix("pophook-mailutils-").tempdir().unwrap();
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         let at = dir.path().display();
@@ -56,17 +57,16 @@ impl Inetd {
         let mbox = dir.path().join("home/INBOX");
         fs::write(&mbox, "").unwrap();
         let option = format!("--config-file={}", config_file.display());
-        Inetd::start(dir, mbox, move || as_root("pop3d", &["--no-config", &option]))
+        Inetd::start(dir, mbox, move || as_root(&program, &["--no-config", &option]))
     }
 
     /// popa3d with a maildrop of `alice`, who needs no password. It knows no CAPA, and a unique-id of its is a hash
     /// of a few header fields.
     pub fn popa3d() -> Inetd {
-        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/popa3d");
-        assert!(unpacked.join("usr/sbin/popa3d").exists(), "tests/run.sh unpacks popa3d to {}", unpacked.display());
+        unpacked("popa3d", "usr/sbin/popa3d");
         let dir = tempfile::Builder::new().prefix("pophook-popa3d-").tempdir().unwrap();
         let root = dir.path().join("root");
-        assert!(Command::new("cp").arg("-a").arg(unpacked).arg(&root).status().unwrap().success());
+        assert!(Command::new("cp").arg("-a").arg(unpacked("popa3d", "")).arg(&root).status().unwrap().success());
         // Two names for one who may do nothing: he who asks for the password, and he who reads the maildrop.
         let (uid, gid) = owner();
         fs::write(root.join("etc/passwd"), format!("popa3d:x:{uid}:{gid}::/:/\nalice:x:{uid}:{gid}::/:/\n")).unwrap();
@@ -145,4 +145,11 @@ fn owner() -> (u32, u32) {
         (0, _) => (9002, 9002),
         own => own,
     }
+}
+
+/// A file of a Debian package that `tests/run.sh` unpacks to a folder in `target`.
+fn unpacked(package: &str, file: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(package).join(file);
+    assert!(path.exists(), "{} is missing: tests/run.sh unpacks it", path.display());
+    path
 }

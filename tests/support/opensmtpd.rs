@@ -22,7 +22,7 @@ const IN_ITS_ROOT: &str = r#"
 mkdir -p "$1/dev" "$1/run" "$1/tmp" "$1/var/run" "$1/var/spool/smtpd"
 chown -R 0:0 "$1"
 chmod 711 "$1/var/spool/smtpd"
-mknod -m 666 "$1/dev/null" c 1 3
+mknod -m 666 "$1/dev/null" c 1 3 || install -m 666 /dev/null "$1/dev/null"
 chroot "$1" /usr/sbin/smtpd -d -f /etc/smtpd.conf &
 read -r _
 kill $!

@@ -25,6 +25,7 @@ use std::thread;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use pophook::clock::Clock;
 use tempfile::TempDir;
 
 use super::free_port;
@@ -152,7 +153,7 @@ impl S3 {
     /// Lets what lies under a key look as if it had been put so long ago.
     pub fn age(&self, key: &str, age: Duration) {
         let file = fs::File::options().write(true).open(self.bucket().join(key)).unwrap();
-        file.set_modified(SystemTime::now() - age).unwrap();
+        file.set_modified(SystemTime::from(Clock::system().now()) - age).unwrap();
     }
 
     /// Lets something else lie under a key.

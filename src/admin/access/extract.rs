@@ -2,13 +2,10 @@
 
 use std::net::SocketAddr;
 
-use axum::body::Bytes;
 use axum::extract::FromRequest;
 use axum::extract::FromRequestParts;
 use axum::extract::Request;
-use axum::extract::connect_info::Connected;
 use axum::http::request::Parts;
-use axum::serve::IncomingStream;
 use serde::de::DeserializeOwned;
 
 use super::Came;
@@ -16,7 +13,7 @@ use super::Who;
 use super::refusal::Refusal;
 use super::refusal::Why;
 use crate::admin::Means;
-use crate::admin::line::Line;
+use crate::admin::body;
 
 /// Somebody who may look.
 #[derive(Debug, Clone)]
@@ -49,13 +46,7 @@ impl Operator {
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::admin) struct Peer(pub(super) SocketAddr);
-
-impl Connected<IncomingStream<'_, Line>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Line>) -> Peer {
-        Peer(*stream.remote_addr())
-    }
-}
+pub(in crate::admin) struct Peer(pub(in crate::admin) SocketAddr);
 
 impl FromRequestParts<Means> for Reader {
     type Rejection = Refusal;
@@ -95,8 +86,7 @@ impl<T: DeserializeOwned> FromRequest<Means> for Submitted<T> {
         let (parts, body) = request.into_parts();
         let who = means.gate.admit_to_act(&parts)?;
         let refused = |why| Refusal::new(why, &parts);
-        let body = Request::from_parts(parts.clone(), body);
-        let bytes = Bytes::from_request(body, means).await.map_err(|_| refused(Why::BadForm))?;
+        let bytes = body::whole(Request::from_parts(parts.clone(), body)).await.map_err(|_| refused(Why::BadForm))?;
         let sent = form_urlencoded::parse(&bytes).find(|(name, _)| name == "csrf").map(|(_, value)| value);
         let proven = match &who.came {
             Came::WithToken => true,

@@ -147,6 +147,9 @@ impl Gate {
         if self.reach == Reach::Network {
             return Err(Why::Shut);
         }
+        if origin::came_by_proxy(parts.version, &parts.headers) {
+            return Err(Why::Proxied);
+        }
         if !origin::names_this_machine(&parts.uri, &parts.headers) {
             return Err(Why::OtherName);
         }
@@ -182,6 +185,10 @@ impl Gate {
         }
         let found = self.find(&config, token, parts).map_err(refused)?;
         let id = self.sessions.begin(hash(token), self.clock.uptime()).map_err(|_| refused(Why::Broken))?;
+        // The browser forgets it with the new cookie, so nobody could end it any more.
+        if let Some(before) = cookie::read(&parts.headers) {
+            self.sessions.end(before);
+        }
         Ok((Arc::clone(&found.name), cookie::set(&id, self.line(&parts.headers))))
     }
 
@@ -223,8 +230,5 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn peer(parts: &Parts) -> IpAddr {
-    parts
-        .extensions
-        .get::<axum::extract::ConnectInfo<Peer>>()
-        .map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.0.ip())
+    parts.extensions.get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip())
 }

@@ -1,8 +1,6 @@
 //! `POST /login` and `POST /logout`. The form itself is a page.
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::FromRequest as _;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderName;
@@ -17,6 +15,7 @@ use serde::Deserialize;
 use super::Refusal;
 use super::refusal::Why;
 use crate::admin::Means;
+use crate::admin::body;
 
 /// What the form of a login says.
 #[derive(Deserialize)]
@@ -34,7 +33,7 @@ pub(in crate::admin) fn routes() -> Router<Means> {
 async fn log_in(State(means): State<Means>, request: Request) -> Result<Response, Response> {
     let (parts, body) = request.into_parts();
     let bad = || Refusal::new(Why::BadForm, &parts).into_response();
-    let body = Bytes::from_request(Request::from_parts(parts.clone(), body), &means).await.map_err(|_| bad())?;
+    let body = body::whole(Request::from_parts(parts.clone(), body)).await.map_err(|_| bad())?;
     let login: Login = serde_html_form::from_bytes(&body).map_err(|_| bad())?;
     match means.gate.log_in(login.token.trim(), &parts) {
         Ok((who, cookie)) => {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use axum::http::Uri;
+use axum::http::Version;
 use axum::http::header::HOST;
 use axum::http::header::ORIGIN;
 
@@ -44,6 +45,16 @@ pub(super) fn names_this_machine(uri: &Uri, headers: &HeaderMap) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
+/// What proxies add to a request that they hand on (RFC 7239, RFC 9110 section 7.6.3, and the custom of all of them).
+const BY_PROXY: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+
+/// Whether a proxy handed the request on, as far as it tells. One that adds nothing mostly asks by HTTP/1.0, as nginx does
+/// unless it is told otherwise; no browser and no program of ours has done so for a long time.
+pub(super) fn came_by_proxy(version: Version, headers: &HeaderMap) -> bool {
+    version < Version::HTTP_11 || BY_PROXY.iter().any(|name| headers.contains_key(*name))
+}
+
 fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let named = uri.authority().map(axum::http::uri::Authority::as_str);
     named.or_else(|| headers.get(HOST).and_then(|host| host.to_str().ok()))
@@ -76,6 +87,18 @@ mod tests {
         check(&[("origin", "https://OPS.example:8080")], Origin::Ours);
         for origin in ["http://ops.example", "http://ops.example:8081", "http://evil.example", "null", ""] {
             check(&[("origin", origin)], Origin::Foreign);
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_hands_on_is_known_by_what_it_adds() {
+        let check = |version, with: &[(&'static str, &'static str)], expected| {
+            assert_eq!(came_by_proxy(version, &headers(with)), expected, "{version:?} {with:?}");
+        };
+        check(Version::HTTP_11, &[("host", "localhost"), ("forward", "no"), ("origin", "http://localhost")], false);
+        check(Version::HTTP_10, &[("host", "127.0.0.1:8080")], true);
+        for name in BY_PROXY {
+            check(Version::HTTP_11, &[("host", "localhost"), (name, "")], true);
         }
     }
 

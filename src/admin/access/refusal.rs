@@ -35,6 +35,8 @@ pub(super) enum Why {
     Shut,
     /// It does not call this machine by a name of its own.
     OtherName,
+    /// Somebody else handed it on, who may be open to the world.
+    Proxied,
     /// It may only look.
     OnlyReads,
     /// It may not see mail.
@@ -81,7 +83,9 @@ impl Refusal {
             Why::Shut => StatusCode::NOT_FOUND,
             Why::BadForm => StatusCode::UNPROCESSABLE_ENTITY,
             Why::Broken => StatusCode::INTERNAL_SERVER_ERROR,
-            Why::OtherName | Why::OnlyReads | Why::NoMail | Why::Foreign | Why::NoFormToken => StatusCode::FORBIDDEN,
+            Why::OtherName | Why::Proxied | Why::OnlyReads | Why::NoMail | Why::Foreign | Why::NoFormToken => {
+                StatusCode::FORBIDDEN
+            }
         }
     }
 
@@ -93,6 +97,7 @@ impl Refusal {
             Why::TooOften(_) => "too_many_wrong_tokens",
             Why::Shut => "not_served",
             Why::OtherName => "other_name",
+            Why::Proxied => "proxied",
             Why::OnlyReads => "read_only_token",
             Why::NoMail => "no_mail_content",
             Why::Foreign => "foreign_origin",
@@ -114,6 +119,10 @@ impl Refusal {
             }
             Why::OtherName => {
                 "Without a configured token, page and API are for this machine alone: call it localhost or 127.0.0.1."
+            }
+            Why::Proxied => {
+                "The request came by a proxy, which lets others in than those on this machine: configure admin.tokens. \
+                 Without a token, page and API are for who comes directly."
             }
             Why::OnlyReads => "This token may look, and change nothing: its role is read.",
             Why::NoMail => "This token may not see what mails say: mail_content is not set for it.",

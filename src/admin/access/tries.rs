@@ -45,7 +45,7 @@ impl Tries {
 }
 
 /// Whoever has one IPv6 address has a network of them.
-fn network(address: IpAddr) -> IpAddr {
+pub(in crate::admin) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(six) => match six.to_ipv4_mapped() {

@@ -17,6 +17,7 @@ use super::problem::Refused;
 use crate::admin::Means;
 use crate::admin::access::Reader;
 use crate::spool::Filter;
+use crate::spool::LineKey;
 use crate::spool::Row;
 
 /// Lines, if nobody says.
@@ -56,7 +57,11 @@ struct Which {
     #[serde(default, deserialize_with = "given")]
     #[param(format = DateTime)]
     until: Option<String>,
-    /// Lines at most. Default: 1000.
+    /// Where the page before ended: its `next`.
+    #[serde(default, deserialize_with = "given")]
+    #[param(pattern = "^[0-9a-f]{1,15}-[0-9a-f]{1,15}-[0-9a-f]{1,15}$")]
+    cursor: Option<String>,
+    /// Lines on a page. Default: 1000.
     #[param(minimum = 1, maximum = 10000)]
     limit: Option<usize>,
 }
@@ -64,10 +69,13 @@ struct Which {
 /// Deliveries, and messages without one.
 #[derive(Debug, Serialize, ToSchema)]
 struct Deliveries {
-    /// Dead letters first, then what waits, then the rest; the oldest first.
+    /// Dead letters first, then what waits, then the rest; the oldest first. What changes its state between two pages moves
+    /// in this order, and may be met twice or not at all; nothing else is, whatever comes and goes.
     deliveries: Vec<Line>,
     /// Whether there are more than `limit`.
     more: bool,
+    /// The `cursor` of the next page; null: this is the last one.
+    next: Option<String>,
 }
 
 /// A delivery, or a message that has none.
@@ -133,7 +141,7 @@ impl Which {
             Ok(text.map(|text| text.parse().map_err(refused)).transpose()?.map(Timestamp::as_millisecond))
         };
         let (spooled_since, spooled_until) = (time("since", since)?, time("until", until)?);
-        Ok(Filter { ids: id, endpoint, mailbox, state, reason, spooled_until, spooled_since })
+        Ok(Filter { ids: id, endpoint, mailbox, state, reason, spooled_until, spooled_since, ..Filter::default() })
     }
 }
 
@@ -145,7 +153,10 @@ async fn list(State(means): State<Means>, _: Reader, Asked(which): Asked<Which>)
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Problem::bad_request(format!("limit is a number from 1 to {LIMIT_MAX}.")));
     }
-    let rows = means.spool.list(which.filter()?).await?;
-    let more = rows.len() > limit;
-    Ok(Json(Deliveries { deliveries: rows.into_iter().take(limit).map(Line::from).collect(), more }))
+    let read =
+        |text: &String| LineKey::parse(text).ok_or_else(|| Problem::bad_request("cursor is not the `next` of a page."));
+    let after = which.cursor.as_ref().map(read).transpose()?;
+    let found = means.spool.lines(which.filter()?, after, limit).await?;
+    let (deliveries, next) = (found.rows.into_iter().map(Line::from).collect(), found.next);
+    Ok(Json(Deliveries { deliveries, more: next.is_some(), next: next.map(|next| next.to_string()) }))
 }

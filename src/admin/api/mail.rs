@@ -1,7 +1,5 @@
 //! What a mail says: its bytes, its attachments, its payload. For tokens that may see mail.
 
-use std::sync::Arc;
-
 use axum::Extension;
 use axum::Json;
 use axum::extract::State;
@@ -14,8 +12,6 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
-use tokio::sync::Semaphore;
-use tokio::sync::SemaphorePermit;
 use utoipa::IntoParams;
 use utoipa::PartialSchema;
 use utoipa::ToSchema;
@@ -33,28 +29,15 @@ use super::problem::Problem;
 use super::problem::Refused;
 use crate::admin::Means;
 use crate::admin::access::MailReader;
+use crate::admin::turns::Turn;
+use crate::admin::turns::Turns;
 use crate::ident::EndpointName;
 use crate::parse;
 use crate::parse::Mail;
 use crate::spool::Kind;
 use crate::spool::MessageRow;
 use crate::spool::Search;
-use crate::spool::SpoolError;
 use crate::spool::Spooled;
-
-/// Mails that are read into memory at once for all who ask; others wait for their turn.
-const LETTERS: usize = 4;
-
-/// The turns to read a mail.
-#[derive(Debug, Clone)]
-struct Turns(Arc<Semaphore>);
-
-impl Turns {
-    /// Waits for a turn, which ends with what is returned.
-    async fn next(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        self.0.acquire().await.map_err(|_| SpoolError::Closed.into())
-    }
-}
 
 /// A browser that opens it runs nothing of it.
 const SANDBOX: &str = "sandbox; default-src 'none'";
@@ -65,10 +48,11 @@ pub(super) fn routes() -> OpenApiRouter<Means> {
         .routes(routes!(payload))
         .routes(routes!(attachments))
         .routes(routes!(attachment))
-        .layer(Extension(Turns(Arc::new(Semaphore::new(LETTERS)))))
 }
 
 /// Gives a message byte for byte; of an event, what is kept of it
+///
+/// For tokens that may see mail: those with the role `operate` or with `mail_content`. Others are answered 403.
 #[utoipa::path(get, path = "/messages/{id}/raw", tag = "mail",
     params(("id" = String, Path, description = "Its id")),
     responses((status = 200, content_type = "message/rfc822", body = Octets), Refused))]
@@ -106,11 +90,14 @@ struct For {
 }
 
 /// Gives what an endpoint is posted for a mail, by today's configuration
+///
+/// For tokens that may see mail: those with the role `operate` or with `mail_content`. Others are answered 403.
 #[utoipa::path(get, path = "/messages/{id}/payload", tag = "mail",
     params(("id" = String, Path, description = "Its id"), For),
     responses((status = 200, content_type = "*/*", body = Octets), Refused))]
 async fn payload(
     State(means): State<Means>,
+    Extension(turns): Extension<Turns>,
     _: MailReader,
     At(id): At<String>,
     Asked(whose): Asked<For>,
@@ -127,6 +114,7 @@ async fn payload(
         return Err(Problem::unknown("It is an event, and has no payload of a mail; see /raw for what it tells."));
     }
     expect_read(&means, &id).await?;
+    let _turn = turns.next().await?;
     let payload = means.controls.payload(&message, endpoint.as_ref()).await?.ok_or_else(gone)?;
     Ok(download(&payload.content_type, &format!("{id}.payload"), payload.body))
 }
@@ -158,6 +146,8 @@ struct Attachment {
 }
 
 /// Lists the attachments of a mail
+///
+/// For tokens that may see mail: those with the role `operate` or with `mail_content`. Others are answered 403.
 #[utoipa::path(get, path = "/messages/{id}/attachments", tag = "mail",
     params(("id" = String, Path, description = "Its id")),
     responses((status = 200, body = Attachments), Refused))]
@@ -167,8 +157,8 @@ async fn attachments(
     _: MailReader,
     At(id): At<String>,
 ) -> Result<Json<Attachments>, Problem> {
-    let _turn = turns.next().await?;
-    let mail = mail(&means, &id).await?;
+    let turn = turns.next().await?;
+    let mail = mail(&means, &id, &turn).await?;
     let shown = mail.attachments.iter().enumerate().map(|(number, part)| Attachment {
         number,
         safe_filename: part.safe_filename.clone(),
@@ -182,6 +172,8 @@ async fn attachments(
 }
 
 /// Gives an attachment, decoded
+///
+/// For tokens that may see mail: those with the role `operate` or with `mail_content`. Others are answered 403.
 #[utoipa::path(get, path = "/messages/{id}/attachments/{number}", tag = "mail",
     params(("id" = String, Path, description = "Its id"), ("number" = usize, Path, description = "From 0")),
     responses((status = 200, content_type = "*/*", body = Octets), Refused))]
@@ -191,11 +183,11 @@ async fn attachment(
     _: MailReader,
     At((id, number)): At<(String, usize)>,
 ) -> Result<Response, Problem> {
-    let _turn = turns.next().await?;
-    let mail = mail(&means, &id).await?;
+    let turn = turns.next().await?;
+    let mail = mail(&means, &id, &turn).await?;
     let part = mail.attachments.get(number).ok_or_else(|| Problem::unknown("The mail has no such attachment."))?;
     let content = part.content.clone();
-    let bytes = tokio::task::spawn_blocking(move || content.bytes()).await.map_err(|_| gone())?;
+    let bytes = turn.spend(move || content.bytes()).await.map_err(|_| gone())?;
     Ok(download(&part.content_type, &part.safe_filename, bytes))
 }
 
@@ -223,14 +215,14 @@ async fn expect_read(means: &Means, id: &str) -> Result<(), Problem> {
 }
 
 /// The mail, parsed on a thread that may take its time.
-async fn mail(means: &Means, id: &str) -> Result<Mail, Problem> {
+async fn mail(means: &Means, id: &str, turn: &Turn) -> Result<Mail, Problem> {
     let message = find(means, id).await?;
     if message.kind != Kind::Mail {
         return Err(Problem::unknown("It is an event, and no mail."));
     }
     expect_read(means, id).await?;
     let raw = bytes_of(means, &message).await?;
-    let parsed = tokio::task::spawn_blocking(move || parse::parse_shared(&raw, &parse::Options::default())).await;
+    let parsed = turn.spend(move || parse::parse_shared(&raw, &parse::Options::default())).await;
     parsed.map_err(|_| Problem::unknown("The mail cannot be parsed; see /raw."))
 }
 

@@ -18,6 +18,7 @@ use super::problem::Refused;
 use super::shape::Message;
 use crate::admin::Means;
 use crate::admin::access::Reader;
+use crate::admin::access::Who;
 use crate::spool::AttemptRow;
 use crate::spool::MessageKey;
 use crate::spool::Search;
@@ -55,6 +56,11 @@ struct Which {
     /// These kinds: `mail`, or the type of an event.
     #[serde(default)]
     kind: Vec<String>,
+    /// Mails that hold all of these words, anywhere in subject, addresses, names of attachments and the beginning of the
+    /// text; `"several words"` stand together. For tokens that may see mail.
+    #[serde(default, deserialize_with = "given")]
+    #[param(max_length = 300, pattern = r#"[^\s"]"#)]
+    q: Option<String>,
     /// Committed at this time or later.
     #[serde(default, deserialize_with = "given")]
     #[param(format = DateTime)]
@@ -100,8 +106,8 @@ impl From<MessageState> for Standing {
 }
 
 impl Which {
-    /// What is searched, and how much of it is a page.
-    fn search(self) -> Result<(Search, usize), Problem> {
+    /// What is searched for `who`, and how much of it is a page.
+    fn search(self, who: &Who) -> Result<(Search, usize), Problem> {
         let limit = self.limit.unwrap_or(LIMIT);
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(Problem::bad_request(format!("limit is a number from 1 to {LIMIT_MAX}.")));
@@ -116,6 +122,7 @@ impl Which {
             endpoints: self.endpoint,
             states: self.state.into_iter().map(Standing::from).collect(),
             kinds: self.kind,
+            text: self.q.map(|text| read_words(text, who)).transpose()?.unwrap_or_default(),
             since: time("since", self.since)?,
             until: time("until", self.until)?,
             before: self.cursor.as_deref().map(read_cursor).transpose()?,
@@ -123,6 +130,22 @@ impl Which {
         };
         Ok((search, limit))
     }
+}
+
+/// Words to look for in what mails say.
+fn read_words(text: String, who: &Who) -> Result<String, Problem> {
+    if !who.sees_mail() {
+        return Err(Problem::no_mail(
+            "`q` looks into what mails say, which this token may not see: `mail_content` is not set for it in admin.tokens.",
+        ));
+    }
+    if text.chars().count() > Search::TEXT_MAX {
+        return Err(Problem::bad_request(format!("q has at most {} characters.", Search::TEXT_MAX)));
+    }
+    if text.chars().all(|c| c.is_whitespace() || c == '"') {
+        return Err(Problem::bad_request("q holds no word; leave it out to look for none."));
+    }
+    Ok(text)
 }
 
 fn cursor(key: MessageKey) -> String {
@@ -146,9 +169,13 @@ struct Page {
 /// Lists messages, the newest first
 #[utoipa::path(get, path = "/messages", tag = "messages", params(Which),
     responses((status = 200, body = Page), Refused))]
-async fn list(State(means): State<Means>, _: Reader, Asked(which): Asked<Which>) -> Result<Json<Page>, Problem> {
-    let (search, limit) = which.search()?;
-    page(&means, search, limit).await
+async fn list(
+    State(means): State<Means>,
+    Reader(who): Reader,
+    Asked(which): Asked<Which>,
+) -> Result<Json<Page>, Problem> {
+    let (search, limit) = which.search(&who)?;
+    page(&means, &who, search, limit).await
 }
 
 /// Lists what waits for a human: dead letters, and what is unrouted or quarantined
@@ -156,17 +183,18 @@ async fn list(State(means): State<Means>, _: Reader, Asked(which): Asked<Which>)
     responses((status = 200, body = Page), Refused))]
 async fn dead_letters(
     State(means): State<Means>,
-    _: Reader,
+    Reader(who): Reader,
     Asked(which): Asked<Which>,
 ) -> Result<Json<Page>, Problem> {
-    let (search, limit) = which.search()?;
-    page(&means, Search { waits_for_human: true, ..search }, limit).await
+    let (search, limit) = which.search(&who)?;
+    page(&means, &who, Search { waits_for_human: true, ..search }, limit).await
 }
 
-async fn page(means: &Means, search: Search, limit: usize) -> Result<Json<Page>, Problem> {
+async fn page(means: &Means, who: &Who, search: Search, limit: usize) -> Result<Json<Page>, Problem> {
     let found = means.spool.search(search, limit).await?;
     let next = found.next.map(cursor);
-    Ok(Json(Page { messages: found.messages.into_iter().map(Message::from).collect(), next }))
+    let messages = found.messages.into_iter().map(|row| Message::of(row, who.sees_mail())).collect();
+    Ok(Json(Page { messages, next }))
 }
 
 /// A message with everything that was tried.
@@ -211,7 +239,7 @@ async fn show(State(means): State<Means>, Reader(who): Reader, At(id): At<String
     let row = found.messages.into_iter().next().ok_or_else(|| Problem::unknown("No message has this id."))?;
     let attempts = means.spool.attempts(row.message.key).await?;
     let attempts = attempts.into_iter().map(|attempt| shown(attempt, who.sees_mail())).collect();
-    Ok(Json(Whole { message: row.into(), attempts }))
+    Ok(Json(Whole { message: Message::of(row, who.sees_mail()), attempts }))
 }
 
 fn shown(row: AttemptRow, sees_mail: bool) -> Attempt {

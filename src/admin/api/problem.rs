@@ -45,6 +45,11 @@ impl Problem {
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "no_json", message)
     }
 
+    /// A body that did not come to its end.
+    pub(super) fn too_slow() -> Problem {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The body took too long.")
+    }
+
     /// A body that is too long.
     pub(super) fn too_large() -> Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too long.")
@@ -58,6 +63,16 @@ impl Problem {
     /// What cannot be done, or says too little.
     pub(super) fn impossible(message: impl Into<String>) -> Problem {
         Problem::new(StatusCode::CONFLICT, "impossible", message)
+    }
+
+    /// What would do something else than what was shown.
+    fn not_as_shown(message: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::CONFLICT, "not_as_shown", message)
+    }
+
+    /// What mails say, for a token that may not see it.
+    pub(super) fn no_mail(message: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, "no_mail_content", message)
     }
 
     /// A name, an id or a path that is nowhere.
@@ -82,6 +97,7 @@ impl From<ActError> for Problem {
         match error {
             ActError::Unknown(why) => Problem::unknown(why),
             ActError::Impossible(why) => Problem::impossible(why),
+            ActError::NotAsShown(why) => Problem::not_as_shown(format!("Nothing was done: {why}. Look again.")),
             ActError::Spool(error) => error.into(),
         }
     }
@@ -104,13 +120,14 @@ impl IntoResponse for Problem {
 pub(super) struct Refused;
 
 /// Their statuses, and what each means.
-const REFUSALS: [(&str, &str); 12] = [
+const REFUSALS: [(&str, &str); 13] = [
     ("400", "The query or the body cannot be read."),
     ("401", "There is no token, or a wrong one."),
     ("403", "The token may not do this."),
     ("404", "No such name, id or path; or no token is configured, and the API is off."),
     ("405", "The path does not take this method."),
-    ("409", "It cannot be done to this."),
+    ("408", "The body took too long."),
+    ("409", "It cannot be done to this, or `expected` is not what it would do."),
     ("410", "Our copy of the message was released."),
     ("413", "The body is too long."),
     ("415", "The body is no JSON."),

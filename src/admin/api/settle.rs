@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ask::Said;
+use super::ask::object;
 use super::problem::Problem;
 use super::problem::Refused;
 use crate::admin::Means;
@@ -18,6 +19,7 @@ use crate::admin::act;
 use crate::spool::Command;
 use crate::spool::Filter;
 use crate::spool::Preview;
+use crate::spool::Shown;
 
 pub(super) fn routes() -> OpenApiRouter<Means> {
     OpenApiRouter::new().routes(routes!(retry)).routes(routes!(drop_these))
@@ -51,7 +53,7 @@ struct Selection {
 #[serde(deny_unknown_fields)]
 struct Retry {
     /// Which.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     select: Selection,
     /// Everything that is dead, unrouted or quarantined, where nothing is selected.
     #[serde(default)]
@@ -63,6 +65,9 @@ struct Retry {
     /// Do it; without, only what would be done is told.
     #[serde(default)]
     yes: bool,
+    /// What was told that would be done: where it is something else by now, nothing is done.
+    #[serde(default, deserialize_with = "object")]
+    expected: Expected,
 }
 
 /// What to drop.
@@ -70,7 +75,7 @@ struct Retry {
 #[serde(deny_unknown_fields)]
 struct Drop {
     /// Which.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     select: Selection,
     /// Erase our copy too, where nobody needs it any more.
     #[serde(default)]
@@ -78,6 +83,20 @@ struct Drop {
     /// Do it; without, only what would be done is told.
     #[serde(default)]
     yes: bool,
+    /// What was told that would be done: where it is something else by now, nothing is done.
+    #[serde(default, deserialize_with = "object")]
+    expected: Expected,
+}
+
+/// What was told that would be done. Each that is given must still be so.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    /// `changed`: so many, whichever they are.
+    #[schema(minimum = 0, maximum = 4_294_967_295_u32, format = "uint32")]
+    changed: Option<u32>,
+    /// `preview.set`: exactly these, each in the state that it was in.
+    set: Option<String>,
 }
 
 /// What was done, or would be.
@@ -116,6 +135,8 @@ struct Figures {
     /// When the newest was committed.
     #[schema(format = DateTime)]
     newest: Option<String>,
+    /// What `expected.set` holds of this.
+    set: String,
 }
 
 impl Selection {
@@ -126,7 +147,7 @@ impl Selection {
             Ok(text.map(|text| text.parse().map_err(refused)).transpose()?.map(Timestamp::as_millisecond))
         };
         let (spooled_since, spooled_until) = (time("since", since)?, time("until", until)?);
-        Ok(Filter { ids, endpoint, mailbox, state, reason, spooled_until, spooled_since })
+        Ok(Filter { ids, endpoint, mailbox, state, reason, spooled_until, spooled_since, ..Filter::default() })
     }
 }
 
@@ -147,7 +168,7 @@ async fn retry(
         (to, None) => (to, false),
         (None, unparsed_to) => (unparsed_to, true),
     };
-    settle(&means, &operator, Command::Retry { filter, to, raw }, retry.yes).await
+    settle(&means, &operator, Command::Retry { filter, to, raw }, retry.yes, retry.expected).await
 }
 
 /// Settles deliveries, and unrouted and quarantined messages, without delivering them
@@ -159,17 +180,28 @@ async fn drop_these(
     Said(drop): Said<Drop>,
 ) -> Result<Json<Settled>, Problem> {
     let command = Command::Drop { filter: drop.select.filter()?, erase: drop.erase };
-    settle(&means, &operator, command, drop.yes).await
+    settle(&means, &operator, command, drop.yes, drop.expected).await
 }
 
-async fn settle(means: &Means, operator: &Operator, command: Command, yes: bool) -> Result<Json<Settled>, Problem> {
+async fn settle(
+    means: &Means,
+    operator: &Operator,
+    command: Command,
+    yes: bool,
+    Expected { changed, set }: Expected,
+) -> Result<Json<Settled>, Problem> {
+    let shown = Shown { changed: changed.map(u64::from), set };
     if yes {
+        let command = match shown == Shown::default() {
+            true => command,
+            false => Command::AsShown { shown, command: Box::new(command) },
+        };
         let done = act::carry_out(means, operator, command).await?;
         let (changed, erased, joined) = (done.changed, done.erased, done.joined);
         return Ok(Json(Settled { done: true, changed, erased, joined, preview: None }));
     }
-    let Preview { would_change, messages, bytes, endpoints, mailboxes, states, reasons, oldest, newest } =
+    let Preview { would_change, messages, bytes, endpoints, mailboxes, states, reasons, oldest, newest, set } =
         act::preview(means, &command).await?;
-    let preview = Some(Figures { messages, bytes, endpoints, mailboxes, states, reasons, oldest, newest });
+    let preview = Some(Figures { messages, bytes, endpoints, mailboxes, states, reasons, oldest, newest, set });
     Ok(Json(Settled { done: false, changed: would_change, erased: 0, joined: 0, preview }))
 }

@@ -43,6 +43,11 @@ pub(super) struct Message {
     mailbox: Option<String>,
     /// What its server calls it, in its printed form.
     unique_id: Option<String>,
+    /// Its subject, decoded; null of an event, of a mail that nobody has read yet or whose copy was released, and for tokens
+    /// that may not see mail.
+    subject: Option<String>,
+    /// Whom it says it is from, for a human; null as above.
+    sender: Option<String>,
     /// `spooled`, `routed` (a delivery is pending), `delivered`, `dead`, `unrouted`, `quarantined` or `dropped`.
     state: &'static str,
     /// The rule that dropped it.
@@ -84,9 +89,12 @@ pub(super) struct Delivery {
     settled_at: Option<String>,
 }
 
-impl From<MessageRow> for Message {
-    fn from(row: MessageRow) -> Message {
+impl Message {
+    /// What is told of `row` to somebody who may see mail, or may not.
+    pub(super) fn of(row: MessageRow, sees_mail: bool) -> Message {
         let message = row.message;
+        let glance = row.glance.filter(|_| sees_mail);
+        let (subject, sender) = glance.map(|glance| (glance.subject, Some(glance.sender))).unwrap_or_default();
         Message {
             id: message.id.as_str().to_owned(),
             kind: match message.kind {
@@ -95,6 +103,8 @@ impl From<MessageRow> for Message {
             },
             mailbox: message.mailbox.map(|name| name.to_string()),
             unique_id: message.unique_id.map(|id| id.to_string()),
+            subject,
+            sender,
             state: row.state.as_str(),
             dropped_by: row.dropped_by,
             about: row.about,

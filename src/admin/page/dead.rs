@@ -1,8 +1,11 @@
 //! What waits for a human, and how many of it are settled at once: first shown, then done.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::RawQuery;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use axum::response::Redirect;
 use axum::response::Response;
@@ -19,15 +22,19 @@ use super::page;
 use super::settle;
 use super::words;
 use crate::admin::Means;
+use crate::admin::access::Operator;
 use crate::admin::access::Reader;
 use crate::admin::access::Submitted;
 use crate::admin::act;
+use crate::admin::act::ActError;
+use crate::spool;
+use crate::spool::Changed;
 use crate::spool::Command;
 use crate::spool::Filter;
 use crate::spool::MessageKey;
 use crate::spool::MessageRow;
-use crate::spool::Reason;
 use crate::spool::Search;
+use crate::spool::Shown;
 use crate::spool::State as MessageState;
 
 /// What is listed.
@@ -71,6 +78,9 @@ pub(super) struct Form {
     /// Not empty: all that the filter selects.
     all: String,
     id: Vec<String>,
+    /// How many were shown, and by what exactly these are known again.
+    changed: String,
+    set: String,
 }
 
 #[derive(Template)]
@@ -81,6 +91,9 @@ struct Preview {
     form: Form,
     words: &'static str,
     change: u64,
+    set: String,
+    /// What is no longer so as it was shown before.
+    changed: Option<String>,
     bytes: String,
     counts: Vec<(&'static str, String)>,
     consequence: &'static str,
@@ -141,49 +154,55 @@ fn why(row: &MessageRow) -> Vec<String> {
 }
 
 impl Form {
-    /// What is to be carried out, one after the other. What was dropped before is left alone, whatever is marked.
-    fn commands(&self) -> Vec<Command> {
+    /// What is to be carried out, as one act, so that what was shown is either done whole or not at all. What was dropped
+    /// before is left alone, whatever is marked.
+    fn command(&self) -> Option<Command> {
         let some = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
         let all = !self.all.is_empty();
         if !all && self.id.is_empty() {
-            return Vec::new();
+            return None;
         }
-        let base = Filter {
+        let filter = Filter {
             ids: if all { Vec::new() } else { self.id.clone() },
             mailbox: some(&self.mailbox),
             endpoint: some(&self.endpoint),
+            waits_for_human: true,
             ..Filter::default()
         };
-        let dead = Reason::DEAD_LETTERS.map(|reason| (MessageState::Dead, Some(reason.as_str().to_owned())));
-        let whole = [MessageState::Unrouted, MessageState::Quarantined].map(|state| (state, None));
-        // What goes to no endpoint has none that could be asked for.
-        let whole = whole.into_iter().filter(|_| base.endpoint.is_none());
-        let filter = |(state, reason): (MessageState, Option<String>)| Filter {
-            state: Some(state.as_str().to_owned()),
-            reason,
-            ..base.clone()
-        };
-        let command = |filter| match self.act.as_str() {
+        match self.act.as_str() {
             "drop" => Some(Command::Drop { filter, erase: false }),
             "retry" => Some(Command::Retry { filter, to: None, raw: false }),
             _ => None,
-        };
-        dead.into_iter().chain(whole).map(filter).filter_map(command).collect()
+        }
+    }
+
+    /// What was shown; `None` of a form that shows nothing.
+    fn shown(&self) -> Option<Shown> {
+        let set = Some(self.set.clone()).filter(|set| !set.is_empty())?;
+        Some(Shown { changed: self.changed.parse().ok(), set: Some(set) })
     }
 }
 
-pub(super) async fn preview(State(means): State<Means>, submitted: Submitted<Form>) -> Result<Response, Failure> {
-    let Submitted { operator, form } = submitted;
-    let (mut change, mut bytes) = (0, 0);
-    let mut counts = [("Endpoints", Vec::new()), ("Mailboxes", Vec::new()), ("States", Vec::new())];
-    for command in form.commands() {
-        let part = act::preview(&means, &command).await?;
-        (change, bytes) = (change + part.would_change, bytes + part.bytes);
-        for ((_, sums), of_part) in counts.iter_mut().zip([part.endpoints, part.mailboxes, part.states]) {
-            of_part.into_iter().for_each(|(name, count)| add(sums, name, count));
-        }
-    }
-    let shown = |sums: Vec<(String, u64)>| {
+pub(super) async fn preview(
+    State(means): State<Means>,
+    Submitted { operator, form }: Submitted<Form>,
+) -> Result<Response, Failure> {
+    show_first(&means, &operator, form, None).await
+}
+
+/// Shows what would be done; `changed` says that it was something else before.
+async fn show_first(
+    means: &Means,
+    operator: &Operator,
+    form: Form,
+    changed: Option<String>,
+) -> Result<Response, Failure> {
+    let would = match form.command() {
+        Some(command) => act::preview(means, &command).await?,
+        None => spool::Preview::default(),
+    };
+    let counts = [("Endpoints", would.endpoints), ("Mailboxes", would.mailboxes), ("States", would.states)];
+    let shown = |sums: BTreeMap<String, u64>| {
         sums.iter().map(|(name, count)| format!("{name} ({count})")).collect::<Vec<_>>().join(", ")
     };
     let counts = counts.into_iter().filter(|(_, sums)| !sums.is_empty()).map(|(name, sums)| (name, shown(sums)));
@@ -199,8 +218,10 @@ pub(super) async fn preview(State(means): State<Means>, submitted: Submitted<For
     page(&Preview {
         csrf: who.csrf().to_owned(),
         words,
-        change,
-        bytes: words::size(bytes),
+        change: would.would_change,
+        set: would.set,
+        changed,
+        bytes: words::size(would.bytes),
         counts: counts.collect(),
         consequence,
         form,
@@ -208,55 +229,66 @@ pub(super) async fn preview(State(means): State<Means>, submitted: Submitted<For
     })
 }
 
-fn add(sums: &mut Vec<(String, u64)>, name: String, count: u64) {
-    match sums.iter_mut().find(|(known, _)| *known == name) {
-        Some((_, sum)) => *sum += count,
-        None => sums.push((name, count)),
+/// Does what was shown. Where it would be something else by now, that is shown first.
+pub(super) async fn settle(
+    State(means): State<Means>,
+    Submitted { operator, form }: Submitted<Form>,
+) -> Result<Response, Failure> {
+    let (Some(command), Some(shown)) = (form.command(), form.shown()) else {
+        return show_first(&means, &operator, form, None).await;
+    };
+    match act::carry_out(&means, &operator, Command::AsShown { shown, command: Box::new(command) }).await {
+        Ok(Changed { changed, .. }) => {
+            let done = if form.act == "drop" { "drop" } else { "retry" };
+            Ok(Redirect::to(&settle::done("/dead", done, changed)).into_response())
+        }
+        Err(ActError::NotAsShown(why)) => {
+            let why = format!("Nothing was done: {why}. Look again.");
+            let page = show_first(&means, &operator, form, Some(why)).await?;
+            Ok((StatusCode::CONFLICT, page).into_response())
+        }
+        Err(error) => Err(error.into()),
     }
-}
-
-pub(super) async fn settle(State(means): State<Means>, submitted: Submitted<Form>) -> Result<Response, Failure> {
-    let Submitted { operator, form } = submitted;
-    let mut changed = 0;
-    for command in form.commands() {
-        changed += act::carry_out(&means, &operator, command).await?.changed;
-    }
-    let done = if form.act == "drop" { "drop" } else { "retry" };
-    Ok(Redirect::to(&settle::done("/dead", done, changed)).into_response())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn commands(query: &str) -> Vec<Command> {
-        serde_html_form::from_str::<Form>(query).unwrap().commands()
+    fn command(query: &str) -> Option<Command> {
+        serde_html_form::from_str::<Form>(query).unwrap().command()
     }
 
     #[test]
     fn nothing_marked_settles_nothing() {
-        assert_eq!(commands("act=drop&mailbox=&endpoint="), []);
-        assert_eq!(commands("act=something&all=yes"), []);
+        assert_eq!(command("act=drop&mailbox=&endpoint="), None);
+        assert_eq!(command("act=something&all=yes"), None);
     }
 
     #[test]
-    fn what_was_dropped_before_is_left_alone() {
-        for command in commands("act=retry&id=msg_a&id=msg_b") {
-            let Command::Retry { filter, to: None, raw: false } = command else { panic!("{command:?}") };
-            assert_eq!(filter.ids, ["msg_a", "msg_b"]);
-            let state = filter.state.as_deref().unwrap();
-            assert!(state != "dead" || filter.reason.is_some_and(|reason| reason != "dropped"));
-            assert!(["dead", "unrouted", "quarantined"].contains(&state));
-        }
+    fn only_what_waits_for_a_human_is_settled() {
+        let Some(Command::Retry { filter, to: None, raw: false }) = command("act=retry&id=msg_a&id=msg_b") else {
+            panic!("it is a retry")
+        };
+        assert_eq!(filter.ids, ["msg_a", "msg_b"]);
+        assert!(filter.waits_for_human);
     }
 
     #[test]
     fn all_that_the_filter_selects_does_not_mean_what_is_marked() {
-        let all = commands("act=drop&all=yes&endpoint=desk&id=msg_a");
-        assert_eq!(all.len(), Reason::DEAD_LETTERS.len(), "what goes to no endpoint is not selected: {all:?}");
-        for command in all {
-            let Command::Drop { filter, erase: false } = command else { panic!("{command:?}") };
-            assert_eq!((filter.ids.len(), filter.endpoint.as_deref()), (0, Some("desk")));
-        }
+        let Some(Command::Drop { filter, erase: false }) = command("act=drop&all=yes&endpoint=desk&id=msg_a") else {
+            panic!("it is a drop")
+        };
+        assert_eq!((filter.ids.len(), filter.endpoint.as_deref()), (0, Some("desk")));
+        assert!(filter.waits_for_human);
+    }
+
+    #[test]
+    fn a_form_that_showed_nothing_proves_nothing() {
+        let shown = |query| serde_html_form::from_str::<Form>(query).unwrap().shown();
+        assert_eq!(shown("act=drop&all=yes"), None);
+        assert_eq!(shown("act=drop&all=yes&changed=3"), None);
+        let whole = Shown { changed: Some(3), set: Some("ab".to_owned()) };
+        assert_eq!(shown("act=drop&all=yes&changed=3&set=ab"), Some(whole));
     }
 }

@@ -4,6 +4,7 @@
 //! it no scripts, forms, cookies or origin; and the policy of this answer lets nothing be loaded but images that lie in
 //! the answer itself. Images that are parts of the same mail are put into it.
 
+use axum::Extension;
 use axum::extract::Path;
 use axum::extract::State;
 use axum::http::header::CONTENT_SECURITY_POLICY;
@@ -19,6 +20,7 @@ use super::Failure;
 use super::letter;
 use crate::admin::Means;
 use crate::admin::access::MailReader;
+use crate::admin::turns::Turns;
 use crate::parse;
 use crate::parse::Attachment;
 use crate::parse::Mail;
@@ -34,12 +36,14 @@ const IMAGES_MAX: u64 = 8 << 20;
 
 pub(super) async fn show(
     State(means): State<Means>,
+    Extension(turns): Extension<Turns>,
     MailReader(who): MailReader,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let row = letter::find(&means, &id).await?;
-    let mail = letter::open(&means, &row, who.sees_mail()).await?.map_err(Failure::conflict)?;
-    let html = tokio::task::spawn_blocking(move || document(&mail)).await?;
+    let turn = turns.next().await?;
+    let mail = letter::open(&means, &row, who.sees_mail(), &turn).await?.map_err(Failure::conflict)?;
+    let html = turn.spend(move || document(&mail)).await?;
     let html = html.ok_or_else(|| Failure::missing("This mail has no HTML that can be shown."))?;
     let headers = [(CONTENT_SECURITY_POLICY, policy()), (X_FRAME_OPTIONS, "SAMEORIGIN".to_owned())];
     Ok((headers, Html(html)).into_response())

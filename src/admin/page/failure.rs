@@ -46,7 +46,7 @@ impl From<ActError> for Failure {
     fn from(error: ActError) -> Failure {
         let status = match &error {
             ActError::Unknown(_) => StatusCode::NOT_FOUND,
-            ActError::Impossible(_) => StatusCode::CONFLICT,
+            ActError::Impossible(_) | ActError::NotAsShown(_) => StatusCode::CONFLICT,
             ActError::Spool(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Failure { status, why: error.to_string() }

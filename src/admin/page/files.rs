@@ -2,6 +2,7 @@
 //!
 //! A browser saves all of it and opens none: a part may say that it is a web page, and must not become one of ours.
 
+use axum::Extension;
 use axum::extract::Path;
 use axum::extract::State;
 use axum::http::header::CONTENT_DISPOSITION;
@@ -15,6 +16,7 @@ use super::Failure;
 use super::letter;
 use crate::admin::Means;
 use crate::admin::access::MailReader;
+use crate::admin::turns::Turns;
 use crate::ident::EndpointName;
 
 /// The longest name of a file that is offered, in bytes: file systems take 255.
@@ -22,10 +24,12 @@ const NAME_MAX: usize = 200;
 
 pub(super) async fn raw(
     State(means): State<Means>,
+    Extension(turns): Extension<Turns>,
     _: MailReader,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let row = letter::find(&means, &id).await?;
+    let _turn = turns.next().await?;
     let raw = means.spool.raw(row.message.key).await?;
     let raw = raw.ok_or_else(|| Failure::missing("Our copy of this message is gone."))?;
     Ok(download(&format!("{}.eml", row.message.id), raw.into()))
@@ -33,30 +37,34 @@ pub(super) async fn raw(
 
 pub(super) async fn attachment(
     State(means): State<Means>,
+    Extension(turns): Extension<Turns>,
     MailReader(who): MailReader,
     Path((id, number)): Path<(String, usize)>,
 ) -> Result<Response, Failure> {
     let row = letter::find(&means, &id).await?;
-    let mail = letter::open(&means, &row, who.sees_mail()).await?.map_err(Failure::conflict)?;
+    let turn = turns.next().await?;
+    let mail = letter::open(&means, &row, who.sees_mail(), &turn).await?.map_err(Failure::conflict)?;
     let part = mail.attachments.into_iter().nth(number);
     let part = part.ok_or_else(|| Failure::missing("This mail has no such attachment."))?;
     let decode = move || {
         let mut bytes = Vec::new();
         part.content.write_to(&mut bytes).map(|()| (part.safe_filename, bytes))
     };
-    let decoded = tokio::task::spawn_blocking(decode).await?;
+    let decoded = turn.spend(decode).await?;
     let (name, bytes) = decoded.map_err(|error| Failure::conflict(&error.to_string()))?;
     Ok(download(&name, bytes.into()))
 }
 
 pub(super) async fn payload(
     State(means): State<Means>,
+    Extension(turns): Extension<Turns>,
     MailReader(who): MailReader,
     Path((id, endpoint)): Path<(String, String)>,
 ) -> Result<Response, Failure> {
     let row = letter::find(&means, &id).await?;
     // It is parsed for this, so the same is asked for as for a look at it.
-    letter::open(&means, &row, who.sees_mail()).await?.map(drop).map_err(Failure::conflict)?;
+    let turn = turns.next().await?;
+    letter::open(&means, &row, who.sees_mail(), &turn).await?.map(drop).map_err(Failure::conflict)?;
     let endpoint = EndpointName::read_back(&endpoint).map_err(|_| Failure::missing("No endpoint has this name."))?;
     let payload = means.controls.payload(&row.message, Some(&endpoint)).await?;
     let payload = payload.ok_or_else(|| {

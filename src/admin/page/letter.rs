@@ -1,6 +1,7 @@
 //! One mail: what it says, where it went, and what was tried.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::Path;
 use axum::extract::RawQuery;
 use axum::extract::State;
@@ -15,13 +16,17 @@ use super::settle;
 use super::words;
 use crate::admin::Means;
 use crate::admin::access::Reader;
+use crate::admin::turns::Turn;
+use crate::admin::turns::Turns;
 use crate::parse;
 use crate::parse::Mail;
+use crate::spool;
 use crate::spool::AttemptRow;
 use crate::spool::DeliveryRow;
 use crate::spool::Kind;
 use crate::spool::MessageRow;
 use crate::spool::Search;
+
 use crate::spool::State as MessageState;
 
 /// Characters of a text that a page shows; the rest is in the mail as it was received.
@@ -71,6 +76,8 @@ struct Delivery {
     retries: bool,
     retry_label: &'static str,
     drops: bool,
+    /// By what it is known again, so that a button that is pressed twice does its work once.
+    set: String,
 }
 
 /// What a mail says.
@@ -93,13 +100,15 @@ struct Attached {
 
 pub(super) async fn show(
     State(means): State<Means>,
+    Extension(turns): Extension<Turns>,
     Reader(who): Reader,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let row = find(&means, &id).await?;
     let sees_mail = who.sees_mail();
-    let (mail, unshown) = match open(&means, &row, sees_mail).await? {
+    let turn = turns.next().await?;
+    let (mail, unshown) = match open(&means, &row, sees_mail, &turn).await? {
         Ok(mail) => (Some(mail), None),
         Err(why) => (None, Some(why)),
     };
@@ -110,7 +119,7 @@ pub(super) async fn show(
         (subject, kind(&mail), fields(&mail), shown(mail))
     };
     let told = match mail {
-        Some(mail) => Some(tokio::task::spawn_blocking(move || said_by(mail)).await?),
+        Some(mail) => Some(turn.spend(move || said_by(mail)).await?),
         None => None,
     };
     let (subject, kind, fields, mail) = match told {
@@ -137,7 +146,7 @@ pub(super) async fn show(
         endpoints: means.controls.endpoints().into_iter().map(|one| one.name.to_string()).collect(),
         fields,
         unshown,
-        deliveries: row.deliveries.iter().map(delivery).collect(),
+        deliveries: row.deliveries.iter().map(|one| delivery(message.id.as_str(), one)).collect(),
         attempts: means.spool.attempts(message.key).await?,
         mail,
         frame: Frame { said, ..Frame::new(title, "messages", who) },
@@ -164,6 +173,7 @@ pub(super) async fn open(
     means: &Means,
     row: &MessageRow,
     sees_mail: bool,
+    turn: &Turn,
 ) -> Result<Result<Mail, &'static str>, Failure> {
     if row.message.kind != Kind::Mail {
         return Ok(Err("This is an event, and no mail: endpoints that ask for it are told of it."));
@@ -185,7 +195,7 @@ pub(super) async fn open(
     let raw = Bytes::from(raw);
     // A large mail takes a while, which is not the time of those who serve.
     let read = move || parse::parse_shared(&raw, &parse::Options::default());
-    Ok(Ok(tokio::task::spawn_blocking(read).await?))
+    Ok(Ok(turn.spend(read).await?))
 }
 
 fn kind(mail: &Mail) -> String {
@@ -221,7 +231,7 @@ fn cut(text: &str) -> String {
     text.chars().take(FIELD_MAX).collect()
 }
 
-fn delivery(row: &DeliveryRow) -> Delivery {
+fn delivery(id: &str, row: &DeliveryRow) -> Delivery {
     let dropped = row.reason.as_deref() == Some("dropped");
     Delivery {
         endpoint: row.endpoint.clone(),
@@ -233,6 +243,7 @@ fn delivery(row: &DeliveryRow) -> Delivery {
         retries: matches!(&*row.state, "dead" | "delivered"),
         retry_label: if row.state == "dead" { "Retry" } else { "Send again" },
         drops: row.state == "pending" || (row.state == "dead" && !dropped),
+        set: spool::Shown::one(id, row).set.unwrap_or_default(),
     }
 }
 

@@ -13,12 +13,15 @@ use super::frame::Frame;
 use super::frame::link;
 use super::page;
 use crate::admin::Means;
+use crate::admin::access::Operator;
 use crate::admin::access::Submitted;
 use crate::admin::act;
+use crate::admin::act::ActError;
 use crate::admin::controls::Tested;
 use crate::ident::EndpointName;
 use crate::spool::Command;
 use crate::spool::Filter;
+use crate::spool::Shown;
 
 /// A form that says no more than which button was pressed.
 #[derive(Debug, Deserialize)]
@@ -34,6 +37,8 @@ pub(super) struct One {
     to: String,
     /// Not empty: unparsed.
     raw: String,
+    /// By what a delivery is known again, as it was shown.
+    set: String,
 }
 
 #[derive(Template)]
@@ -81,6 +86,17 @@ impl One {
         let state = some(&self.state).ok_or_else(|| Failure::conflict("The form does not say what was shown."))?;
         Ok(Filter { ids: vec![id], endpoint: some(&self.endpoint), state: Some(state), ..Filter::default() })
     }
+
+    /// Tells how many changed: none, where it is something else by now than what was shown.
+    async fn settle(&self, means: &Means, operator: &Operator, command: Command) -> Result<u64, Failure> {
+        let shown = Shown { changed: None, set: Some(self.set.clone()).filter(|set| !set.is_empty()) };
+        let command = Command::AsShown { shown, command: Box::new(command) };
+        match act::carry_out(means, operator, command).await {
+            Ok(done) => Ok(done.changed),
+            Err(ActError::NotAsShown(_)) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 pub(super) async fn retry_one(
@@ -90,7 +106,7 @@ pub(super) async fn retry_one(
 ) -> Result<Response, Failure> {
     let to = Some(form.to.clone()).filter(|to| !to.is_empty());
     let command = Command::Retry { filter: form.filter(id.clone())?, raw: to.is_some() && !form.raw.is_empty(), to };
-    let changed = act::carry_out(&means, &operator, command).await?.changed;
+    let changed = form.settle(&means, &operator, command).await?;
     Ok(back(&format!("/messages/{id}"), "retry", changed))
 }
 
@@ -100,7 +116,7 @@ pub(super) async fn drop_one(
     Submitted { operator, form }: Submitted<One>,
 ) -> Result<Response, Failure> {
     let command = Command::Drop { filter: form.filter(id.clone())?, erase: false };
-    let changed = act::carry_out(&means, &operator, command).await?.changed;
+    let changed = form.settle(&means, &operator, command).await?;
     Ok(back(&format!("/messages/{id}"), "drop", changed))
 }
 

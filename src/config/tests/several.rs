@@ -8,6 +8,7 @@ use super::Map;
 use crate::config::Config;
 use crate::config::Problems;
 use crate::config::from_text;
+use crate::deliver::OnLarge;
 use crate::oauth::Grant;
 use crate::retention::OnServer;
 use crate::secret::Secret;
@@ -152,4 +153,49 @@ fn a_problem_of_the_defaults_is_told_once() {
     assert!(said("colour: blue").starts_with("/etc/F:9: defaults.mailboxes.colour: is an unknown key"));
     assert!(said("colour: blue").lines().count() == 1);
     assert!(said("poll_interval: [1]").starts_with("/etc/F:9: defaults.mailboxes.poll_interval: is a list"));
+}
+
+/// The limits of endpoints with these lines, where the defaults limit attachments; or what is wrong.
+fn limited(defaults: &str, endpoints: &[&str]) -> Result<Vec<(Option<u64>, OnLarge)>, String> {
+    let lines: String = endpoints
+        .iter()
+        .zip('a'..)
+        .map(|(lines, name)| format!("  - {{ name: {name}, url: 'http://localhost/', signing: none, {lines} }}\n"))
+        .collect();
+    let text = format!(
+        "spool: {{ url: 'sqlite:s.db' }}\ndefaults: {{ endpoints: {{ {defaults} }} }}\nendpoints:\n{lines}mailboxes:\n  \
+         - {{ name: m, username: m, host: h, password: p, start_from: all, deliver_to: [a] }}\n"
+    );
+    let limits = |config: Config| config.deliver.endpoints.iter().map(|e| (e.limits.one, e.limits.on_large)).collect();
+    read(&text, &[("/etc/t.jinja", "{}")]).map(limits)
+}
+
+#[test]
+fn a_default_that_has_no_effect_at_an_endpoint_is_not_taken_there() {
+    let defaults = "max_attachment_size: 1KiB, on_large_attachment: refuse";
+    let (none, some) = ((None, OnLarge::Omit), (Some(1024), OnLarge::Refuse));
+    let check = |own: &str, expected| assert_eq!(limited(defaults, &[own, ""]), Ok(vec![expected, some]), "{own}");
+    check("attachments: omit", none);
+    check("format: raw", none);
+    check("format: template, template: { file: /etc/t.jinja }", none);
+    check("format: template, template: { file: /etc/t.jinja }, attachments: inline", some);
+    check("attachments: multipart", some);
+    check("max_attachment_size: null", none);
+    assert_eq!(
+        limited("attachments: omit, max_attachment_size: 1KiB", &["attachments: inline", ""]),
+        Ok(vec![(Some(1024), OnLarge::Omit), none])
+    );
+    assert_eq!(
+        limited("on_large_attachment: refuse", &["max_attachments_size: 1KiB", ""]),
+        Ok(vec![(None, OnLarge::Refuse), none])
+    );
+    assert_eq!(limited("attachments: multipart", &["format: raw"]), Ok(vec![none]));
+}
+
+#[test]
+fn a_limit_of_an_endpoint_itself_that_has_no_effect_is_told_with_its_name_and_place() {
+    let said =
+        limited("max_attachments_size: 1KiB", &["", "attachments: omit, max_attachment_size: 1KiB"]).unwrap_err();
+    let told = "has no effect with attachments: omit at endpoint b; take one of them out";
+    assert_eq!(said, format!("/etc/F:5: endpoints[1].max_attachment_size: {told}"));
 }

@@ -157,26 +157,28 @@ fn limits_count_where_they_can_be_kept() {
         "on_large_attachment: refuse\n",
         "",
         &[
-            "F:7: endpoints[0].on_large_attachment: has no effect without max_attachment_size or max_attachments_size; write one of them",
+            "F:7: endpoints[0].on_large_attachment: has no effect without max_attachment_size or max_attachments_size at endpoint e; write one of them",
         ],
     );
     check(
         "attachments: omit\nmax_attachment_size: 1MiB\n",
         "",
-        &["F:8: endpoints[0].max_attachment_size: has no effect with attachments: omit; take one of them out"],
+        &[
+            "F:8: endpoints[0].max_attachment_size: has no effect with attachments: omit at endpoint e; take one of them out",
+        ],
     );
     check(
         "format: raw\nmax_attachments_size: 1MiB\n",
         "",
         &[
-            "F:8: endpoints[0].max_attachments_size: has no effect with format: raw, which is the whole mail; take it out",
+            "F:8: endpoints[0].max_attachments_size: has no effect with format: raw at endpoint e, which is the whole mail; take it out",
         ],
     );
     check(
         "attachments: link\nmax_attachment_size: 1MiB\non_large_attachment: link\n",
         STORE,
         &[
-            "F:9: endpoints[0].on_large_attachment: has no effect: all attachments are links; write omit or refuse, or take it out",
+            "F:9: endpoints[0].on_large_attachment: has no effect: all attachments are links at endpoint e; write omit or refuse, or take it out",
         ],
     );
     check(

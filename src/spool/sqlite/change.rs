@@ -18,6 +18,7 @@ use crate::spool::Changed;
 use crate::spool::Command;
 use crate::spool::Filter;
 use crate::spool::Hold;
+use crate::spool::Preview;
 use crate::spool::Row;
 use crate::spool::SpoolError;
 use crate::spool::State;
@@ -31,6 +32,14 @@ pub(super) fn change(
     let changed = match command {
         Command::Drop { filter, erase } => return drop_rows(connection, filter, *erase, now),
         Command::Retry { filter, to, raw } => return retry(connection, filter, to.as_deref(), *raw, now),
+        Command::AsShown { shown, command } => {
+            let (Command::Retry { filter, .. } | Command::Drop { filter, .. }) = command.itself() else {
+                return Err(SpoolError::Impossible("only a retry and a drop are shown before".to_owned()));
+            };
+            let rows = reports::list(connection, filter)?;
+            shown.check(&Preview::of(rows.iter().filter(|row| command.touches(row))))?;
+            return change(connection, command, (now, ran_ms));
+        }
         Command::Take { mailbox, unique_ids } => mailbox::take(connection, mailbox, unique_ids),
         Command::Import { mailbox, unique_ids } => mailbox::import(connection, mailbox, unique_ids),
         Command::Reset { mailbox, listed } => mailbox::reset(connection, mailbox, *listed),

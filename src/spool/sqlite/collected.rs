@@ -1,5 +1,7 @@
 //! The collecting half's verbs: ledger, accept, mark.
 
+use std::sync::Mutex;
+
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::OptionalExtension as _;
@@ -11,8 +13,9 @@ use super::columns::integer;
 use super::columns::time;
 use super::columns::time_or_none;
 use super::condition;
-use super::fresh::Fresh;
+use super::guard;
 use super::oversize;
+use super::queue::Claimed;
 use super::raw;
 use crate::ident::Content;
 use crate::ident::MailboxName;
@@ -108,9 +111,17 @@ pub(super) fn observe(
     let reread = observation.reread.then_some(now);
     connection
         .prepare_cached(
-            "UPDATE mailbox SET listed_at = ?2, reread_at = coalesce(?3, reread_at), flood = ?4 WHERE name = ?1",
+            "UPDATE mailbox SET listed_at = ?2, reread_at = coalesce(?3, reread_at),
+                    flood = CASE WHEN flood = ?5 THEN ?4 ELSE flood END
+             WHERE name = ?1",
         )?
-        .execute(params![mailbox.as_str(), now, reread, flood_name(observation.flood)])?;
+        .execute(params![
+            mailbox.as_str(),
+            now,
+            reread,
+            flood_name(observation.flood),
+            flood_name(observation.flood_was)
+        ])?;
     for key in &observation.returned {
         connection.prepare_cached("UPDATE ledger SET absent_since = NULL WHERE key = ?1")?.execute([key.0])?;
     }
@@ -137,7 +148,7 @@ pub(super) fn accept(
     connection: &Connection,
     mailbox: &MailboxName,
     message: &Incoming,
-    fresh: &mut Fresh,
+    claimed: &Mutex<Claimed>,
     now: Timestamp,
 ) -> Result<Accepted, SpoolError> {
     let unique_id = message.unique_id.as_ref().map_or(&[][..], UniqueId::as_bytes);
@@ -165,7 +176,7 @@ pub(super) fn accept(
         (Some(seq), None) => (seq, Known::OtherUniqueId),
         (None, None) => {
             let seq = insert(connection, mailbox, message, now)?;
-            fresh.put(seq, &message.raw);
+            guard(claimed).fresh.put(&message.id, &message.raw);
             (seq, Known::New)
         }
     };

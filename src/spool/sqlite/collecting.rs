@@ -1,6 +1,7 @@
 //! The collecting half's verbs, each one transaction: which SQL runs, and whom it wakes.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -31,17 +32,17 @@ use crate::spool::Wishes;
 
 impl Collecting for Sqlite {
     fn enrol(&self, mailboxes: Vec<Enrolment>) -> Reply<()> {
-        let enrolled = self.write(Haste::Now, MakesWork::No, move |c| {
+        let work = move |c: &Connection| {
             enrol::mailboxes(c, &mailboxes)?;
             enrol::paused(c)
-        });
+        };
         let wishes = self.wishes.clone();
-        Box::pin(async move {
-            // One that was paused may have another name now.
-            let paused = enrolled.await?;
-            wishes.send_if_modified(|wishes| std::mem::replace(&mut wishes.paused, paused.clone()) != paused);
-            Ok(())
-        })
+        // One that was paused may have another name now.
+        let publish = move |paused: &BTreeSet<MailboxName>| {
+            wishes.send_if_modified(|wishes| std::mem::replace(&mut wishes.paused, paused.clone()) != *paused);
+        };
+        let enrolled = self.write_and_publish(Haste::Now, MakesWork::No, work, publish);
+        Box::pin(async move { enrolled.await.map(drop) })
     }
 
     fn observe(&self, mailbox: &MailboxName, observation: Observation) -> Reply<()> {
@@ -56,8 +57,7 @@ impl Collecting for Sqlite {
         let (owner, pressure) = (mailbox.clone(), Arc::clone(&self.pressure));
         let reply = self.write(Haste::Now, MakesWork::Yes, move |c| {
             reserve.take()?;
-            let fresh = &mut guard(&claimed).fresh;
-            messages.iter().map(|message| collected::accept(c, &mailbox, message, fresh, now)).collect()
+            messages.iter().map(|message| collected::accept(c, &mailbox, message, &claimed, now)).collect()
         });
         Box::pin(async move {
             let accepted: Vec<Accepted> = reply.await?;
@@ -109,9 +109,8 @@ impl Collecting for Sqlite {
     fn room(&self, mailbox: &MailboxName, wanted: u64) -> Reply<Room> {
         let (mailbox, config, pressure) = (mailbox.clone(), self.config.clone(), Arc::clone(&self.pressure));
         let (times, show) = ((self.clock.now(), self.clock.uptime()), self.show());
-        let reply = self.write(Haste::Now, MakesWork::No, move |c| {
-            room::promise(c, &config, &mut guard(&pressure), (&mailbox, wanted), times)
-        });
+        let reply = self
+            .write(Haste::Now, MakesWork::No, move |c| room::promise(c, &config, &pressure, (&mailbox, wanted), times));
         Box::pin(async move {
             let (room, look) = reply.await?;
             show(&look);

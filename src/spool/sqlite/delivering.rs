@@ -34,14 +34,14 @@ use crate::spool::Wanted;
 impl Delivering for Sqlite {
     fn claim_unsorted(&self, at_most: usize) -> Reply<Vec<Unsorted>> {
         let (claimed, mine) = (Arc::clone(&self.claimed), Arc::clone(&self.claimed));
-        let claim = move |c: &Connection| sorting::claim_unsorted(c, &mut guard(&claimed), at_most);
+        let claim = move |c: &Connection| sorting::claim_unsorted(c, &claimed, at_most);
         let (writer, first) = (self.writer.clone(), self.write(Haste::Soon, MakesWork::No, claim.clone()));
         Box::pin(async move {
             let mut found = first.await;
             while let Err(SpoolError::Damaged(message)) = found {
-                let id = writer.write(Haste::Now, move |c| sorting::quarantine_damaged(c, message)).await?;
+                let id = writer.write(Haste::Now, move |c| sorting::quarantine_damaged(c, message), |_| {}).await?;
                 tracing::error!(id, "our copy of a message is damaged, and nobody parses it: {DAMAGED_REMEDY}");
-                found = writer.write(Haste::Now, claim.clone()).await;
+                found = writer.write(Haste::Now, claim.clone(), |_| {}).await;
             }
             // Claimed once it is committed: what failed is free for the next call.
             found.inspect(|found| guard(&mine).messages.extend(found.iter().map(|one| one.message.key.0)))
@@ -72,7 +72,9 @@ impl Delivering for Sqlite {
         let (endpoint, times) = (endpoint.clone(), self.times());
         // It writes next to nothing, but takes its turn among the writes: read beside them, mail was delivered more slowly.
         let reply = self.write(Haste::Now, MakesWork::No, move |c| {
-            queue::claim(c, &guard(&claimed).deliveries, &endpoint, wanted, times)
+            // A copy: whoever gives a claim back does not wait for this to end.
+            let claimed = guard(&claimed).deliveries.clone();
+            queue::claim(c, &claimed, &endpoint, wanted, times)
         });
         Box::pin(async move {
             reply.await.inspect(|found| guard(&mine).deliveries.extend(found.claims.iter().map(|one| one.delivery.0)))

@@ -1,11 +1,13 @@
 //! Bytes of messages that were just accepted, so that the sorting need not read them back from the disk.
 //!
-//! Only a short cut: what is not here is read from the file. A message whose commit failed has no row, so nobody asks
-//! for its bytes; its number is given out again, and then overwrites them.
+//! Only a short cut: what is not here is read from the file. They are known by the message's id, which says what they are:
+//! the number of a message whose commit failed is given out again, to whatever comes next.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+
+use crate::ident::MessageId;
 
 /// Bytes kept at most. What does not fit is not kept: the oldest are asked for first.
 const BYTES_MAX: usize = 2 << 20;
@@ -13,23 +15,23 @@ const BYTES_MAX: usize = 2 << 20;
 /// The messages that were accepted and not asked for since.
 #[derive(Debug, Default)]
 pub(super) struct Fresh {
-    kept: VecDeque<(i64, Bytes)>,
+    kept: VecDeque<(MessageId, Bytes)>,
     bytes: usize,
 }
 
 impl Fresh {
-    /// Keeps the bytes of message `seq`.
-    pub(super) fn put(&mut self, seq: i64, raw: &Bytes) {
-        drop(self.take(seq));
+    /// Keeps the bytes of a message.
+    pub(super) fn put(&mut self, id: &MessageId, raw: &Bytes) {
+        drop(self.take(id));
         if self.bytes + raw.len() <= BYTES_MAX {
             self.bytes += raw.len();
-            self.kept.push_back((seq, raw.clone()));
+            self.kept.push_back((id.clone(), raw.clone()));
         }
     }
 
-    /// Gives the bytes of message `seq` out, once.
-    pub(super) fn take(&mut self, seq: i64) -> Option<Bytes> {
-        let at = self.kept.iter().position(|(kept, _)| *kept == seq)?;
+    /// Gives the bytes of a message out, once.
+    pub(super) fn take(&mut self, id: &MessageId) -> Option<Bytes> {
+        let at = self.kept.iter().position(|(kept, _)| kept == id)?;
         let (_, raw) = self.kept.remove(at)?;
         self.bytes -= raw.len();
         Some(raw)
@@ -39,19 +41,23 @@ impl Fresh {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ident::Content;
+    use crate::ident::MailboxName;
 
     #[test]
     fn the_oldest_stay_and_each_is_given_out_once() {
+        let mailbox = MailboxName::parse("support").unwrap();
+        let [one, two, three] = [b"1", b"2", b"3"].map(|raw| MessageId::of(&mailbox, &Content::of(raw)));
         let mut fresh = Fresh::default();
         let large = Bytes::from(vec![0; BYTES_MAX / 2]);
-        for seq in 1..=3 {
-            fresh.put(seq, &large);
+        for id in [&one, &two, &three] {
+            fresh.put(id, &large);
         }
-        assert_eq!(fresh.take(3), None);
-        assert_eq!(fresh.take(1), Some(large.clone()));
-        assert_eq!(fresh.take(1), None);
-        fresh.put(2, &Bytes::from_static(b"another, after a commit that failed"));
-        assert_eq!(fresh.take(2).unwrap().len(), 35);
+        assert_eq!(fresh.take(&three), None);
+        assert_eq!(fresh.take(&one), Some(large.clone()));
+        assert_eq!(fresh.take(&one), None);
+        fresh.put(&two, &Bytes::from_static(b"again, after a commit that failed"));
+        assert_eq!(fresh.take(&two).unwrap().len(), 33);
         assert_eq!(fresh.bytes, 0);
     }
 }

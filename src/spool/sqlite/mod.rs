@@ -64,6 +64,7 @@ use crate::clock::Clock;
 use crate::ident::MailboxName;
 use crate::metrics::SpoolMetrics;
 
+pub use self::backup::Copied;
 pub use self::backup::back_up;
 pub use self::open::in_use;
 pub use self::reader::Readers;
@@ -168,7 +169,18 @@ impl Sqlite {
         makes_work: MakesWork,
         work: impl Fn(&Connection) -> Result<T, SpoolError> + Send + 'static,
     ) -> Reply<T> {
-        let reply = self.writer.write(haste, work);
+        self.write_and_publish(haste, makes_work, work, |_| {})
+    }
+
+    /// As [`Sqlite::write`], and `publish` shows the value to whoever watches, in the order of the commits.
+    fn write_and_publish<T: Send + 'static>(
+        &self,
+        haste: Haste,
+        makes_work: MakesWork,
+        work: impl Fn(&Connection) -> Result<T, SpoolError> + Send + 'static,
+        publish: impl FnOnce(&T) + Send + 'static,
+    ) -> Reply<T> {
+        let reply = self.writer.write(haste, work, publish);
         let (wake, writable) = (self.work.clone(), self.metrics.writable.clone());
         Box::pin(async move {
             let value = reply.await;
@@ -197,8 +209,8 @@ impl Sqlite {
                     seq = message.0,
                     "a settled copy is damaged; its pages stay in the file: look at the disk"
                 );
-                writer.write(Haste::Now, move |c| release::forget(c, message.0, now)).await?;
-                done = writer.write(Haste::Now, work.clone()).await;
+                writer.write(Haste::Now, move |c| release::forget(c, message.0, now), |_| {}).await?;
+                done = writer.write(Haste::Now, work.clone(), |_| {}).await;
             }
             done
         })
@@ -210,13 +222,23 @@ impl Sqlite {
         haste: Haste,
         work: impl Fn(&Connection) -> Result<T, SpoolError> + Clone + Send + 'static,
     ) -> Reply<T> {
-        let first = self.writer.write(haste, work.clone());
+        self.write_by_all_means_and_publish(haste, work, |_| {})
+    }
+
+    /// As [`Sqlite::write_by_all_means`], and `publish` shows the value to whoever watches, in the order of the commits.
+    fn write_by_all_means_and_publish<T: Send + 'static>(
+        &self,
+        haste: Haste,
+        work: impl Fn(&Connection) -> Result<T, SpoolError> + Clone + Send + 'static,
+        publish: impl FnOnce(&T) + Clone + Send + 'static,
+    ) -> Reply<T> {
+        let first = self.writer.write(haste, work.clone(), publish.clone());
         let (writer, reserve) = (self.writer.clone(), self.reserve.clone());
         Box::pin(async move {
             match first.await {
                 Err(SpoolError::NoSpace(_)) => {
                     reserve.spend();
-                    writer.write(Haste::Now, work).await
+                    writer.write(Haste::Now, work, publish).await
                 }
                 ended => ended,
             }

@@ -24,6 +24,8 @@ use crate::spool::Enrolment;
 use crate::spool::Filter;
 use crate::spool::Found;
 use crate::spool::Ledger;
+use crate::spool::LineKey;
+use crate::spool::Lines;
 use crate::spool::MailboxRow;
 use crate::spool::MessageKey;
 use crate::spool::Reading;
@@ -138,6 +140,10 @@ impl Reading for Readers {
 
     fn list(&self, filter: Filter) -> Reply<Vec<Row>> {
         self.report(move |c| reports::list(c, &filter))
+    }
+
+    fn lines(&self, filter: Filter, after: Option<LineKey>, limit: usize) -> Reply<Lines> {
+        self.report(move |c| reports::lines(c, &filter, after, limit))
     }
 
     fn search(&self, wanted: Search, limit: usize) -> Reply<Found> {

@@ -20,6 +20,8 @@ use crate::ident::UniqueId;
 use crate::spool::AttemptRow;
 use crate::spool::EndpointRow;
 use crate::spool::Filter;
+use crate::spool::LineKey;
+use crate::spool::Lines;
 use crate::spool::MailboxRow;
 use crate::spool::Row;
 use crate::spool::SpoolError;
@@ -27,38 +29,60 @@ use crate::spool::Spooled;
 use crate::spool::State;
 use crate::spool::Stats;
 
-/// Deliveries and messages without one; dead letters first, then what waits for a human, then the rest by age.
+/// Deliveries and messages without one; dead letters first, then what waits for a human, then the rest by age. What was
+/// dropped comes last. Ids that are asked for are looked up, so that one command does not read the whole spool.
 const LIST: &str = "
-    SELECT * FROM (
+    SELECT *, CASE WHEN reason IS 'dropped' THEN 8 ELSE 0 END + CASE state WHEN 'dead' THEN 0 WHEN 'quarantined' THEN 1
+                 WHEN 'unrouted' THEN 2 WHEN 'pending' THEN 3 WHEN 'spooled' THEN 4 WHEN 'oversize' THEN 5
+                 WHEN 'delivered' THEN 6 ELSE 7 END AS rank FROM (
         SELECT message.id AS id, nullif(message.kind, 'mail'), nullif(message.mailbox, ''), message.unique_id, delivery.endpoint AS endpoint,
                coalesce(delivery.state, message.state) AS state, coalesce(delivery.reason, endpoint.held, 'rule ' || message.dropped_by) AS reason,
                coalesce(delivery.attempts, message.parses), delivery.last_status,
                CASE WHEN delivery.state = 'pending' AND endpoint.held IS NULL THEN delivery.due END,
-               message.spooled_at AS spooled_at, message.size, mail.id
+               message.spooled_at, message.size, mail.id, message.seq AS seq, coalesce(delivery.key, 0) AS number
         FROM message LEFT JOIN message AS mail ON mail.seq = message.about LEFT JOIN delivery ON delivery.message = message.seq
                      LEFT JOIN endpoint ON endpoint.name = delivery.endpoint AND delivery.state = 'pending'
-        WHERE message.released_at IS NULL
+        WHERE message.released_at IS NULL AND {ids}
         UNION ALL
         SELECT NULL, NULL, mailbox, unique_id, NULL, state, CASE state WHEN 'oversize' THEN 'limit ' || size_limit END,
-               0, NULL, NULL, NULL, listed_size, NULL
+               0, NULL, NULL, NULL, listed_size, NULL, 0, key
         FROM ledger WHERE state <> 'taken'
     )
-    ORDER BY reason IS 'dropped', CASE state WHEN 'dead' THEN 0 WHEN 'quarantined' THEN 1 WHEN 'unrouted' THEN 2 WHEN 'pending' THEN 3
-                        WHEN 'spooled' THEN 4 WHEN 'oversize' THEN 5 WHEN 'delivered' THEN 6 ELSE 7 END,
-             spooled_at, id, endpoint";
+    WHERE (rank, seq, number) > (?1, ?2, ?3) ORDER BY rank, seq, number";
 
 /// The lines of `spool list`.
 pub(super) fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Row>, SpoolError> {
-    let mut query = connection.prepare(LIST)?;
-    let mut rows = query.query([])?;
-    let mut wanted = Vec::new();
+    Ok(lines(connection, filter, None, usize::MAX)?.rows)
+}
+
+/// At most `limit` of them, after one that was shown.
+pub(super) fn lines(
+    connection: &Connection,
+    filter: &Filter,
+    after: Option<LineKey>,
+    limit: usize,
+) -> Result<Lines, SpoolError> {
+    let LineKey { rank, message, number } = after.unwrap_or(LineKey::START);
+    let (which, ids) = match filter.ids.is_empty() {
+        true => ("?4 IS NULL", None),
+        false => ("message.id IN (SELECT value FROM json_each(?4))", Some(serde_json::json!(filter.ids).to_string())),
+    };
+    let mut query = connection.prepare(&LIST.replace("{ids}", which))?;
+    let mut rows = query.query(params![rank, message, number, ids])?;
+    let (mut lines, mut last) = (Lines::default(), None);
     while let Some(columns) = rows.next()? {
         let row = list_row(columns)?;
-        if filter.takes(&row) {
-            wanted.push(row);
+        if !filter.takes(&row) {
+            continue;
         }
+        if lines.rows.len() >= limit {
+            lines.next = last;
+            break;
+        }
+        lines.rows.push(row);
+        last = Some(LineKey { rank: columns.get(15)?, message: columns.get(13)?, number: columns.get(14)? });
     }
-    Ok(wanted)
+    Ok(lines)
 }
 
 fn list_row(row: &Columns<'_>) -> Result<Row, rusqlite::Error> {
@@ -213,4 +237,44 @@ pub(super) fn stats(connection: &Connection) -> Result<Stats, SpoolError> {
 
 fn endpoint(row: &Columns<'_>, column: usize) -> Result<EndpointName, rusqlite::Error> {
     EndpointName::read_back(&row.get::<_, String>(column)?).map_err(|_| illegal(column))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::spool::sqlite::schema;
+
+    /// How many steps it takes to find one id beside so many others.
+    fn steps(others: u32) -> u64 {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, 0).unwrap();
+        connection
+            .execute(
+                "WITH RECURSIVE nth(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM nth WHERE n < ?1)
+                 INSERT INTO message (id, mailbox, sha256, size, spooled_at, state)
+                 SELECT 'msg_' || n, 'a', zeroblob(32), 1, 0, 'unrouted' FROM nth",
+                [others],
+            )
+            .unwrap();
+        let count = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&count);
+        let stepped = move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        connection.progress_handler(1, Some(stepped)).unwrap();
+        let filter = Filter { ids: vec!["msg_0".to_owned()], ..Filter::default() };
+        assert_eq!(list(&connection, &filter).unwrap().len(), 1);
+        count.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn s10_one_id_is_found_without_a_look_at_all_others() {
+        let (alone, beside) = (steps(0), steps(5000));
+        assert!(beside < alone + 100, "{alone} steps alone, {beside} beside 5000 others");
+    }
 }

@@ -1,6 +1,7 @@
 //! Looks how much room there is, makes some, and remembers who was promised how much.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,6 +9,7 @@ use rusqlite::Connection;
 use rusqlite::OptionalExtension as _;
 
 use super::event::NO_NOTICE_WAITS;
+use super::guard;
 use super::open;
 use super::release::DROPPED_BY_RULE;
 use super::release::erase;
@@ -91,15 +93,15 @@ impl Pressure {
 pub(super) fn look(
     connection: &Connection,
     config: &Config,
-    pressure: &mut Pressure,
+    pressure: &Mutex<Pressure>,
     now: Timestamp,
 ) -> Result<Look, SpoolError> {
     let mut live = live_bytes(connection)?;
     let mut released = 0;
-    pressure.level = room::level(pressure.level, live, config.max_size);
+    let mut level = room::level(guard(pressure).level, live, config.max_size);
     // What an operator dropped stays and is passed over, so that each of these is asked for but once when none is left.
     let mut which = [DROPPED_BY_RULE, "state = 'delivered'"].into_iter().peekable();
-    while pressure.level != Level::Low && released < RELEASE_AT_ONCE {
+    while level != Level::Low && released < RELEASE_AT_ONCE {
         let Some(these) = which.peek() else { break };
         let Some(seq) = oldest(connection, these)? else {
             which.next();
@@ -108,10 +110,11 @@ pub(super) fn look(
         erase(connection, seq, now)?;
         released += 1;
         live = live_bytes(connection)?;
-        pressure.level = room::level(pressure.level, live, config.max_size);
+        level = room::level(level, live, config.max_size);
     }
+    guard(pressure).level = level;
     let disk = open::free_bytes(&config.path)?;
-    Ok(Look { level: pressure.level, disk, released, live })
+    Ok(Look { level, disk, released, live })
 }
 
 /// The message of these that was settled first.
@@ -130,7 +133,7 @@ fn oldest(connection: &Connection, which: &str) -> Result<Option<i64>, SpoolErro
 pub(super) fn promise(
     connection: &Connection,
     config: &Config,
-    pressure: &mut Pressure,
+    pressure: &Mutex<Pressure>,
     (mailbox, wanted): (&MailboxName, u64),
     (now, uptime): (Timestamp, Duration),
 ) -> Result<(Room, Look), SpoolError> {
@@ -139,6 +142,7 @@ pub(super) fn promise(
         Level::Low => 0,
         Level::High | Level::Full => unsettled(connection, mailbox)?,
     };
+    let mut pressure = guard(pressure);
     let facts = Facts {
         level: look.level,
         live: look.live,

@@ -1,5 +1,7 @@
 //! From spooled to routed: claims messages that nobody has parsed, and writes down where they go.
 
+use std::sync::Mutex;
+
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::params;
@@ -7,6 +9,7 @@ use rusqlite::params;
 use super::columns::SPOOLED;
 use super::columns::spooled;
 use super::glance;
+use super::guard;
 use super::queue::Claimed;
 use super::queue::enqueue;
 use super::raw;
@@ -32,11 +35,11 @@ const UNREAD_AT_ONCE: usize = 8;
 /// [`SpoolError::Damaged`] where that cannot begin: it is to be asked again once [`quarantine_damaged`] is committed.
 pub(super) fn claim_unsorted(
     connection: &Connection,
-    claimed: &mut Claimed,
+    claimed: &Mutex<Claimed>,
     at_most: usize,
 ) -> Result<Vec<Unsorted>, SpoolError> {
     let mut found = unsorted(connection, claimed, "parses = 0", at_most)?;
-    if found.is_empty() && claimed.messages.is_empty() {
+    if found.is_empty() && guard(claimed).messages.is_empty() {
         quarantine(connection)?;
         // A parse of this one began and never ended: alone, so that it takes no other message down with it.
         found = unsorted(connection, claimed, "parses > 0", 1)?;
@@ -74,7 +77,7 @@ fn quarantine(connection: &Connection) -> Result<(), SpoolError> {
 
 fn unsorted(
     connection: &Connection,
-    claimed: &mut Claimed,
+    claimed: &Mutex<Claimed>,
     which: &str,
     at_most: usize,
 ) -> Result<Vec<Unsorted>, SpoolError> {
@@ -89,10 +92,12 @@ fn unsorted(
     while found.len() < at_most && bytes < UNSORTED_BYTES {
         let Some(row) = rows.next()? else { break };
         let seq = row.get(0)?;
-        if claimed.messages.contains(&seq) {
+        if guard(claimed).messages.contains(&seq) {
             continue;
         }
-        let raw = match claimed.fresh.take(seq) {
+        let message = spooled(row)?;
+        let fresh = guard(claimed).fresh.take(&message.id);
+        let raw = match fresh {
             Some(raw) => raw,
             None => match raw::read(connection, seq)? {
                 Some(raw) => raw.into(),
@@ -100,7 +105,7 @@ fn unsorted(
             },
         };
         bytes += raw.len();
-        found.push(Unsorted { message: spooled(row)?, raw, purpose: Purpose::ToSort });
+        found.push(Unsorted { message, raw, purpose: Purpose::ToSort });
     }
     Ok(found)
 }
@@ -253,16 +258,17 @@ mod tests {
         };
         connection.progress_handler(1, Some(stepped)).unwrap();
         let desk = EndpointName::parse("desk").unwrap();
-        let mut claimed = Claimed::default();
-        assert_eq!(claim_unsorted(&connection, &mut claimed, 9).unwrap().len(), 1);
+        let claimed = Mutex::new(Claimed::default());
+        assert_eq!(claim_unsorted(&connection, &claimed, 9).unwrap().len(), 1);
         let verdict = Verdict::Routed(vec![desk.clone()]);
         let sorted = Sorted { message: MessageKey(1_000_000), verdict, glance: None };
         sort(&connection, &[sorted], Timestamp::UNIX_EPOCH).unwrap();
-        assert!(claim_unsorted(&connection, &mut claimed, 9).unwrap().is_empty());
+        assert!(claim_unsorted(&connection, &claimed, 9).unwrap().is_empty());
         let times = (Timestamp::UNIX_EPOCH, 0);
         for ordered in [false, true] {
             let wanted = Wanted { ordered, ..Wanted::default() };
-            let Claims { claims, .. } = queue::claim(&connection, &claimed.deliveries, &desk, wanted, times).unwrap();
+            let Claims { claims, .. } =
+                queue::claim(&connection, &guard(&claimed).deliveries, &desk, wanted, times).unwrap();
             assert_eq!(claims.len(), 1);
         }
         count.load(Ordering::Relaxed)

@@ -13,7 +13,6 @@ use super::MakesWork;
 use super::Sqlite;
 use super::change;
 use super::condition;
-use super::guard;
 use super::note_running;
 use super::open;
 use super::release;
@@ -30,6 +29,8 @@ use crate::spool::Enrolment;
 use crate::spool::Filter;
 use crate::spool::Found;
 use crate::spool::Ledger;
+use crate::spool::LineKey;
+use crate::spool::Lines;
 use crate::spool::MailboxRow;
 use crate::spool::MessageKey;
 use crate::spool::Noticing;
@@ -57,6 +58,10 @@ impl Reading for Sqlite {
 
     fn list(&self, filter: Filter) -> Reply<Vec<Row>> {
         self.readers.list(filter)
+    }
+
+    fn lines(&self, filter: Filter, after: Option<LineKey>, limit: usize) -> Reply<Lines> {
+        self.readers.lines(filter, after, limit)
     }
 
     fn search(&self, wanted: Search, limit: usize) -> Reply<Found> {
@@ -131,7 +136,7 @@ impl Spool for Sqlite {
         let (config, pressure, show) = (self.config.clone(), Arc::clone(&self.pressure), self.show());
         let pruned = self.write_past_damage(move |c| {
             note_running(c, ran_ms)?;
-            let look = room::look(c, &config, &mut guard(&pressure), now)?;
+            let look = room::look(c, &config, &pressure, now)?;
             Ok((release::prune(c, keep, now)?, reserve.take().is_ok(), look))
         });
         Box::pin(async move {
@@ -150,16 +155,12 @@ impl Spool for Sqlite {
         let (times, command) = (self.times(), Arc::new(command));
         let asked = Arc::clone(&command);
         let work = move |c: &Connection| change::change(c, &command, times);
-        let changed = match &*asked {
-            Command::KeepToken { .. } => self.write_by_all_means(Haste::Now, work),
-            _ => self.write(Haste::Now, MakesWork::Yes, work),
-        };
-        let (logins, wishes) = (self.logins.clone(), self.wishes.clone());
-        Box::pin(async move {
-            let changed = changed.await?;
-            tell(&asked, &logins, &wishes);
-            Ok(changed)
-        })
+        let (logins, wishes, told) = (self.logins.clone(), self.wishes.clone(), Arc::clone(&asked));
+        let publish = move |_: &Changed| tell(&told, &logins, &wishes);
+        match &*asked {
+            Command::KeepToken { .. } => self.write_by_all_means_and_publish(Haste::Now, work, publish),
+            _ => self.write_and_publish(Haste::Now, MakesWork::Yes, work, publish),
+        }
     }
 
     fn close(&self) -> Reply<()> {
@@ -196,6 +197,7 @@ fn tell(command: &Command, logins: &watch::Sender<BTreeMap<MailboxName, u64>>, w
         }),
         Command::Retry { .. }
         | Command::Drop { .. }
+        | Command::AsShown { .. }
         | Command::Take { .. }
         | Command::Import { .. }
         | Command::Reset { .. }

@@ -1,8 +1,9 @@
 //! The one thread that writes, and commits in groups.
 //!
 //! Jobs that wait while a commit is under way share the next one: a sync costs milliseconds, whoever shares it pays
-//! nothing. Jobs that nobody is held up by wait a little for others to share with. If one of them fails, the group is rolled back and each runs again in a transaction of its own, so that it
-//! takes only its own changes back. Nobody is answered before the commit returned success.
+//! nothing. Jobs that nobody is held up by wait a little for others to share with. If one of them fails, the group is
+//! rolled back and each runs again in a transaction of its own, so that it takes only its own changes back. Nobody is
+//! answered, and nothing is published, before the commit returned success; both happen in the order of the commits.
 //!
 //! A disk that fails ends the process, with one exception: a file system that has turned read-only refused the write
 //! before a byte of it was taken, so nothing is in doubt, and it is asked again as a full one is.
@@ -58,16 +59,18 @@ trait Job: Send {
     fn answer(self: Box<Self>, commit: Result<(), SpoolError>);
 }
 
-struct Task<T, F> {
+struct Task<T, F, P> {
     work: F,
+    publish: P,
     value: Option<T>,
     reply: oneshot::Sender<Result<T, SpoolError>>,
 }
 
-impl<T, F> Job for Task<T, F>
+impl<T, F, P> Job for Task<T, F, P>
 where
     T: Send,
     F: Fn(&Connection) -> Result<T, SpoolError> + Send,
+    P: FnOnce(&T) + Send,
 {
     fn run(&mut self, connection: &Connection) -> Result<(), SpoolError> {
         self.value = Some((self.work)(connection)?);
@@ -75,9 +78,10 @@ where
     }
 
     fn answer(self: Box<Self>, commit: Result<(), SpoolError>) {
-        let Task { value, reply, .. } = *self;
+        let Task { value, publish, reply, .. } = *self;
+        let ended = commit.and_then(|()| value.ok_or(SpoolError::Closed)).inspect(publish);
         // Nobody listening is no fault: the work is committed all the same.
-        drop(reply.send(commit.and_then(|()| value.ok_or(SpoolError::Closed))));
+        drop(reply.send(ended));
     }
 }
 
@@ -96,13 +100,17 @@ impl Writer {
     }
 
     /// Sends `work`; its value arrives once it is committed. It is done even if nobody waits for the reply.
-    pub(super) fn write<T, F>(&self, haste: Haste, work: F) -> Reply<T>
+    ///
+    /// Before that, `publish` shows the value to whoever watches: on the writing thread, and so in the order of the
+    /// commits, that nothing older is shown after something newer.
+    pub(super) fn write<T, F, P>(&self, haste: Haste, work: F, publish: P) -> Reply<T>
     where
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, SpoolError> + Send + 'static,
+        P: FnOnce(&T) + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let sent = self.jobs.send((haste, Box::new(Task { work, value: None, reply })));
+        let sent = self.jobs.send((haste, Box::new(Task { work, publish, value: None, reply })));
         Box::pin(async move {
             sent.map_err(|_| SpoolError::Closed)?;
             answer.await.map_err(|_| SpoolError::Closed)?

@@ -75,20 +75,24 @@ fn check_limits(endpoint: &Endpoint, usual: Attachments, path: &Path, report: &m
     ];
     let choice = ("on_large_attachment", endpoint.on_large_attachment.is_some());
     let all_written = sizes.iter().chain([&choice]).filter(|(_, written)| *written);
+    let at = endpoint.name.as_ref().map(|name| format!(" at endpoint {name}")).unwrap_or_default();
     for (key, _) in all_written {
         if shape(endpoint) == Shape::Raw {
-            report.add(&path.key(key), "has no effect with format: raw, which is the whole mail; take it out");
+            let text = format!("has no effect with format: raw{at}, which is the whole mail; take it out");
+            report.add(&path.key(key), text);
         } else if usual == Attachments::Omit {
-            report.add(&path.key(key), "has no effect with attachments: omit; take one of them out");
+            let text = format!("has no effect with attachments: omit{at}; take one of them out");
+            report.add(&path.key(key), text);
         }
     }
     let path = path.key(choice.0);
     if choice.1 && !report.has(&path) {
         if sizes.iter().all(|(_, written)| !written) {
-            let text = "has no effect without max_attachment_size or max_attachments_size; write one of them";
-            report.add(&path, text);
+            let text = "has no effect without max_attachment_size or max_attachments_size";
+            report.add(&path, format!("{text}{at}; write one of them"));
         } else if limits(endpoint).on_large == OnLarge::Link && usual == Attachments::Link {
-            report.add(&path, "has no effect: all attachments are links; write omit or refuse, or take it out");
+            let text = "has no effect: all attachments are links";
+            report.add(&path, format!("{text}{at}; write omit or refuse, or take it out"));
         }
     }
 }
