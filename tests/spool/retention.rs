@@ -7,6 +7,7 @@ use pophook::spool::End;
 use pophook::spool::Reason;
 use pophook::spool::Room;
 use pophook::spool::Spool;
+use pophook::spool::SpoolError;
 
 use crate::ground::DAY;
 use crate::ground::Ground;
@@ -222,4 +223,34 @@ async fn releasing_gives_live_bytes_back() {
     assert_eq!(spool.release(ground.clock.now(), None).await.unwrap(), 8);
     let bytes = spool.stats().await.unwrap().bytes;
     assert!(bytes < empty + (1 << 20), "{empty} {bytes}");
+}
+
+#[tokio::test]
+async fn a_copy_that_is_damaged_after_it_was_delivered_keeps_no_other_from_going() {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let text = |name: &str| format!("{name} {} the middle of {name} {}", "x".repeat(50_000), "x".repeat(50_000));
+    for name in ["one", "two", "three"] {
+        routed(&spool, &text(name), &["desk"]).await;
+    }
+    deliver_all(&spool, &ground.clock, "desk").await;
+    spool.close().await.unwrap();
+    drop(spool);
+    let mut file = std::fs::read(ground.path()).unwrap();
+    let size = usize::from(u16::from_be_bytes([file[16], file[17]]));
+    let mark = b"the middle of two";
+    let page = file.windows(mark.len()).position(|window| window == mark).unwrap() / size * size;
+    file[page..page + size].fill(0);
+    std::fs::write(ground.path(), file).unwrap();
+    let spool = ground.open().await;
+    let damaged = key_of(&spool, &text("two")).await;
+    assert!(matches!(spool.raw(damaged).await, Err(SpoolError::Damaged(message)) if message == damaged));
+    let refused = spool.change(drop_rows(of_id(&text("two")))).await;
+    assert!(!matches!(refused, Err(SpoolError::Broken(_))), "{refused:?}");
+    spool.release(ground.clock.now(), None).await.unwrap();
+    for name in ["one", "two", "three"] {
+        let key = key_of(&spool, &text(name)).await;
+        assert!(spool.released_at(key).await.unwrap().is_some(), "{name}");
+    }
+    spool.accept(&mailbox("a"), vec![incoming("a", "4", "and it goes on")]).await.unwrap();
 }

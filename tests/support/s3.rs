@@ -153,7 +153,8 @@ impl S3 {
     /// Lets what lies under a key look as if it had been put so long ago.
     pub fn age(&self, key: &str, age: Duration) {
         let file = fs::File::options().write(true).open(self.bucket().join(key)).unwrap();
-        file.set_modified(SystemTime::from(Clock::system().now()) - age).unwrap();
+        let now = Duration::from_secs(Clock::system().now().as_second().try_into().unwrap());
+        file.set_modified(SystemTime::UNIX_EPOCH + now - age).unwrap();
     }
 
     /// Lets something else lie under a key.
