@@ -579,7 +579,7 @@ fn check_online_finds_a_folder_that_the_spool_cannot_lie_in_and_tells_of_held_en
     let yaml = std::fs::read_to_string(pophook.config()).unwrap();
     pophook.write_config(&yaml.replace("spool.db", "missing/spool.db"));
     let ended = pophook.command(&["check", "--online"]).expect(2);
-    assert!(ended.said().contains("cannot write in") && ended.said().contains("missing"), "{}", ended.said());
+    assert!(ended.said().contains("its folder") && ended.said().contains("missing does not exist"), "{}", ended.said());
 }
 
 #[test]

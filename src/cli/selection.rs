@@ -102,6 +102,11 @@ pub(super) fn unknown(id: &str) -> String {
     format!("no message {id} in the spool; see `pophook spool list`")
 }
 
+/// What is said of a message whose copy went.
+pub(super) fn gone(id: &str, at: Timestamp) -> String {
+    format!("our copy of {id} was erased at {at:.0}")
+}
+
 /// Refuses the name of an endpoint that neither the file nor the spool has.
 pub(super) async fn expect_endpoint(name: &str, config: &ConfigFile, spool: &Readers) -> anyhow::Result<()> {
     let spooled = spool.endpoints().await?;

@@ -15,6 +15,7 @@ use super::block_on;
 use super::log;
 use super::out;
 use super::selection::Selection;
+use super::selection::gone;
 use super::selection::unknown;
 use super::settle::Drop;
 use super::settle::Retry;
@@ -249,9 +250,4 @@ impl Raw {
         out::bytes(&raw)?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// What is said of a message whose copy went.
-pub(super) fn gone(id: &str, at: Timestamp) -> String {
-    format!("our copy of {id} was erased at {at:.0}")
 }
