@@ -338,9 +338,9 @@ const MIDDLE: &str = "in the middle of the one that is damaged";
 /// S7: with a page of its copy broken, or one bit of it turned over, before it is delivered.
 #[test]
 fn s7_a_copy_that_is_damaged_is_a_dead_letter_and_stops_no_other_mail() {
-    let broken = |page: &mut [u8]| page[..4].fill(0);
-    let flipped = |page: &mut [u8]| page[2000] ^= 1;
-    for (spoils, name) in [(&broken as &dyn Fn(&mut [u8]), "broken"), (&flipped, "flipped")] {
+    let broken: fn(&mut [u8]) = |page| page[..4].fill(0);
+    let flipped: fn(&mut [u8]) = |page| page[2000] ^= 1;
+    for (spoils, name) in [(broken, "broken"), (flipped, "flipped")] {
         let damaged = of_many_pages("b");
         let stage = Stage::new("delete_when_delivered", vec![message("a"), damaged.clone(), message("c")]);
         stage.desk.set(Answer::Status(500));
