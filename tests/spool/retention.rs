@@ -225,9 +225,9 @@ async fn releasing_gives_live_bytes_back() {
     assert!(bytes < empty + (1 << 20), "{empty} {bytes}");
 }
 
-#[tokio::test]
-async fn a_copy_that_is_damaged_after_it_was_delivered_keeps_no_other_from_going() {
-    let ground = Ground::new();
+/// Of three copies that were delivered one is damaged; `release` lets all go, in a spool of `max_size` bytes.
+async fn check_release(max_size: u64, release: impl AsyncFn(&Arc<dyn Spool>, &Ground)) {
+    let mut ground = Ground::new();
     let spool = ground.open().await;
     let text = |name: &str| format!("{name} {} the middle of {name} {}", "x".repeat(50_000), "x".repeat(50_000));
     for name in ["one", "two", "three"] {
@@ -242,15 +242,28 @@ async fn a_copy_that_is_damaged_after_it_was_delivered_keeps_no_other_from_going
     let page = file.windows(mark.len()).position(|window| window == mark).unwrap() / size * size;
     file[page..page + size].fill(0);
     std::fs::write(ground.path(), file).unwrap();
+    ground.config.max_size = max_size;
     let spool = ground.open().await;
     let damaged = key_of(&spool, &text("two")).await;
     assert!(matches!(spool.raw(damaged).await, Err(SpoolError::Damaged(message)) if message == damaged));
     let refused = spool.change(drop_rows(of_id(&text("two")))).await;
     assert!(!matches!(refused, Err(SpoolError::Broken(_))), "{refused:?}");
-    spool.release(ground.clock.now(), None).await.unwrap();
+    release(&spool, &ground).await;
     for name in ["one", "two", "three"] {
         let key = key_of(&spool, &text(name)).await;
         assert!(spool.released_at(key).await.unwrap().is_some(), "{name}");
     }
     spool.accept(&mailbox("a"), vec![incoming("a", "4", "and it goes on")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_that_is_damaged_after_it_was_delivered_keeps_no_other_from_going() {
+    check_release(10 << 30, async |spool, ground| {
+        spool.release(ground.clock.now(), None).await.unwrap();
+    })
+    .await;
+    check_release(100 << 10, async |spool, _| {
+        spool.room(&mailbox("a"), 100).await.unwrap();
+    })
+    .await;
 }

@@ -109,8 +109,7 @@ impl Collecting for Sqlite {
     fn room(&self, mailbox: &MailboxName, wanted: u64) -> Reply<Room> {
         let (mailbox, config, pressure) = (mailbox.clone(), self.config.clone(), Arc::clone(&self.pressure));
         let (times, show) = ((self.clock.now(), self.clock.uptime()), self.show());
-        let reply = self
-            .write(Haste::Now, MakesWork::No, move |c| room::promise(c, &config, &pressure, (&mailbox, wanted), times));
+        let reply = self.write_past_damage(move |c| room::promise(c, &config, &pressure, (&mailbox, wanted), times));
         Box::pin(async move {
             let (room, look) = reply.await?;
             show(&look);
