@@ -25,6 +25,8 @@ pub(super) struct Course<'a> {
     pub(super) report: Report,
     /// How many headers this visit may still ask for, to tell of messages that are too large.
     pub(super) headers_left: usize,
+    /// What was handed out as nothing: this visit asks for it no more.
+    pub(super) missing: HashSet<Take>,
     rest: Option<Rest>,
     taken: HashSet<LedgerKey>,
     contents: HashSet<Content>,
@@ -40,13 +42,21 @@ struct Rest {
 
 impl<'a> Course<'a> {
     pub(super) fn new(memory: &'a mut Memory) -> Course<'a> {
-        let (report, taken, contents) = (Report::default(), HashSet::new(), HashSet::new());
-        Course { memory, report, headers_left: HEADERS_MAX, rest: None, taken, contents }
+        Course {
+            memory,
+            report: Report::default(),
+            headers_left: HEADERS_MAX,
+            missing: HashSet::new(),
+            rest: None,
+            taken: HashSet::new(),
+            contents: HashSet::new(),
+        }
     }
 
     /// Leaves in `plan` what the sessions before have left, if there were any.
     pub(super) fn narrow(&mut self, plan: &mut Plan) {
         self.report.unreached = 0;
+        plan.retrieve.retain(|take| !self.missing.contains(take));
         if let Some(rest) = &self.rest {
             plan.retrieve.retain(|take| match &take.unique_id {
                 Some(unique_id) => rest.unique_ids.contains(unique_id),

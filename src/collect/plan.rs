@@ -44,7 +44,7 @@ pub(super) struct Plan {
 }
 
 /// One message to retrieve.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Take {
     pub(super) number: u32,
     pub(super) size: Option<u64>,

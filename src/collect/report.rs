@@ -82,6 +82,10 @@ pub enum VisitError {
     /// A message turned out too large; it is noted, and the next session goes on without it.
     #[error("a message was larger than listed")]
     Oversize,
+    /// A message was handed out as nothing, and a server that acts on RETR would delete it at QUIT; the line is dropped, and
+    /// the next session goes on without it.
+    #[error("a message was handed out as nothing")]
+    Missing,
     /// The session broke on the header of a message that is too large; the next session goes on without it.
     #[error("the session broke on a message's header")]
     NoHeader,
@@ -117,6 +121,7 @@ impl VisitError {
             VisitError::Spool(_)
             | VisitError::NoToken(_)
             | VisitError::Oversize
+            | VisitError::Missing
             | VisitError::NoHeader
             | VisitError::NoUniqueIds
             | VisitError::LostUniqueIds
@@ -134,6 +139,7 @@ impl VisitError {
             VisitError::NoToken(_) => "no_token",
             VisitError::Spool(_) => "spool",
             VisitError::Oversize => "too_large",
+            VisitError::Missing => "missing",
             VisitError::NoHeader => "no_header",
             VisitError::NoUniqueIds | VisitError::LostUniqueIds => "no_unique_ids",
             VisitError::Stopped => "stopped",
@@ -157,6 +163,7 @@ impl VisitError {
             VisitError::NoUniqueIds | VisitError::LostUniqueIds => Some(Visited::NeedsHuman),
             VisitError::Spool(_)
             | VisitError::Oversize
+            | VisitError::Missing
             | VisitError::NoHeader
             | VisitError::Stopped
             | VisitError::Paused
@@ -172,6 +179,7 @@ impl VisitError {
             VisitError::NoToken(_) => "no_token",
             // One that was stopped is not counted, and one that was not made neither.
             VisitError::Oversize
+            | VisitError::Missing
             | VisitError::NoHeader
             | VisitError::NoUniqueIds
             | VisitError::LostUniqueIds

@@ -172,6 +172,7 @@ async fn retrieve_stretch(
                 match retrieved {
                     Retrieved::Message { raw, .. } if take.is_missing_from(&raw) => {
                         refused(&take, "handed out nothing of", mailbox, means.metrics, course);
+                        course.missing.insert(take);
                     }
                     Retrieved::Message { raw, .. } => intake.push(take, raw).await?,
                     Retrieved::Refused { .. } => {

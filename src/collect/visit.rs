@@ -54,7 +54,7 @@ pub(super) async fn visit(
         loop {
             match converse(mailbox, purpose, means, &mut course).await {
                 // It is noted now, so the next session goes on without it.
-                Err(error @ (VisitError::Oversize | VisitError::NoHeader)) => {
+                Err(error @ (VisitError::Oversize | VisitError::Missing | VisitError::NoHeader)) => {
                     tracing::debug!(mailbox = %mailbox.name, %error, "going on in another session");
                     course.report.unreached = 1;
                 }
@@ -124,7 +124,11 @@ async fn converse(
             course.memory.dates.clear();
             means.metrics.oversize.with_label_values(&[mailbox.name.as_str()]).inc_by(oversize);
         }
+        let missing = course.missing.len();
         let taken = retrieve(&mut session, plan.retrieve, mailbox, means, course).await?;
+        if course.missing.len() > missing {
+            return Err(VisitError::Missing);
+        }
         // What the server does not delete anyway is not marked again and again.
         if !plan.findings.not_deleting {
             let read_again: Vec<Taken> = taken.into_iter().filter(|one| !course.took_content(&one.content)).collect();
