@@ -56,7 +56,7 @@ fn what_no_line_can_have_is_refused() {
     let lists =
         |filter: &[&str], code, words: &[&str]| check(&pophook, &[&["spool", "list"], filter].concat(), code, words);
     lists(&["--state", "ded"], 64, &["'ded'", "dead, quarantined, unrouted, pending"]);
-    lists(&["--reason", "tired"], 64, &["'tired'", "refused, expired, too_large, dropped, gone"]);
+    lists(&["--reason", "tired"], 64, &["'tired'", "refused, expired, too_large, damaged, dropped, gone"]);
     lists(&["--endpoint", "dsk"], 64, &["no endpoint is named \"dsk\"", "did you mean desk?"]);
     lists(&["--mailbox", "suport"], 64, &["no mailbox is named \"suport\"", "did you mean support?"]);
     lists(&["msg_nothing"], 1, &["no message msg_nothing in the spool"]);
@@ -350,8 +350,8 @@ fn a_check_without_servers_says_that_the_spool_cannot_be_made_and_makes_nothing(
         |path: std::path::PathBuf| Pophook::with_spool_at(path, [Mailbox::scripted(&server)], [Endpoint::desk(&desk)]);
     let named = folder.display().to_string();
     let pophook = at(folder.join("spool.db"));
-    for command in [&["check"][..], &["check", "--online"]] {
-        check(&pophook, command, 2, &["FINDING  spool: its folder", &named, "does not exist; make it"]);
+    for (command, code, kind) in [(&["check"][..], 0, "warning"), (&["check", "--online"], 2, "FINDING")] {
+        check(&pophook, command, code, &[&format!("{kind}  spool: its folder"), &named, "does not exist; make it"]);
     }
     check(&pophook, &["run"], 1, &["does not exist"]);
     assert!(!folder.exists());

@@ -137,7 +137,8 @@ need_mailutils() {
         rm -rf "$root"
         unpack mailutils-pop3d "$root" "nothing is installed"
     fi
-    if ldd "$root/usr/sbin/pop3d" | grep -q 'not found'; then
+    # (Not -q: under pipefail, what is cut short counts as failed.)
+    if ldd "$root/usr/sbin/pop3d" | grep 'not found' >/dev/null; then
         libraries=$(apt-cache depends --important mailutils-pop3d | awk '$1 == "Depends:" && $2 !~ /^</ { print $2 }')
         # shellcheck disable=SC2086  # words, by intention
         install_packages $libraries

@@ -107,8 +107,7 @@ pub async fn test(means: &Means, operator: &Operator, endpoint: &EndpointName) -
     let ended = tokio::spawn(async move {
         let tested = testing.await;
         let tested = tested.ok_or_else(|| ActError::Unknown(format!("No endpoint {on} is configured.")))?;
-        let (taken, status) = (tested.taken, tested.status);
-        tracing::info!(target: "audit", who, action = "test_endpoint", %on, taken, status, "done");
+        note_test(&who, on.as_str(), tested.taken, tested.status);
         Ok(tested)
     });
     ended.await.unwrap_or(Err(ActError::Spool(SpoolError::Closed)))
@@ -132,7 +131,7 @@ fn name(command: &Command) -> &'static str {
     }
 }
 
-/// On what, in names and ids that were checked.
+/// On what, in names and ids.
 fn object(command: &Command) -> String {
     match command {
         Command::AsShown { command, .. } => object(command),

@@ -18,6 +18,8 @@ use tokio_util::either::Either;
 
 use super::access::Config;
 use super::access::Tls;
+use super::share::Share;
+use super::share::Shares;
 
 /// The longest that a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -27,6 +29,14 @@ const HANDSHAKES_MAX: usize = 256;
 /// The connection of an operator.
 pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
+/// A connection that is ready to be served.
+#[derive(Debug)]
+pub(super) struct Came {
+    pub(super) stream: Stream,
+    pub(super) peer: SocketAddr,
+    pub(super) share: Share,
+}
+
 /// What listens.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -34,7 +44,7 @@ pub(super) struct Line {
     /// `None`: in clear, whatever is configured.
     config: Option<watch::Receiver<Arc<Config>>>,
     acceptor: Option<(Tls, TlsAcceptor)>,
-    handshakes: JoinSet<Option<(Stream, SocketAddr)>>,
+    handshakes: JoinSet<Option<Came>>,
 }
 
 impl Line {
@@ -54,26 +64,26 @@ impl Line {
             match accepting(&tls) {
                 Ok(acceptor) => self.acceptor = Some((tls, acceptor)),
                 // It was tried when the configuration was read. The one before is better than none.
-                Err(error) => tracing::error!(%error, "cannot use the certificate of admin.tls"),
+                Err(error) => tracing::error!(%error, "cannot use the certificate of admin.cert_file and admin.key"),
             }
         }
         self.acceptor.as_ref().map(|(_, acceptor)| acceptor.clone())
     }
 
     /// Begins with a connection. Where a certificate is wanted and cannot be used, it is closed: nothing goes in clear.
-    fn begin(&mut self, tcp: TcpStream, peer: SocketAddr) -> Option<(Stream, SocketAddr)> {
+    fn begin(&mut self, tcp: TcpStream, peer: SocketAddr, share: Share) -> Option<Came> {
         let acceptor = self.acceptor();
         let wanted = self.config.as_ref().is_some_and(|config| config.borrow().tls.is_some());
         match acceptor {
             Some(acceptor) => {
                 self.handshakes.spawn(async move {
                     let shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await;
-                    shaken.ok()?.ok().map(|stream| (Either::Right(stream), peer))
+                    shaken.ok()?.ok().map(|stream| Came { stream: Either::Right(stream), peer, share })
                 });
                 None
             }
             None if wanted => None,
-            None => Some((Either::Left(tcp), peer)),
+            None => Some(Came { stream: Either::Left(tcp), peer, share }),
         }
     }
 }
@@ -85,12 +95,13 @@ fn accepting(tls: &Tls) -> Result<TlsAcceptor, native_tls::Error> {
 }
 
 impl Line {
-    /// The next connection that is ready to be served. Nothing is lost where nobody waits for it to the end.
-    pub(super) async fn accept(&mut self) -> (Stream, SocketAddr) {
+    /// The next connection that is ready to be served. Nothing is lost where nobody waits for it to the end. Whoever has more
+    /// than its share is closed without a word: an answer would be one more thing to wait for.
+    pub(super) async fn accept(&mut self, shares: &Shares) -> Came {
         loop {
             tokio::select! {
                 (tcp, peer) = Listener::accept(&mut self.tcp), if self.handshakes.len() < HANDSHAKES_MAX => {
-                    if let Some(begun) = self.begin(tcp, peer) {
+                    if let Some(begun) = shares.take(peer.ip()).and_then(|share| self.begin(tcp, peer, share)) {
                         return begun;
                     }
                 }

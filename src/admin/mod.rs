@@ -20,6 +20,7 @@ mod line;
 mod page;
 mod probes;
 mod serve;
+mod share;
 mod turns;
 
 use std::net::SocketAddr;

@@ -4,13 +4,7 @@
 //! not used. Beyond the number that is served, others wait until one ends; one address has a share of it at most, so that
 //! it keeps nobody else out, a probe of health least of all.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use axum::Router;
@@ -22,19 +16,23 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
 
 use super::access::Peer;
-use super::access::network;
+use super::line::Came;
 use super::line::Line;
-use super::line::Stream;
+use super::share::Shares;
 
 /// How much is served.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// The longest that a request's header may take, and that a connection is kept without one.
     pub(super) header: Duration,
+    /// The longest that a connection is kept, and then the longest that what is under way on it may still take: whoever
+    /// asks and does not read what comes holds it no longer.
+    pub(super) age: Duration,
     /// Connections at once.
     pub(super) connections: usize,
     /// Of these, from one address.
@@ -44,91 +42,50 @@ pub(super) struct Limits {
 impl Limits {
     /// A header comes in one packet or two, and 30 s is what other servers wait for it. A browser opens six connections,
     /// a proxy some dozens.
-    pub(super) const USUAL: Limits = Limits { header: Duration::from_secs(30), connections: 512, of_one: 128 };
-}
-
-/// How many connections each address has.
-type Shares = Arc<Mutex<HashMap<IpAddr, usize>>>;
-
-/// One of the connections of an address; it ends with this.
-#[derive(Debug)]
-struct Share {
-    of: Shares,
-    address: IpAddr,
-}
-
-impl Share {
-    /// `None`: the address has all that it may have.
-    fn take(of: &Shares, address: IpAddr, at_most: usize) -> Option<Share> {
-        let address = network(address);
-        let mut shares = of.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = shares.entry(address).or_default();
-        if *count >= at_most {
-            return None;
-        }
-        *count += 1;
-        Some(Share { of: Arc::clone(of), address })
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut shares = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = shares.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                shares.remove(&self.address);
-            }
-        }
-    }
+    pub(super) const USUAL: Limits =
+        Limits { header: Duration::from_secs(30), age: Duration::from_secs(600), connections: 512, of_one: 128 };
 }
 
 /// Serves `router` until `stop`, and then what is under way.
 pub(super) async fn serve(mut line: Line, router: Router, limits: Limits, stop: CancellationToken) {
-    let (mut open, shares) = (JoinSet::new(), Shares::default());
+    let (mut open, shares) = (JoinSet::new(), Shares::new(limits.of_one));
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = open.join_next() => {}
-            (stream, peer) = line.accept(), if open.len() < limits.connections => {
-                // Whoever has too many is closed without a word: an answer would be one more thing to wait for.
-                if let Some(share) = Share::take(&shares, peer.ip(), limits.of_one) {
-                    open.spawn(connection(stream, peer, router.clone(), limits.header, stop.clone(), share));
-                }
+            came = line.accept(&shares), if open.len() < limits.connections => {
+                open.spawn(connection(came, router.clone(), limits, stop.clone()));
             }
         }
     }
     while open.join_next().await.is_some() {}
 }
 
-async fn connection(
-    stream: Stream,
-    peer: SocketAddr,
-    router: Router,
-    header: Duration,
-    stop: CancellationToken,
-    _share: Share,
-) {
+async fn connection(came: Came, router: Router, limits: Limits, stop: CancellationToken) {
+    let Came { stream, peer, share } = came;
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         // It is always ready.
         router.clone().call(request.map(Body::new))
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(header);
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header);
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
     // How it ends is the business of who connected.
     tokio::select! {
         _ = serving.as_mut() => {}
-        () = stop.cancelled() => {
+        _ = timeout(limits.age, stop.cancelled()) => {
             serving.as_mut().graceful_shutdown();
-            drop(serving.await);
+            drop(timeout(limits.age, serving).await);
         }
     }
+    drop(share);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
     use std::sync::atomic::Ordering;
 
@@ -141,7 +98,8 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { header: Duration::from_millis(100), connections: 9, of_one: 9 };
+    const LIMITS: Limits =
+        Limits { header: Duration::from_millis(100), age: Duration::from_secs(600), connections: 9, of_one: 9 };
     const LONG: Duration = Duration::from_secs(600);
     const WHOLE: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
@@ -154,7 +112,10 @@ mod tests {
             counter.fetch_add(1, Ordering::SeqCst);
             "served"
         };
-        tokio::spawn(serve(Line::new(listener, None), Router::new().route("/", get(answer)), limits, stop.clone()));
+        // No buffer of the system takes it whole.
+        let large = async || vec![b'x'; 64 << 20];
+        let router = Router::new().route("/", get(answer)).route("/large", get(large));
+        tokio::spawn(serve(Line::new(listener, None), router, limits, stop.clone()));
         (address, served, stop)
     }
 
@@ -214,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_number_of_connections_others_wait_for_one_to_end() {
-        let (address, served, _stop) = server(Limits { header: LONG, connections: 2, of_one: 9 }).await;
+        let (address, served, _stop) = server(Limits { header: LONG, age: LONG, connections: 2, of_one: 9 }).await;
         let (mut first, mut second) =
             (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
         ask_once(&mut first).await;
@@ -233,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_address_has_its_share_and_keeps_nobody_else_out() {
-        let (address, _, _stop) = server(Limits { header: LONG, connections: 9, of_one: 1 }).await;
+        let (address, _, _stop) = server(Limits { header: LONG, age: LONG, connections: 9, of_one: 1 }).await;
         let mut first = TcpStream::connect(address).await.unwrap();
         ask_once(&mut first).await;
         assert_eq!(ask(TcpStream::connect(address).await.unwrap(), WHOLE).await, "");
@@ -244,18 +205,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_ended_is_no_longer_counted() {
-        let (shares, address) = (Shares::default(), "192.0.2.1".parse().unwrap());
-        let one = Share::take(&shares, address, 1);
-        assert!(one.is_some() && Share::take(&shares, address, 1).is_none());
-        drop(one);
-        assert!(Share::take(&shares, address, 1).is_some());
-        assert!(shares.lock().unwrap().is_empty(), "nobody is remembered");
+    async fn who_reads_nothing_of_what_it_asked_for_makes_room_for_others() {
+        let short = Duration::from_millis(100);
+        let (address, _, _stop) = server(Limits { header: LONG, age: short, connections: 1, of_one: 9 }).await;
+        let mut deaf = TcpStream::connect(address).await.unwrap();
+        deaf.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut other = TcpStream::connect(address).await.unwrap();
+        ask_once(&mut other).await;
+        drop(deaf);
     }
 
     #[tokio::test]
     async fn a_stop_closes_what_is_not_used() {
-        let (address, _, stop) = server(Limits { header: LONG, connections: 9, of_one: 9 }).await;
+        let (address, _, stop) = server(Limits { header: LONG, age: LONG, connections: 9, of_one: 9 }).await;
         let mut kept = TcpStream::connect(address).await.unwrap();
         ask_once(&mut kept).await;
         stop.cancel();

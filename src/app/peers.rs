@@ -15,6 +15,7 @@ use crate::metrics::CollectMetrics;
 use crate::spool::Changed;
 use crate::spool::Reply;
 use crate::spool::Spool;
+use crate::spool::SpoolError;
 use crate::spool::socket::Answer;
 use crate::spool::socket::Asked;
 
@@ -41,7 +42,9 @@ impl Peers {
         match asked {
             Asked::Command(command) => {
                 let spool = Arc::clone(&self.spool);
-                Box::pin(async move { act::change(&*spool, &who, command).await.map(Answer::Changed) })
+                // Noted in the log also where the process is told to end amid it.
+                let acting = tokio::spawn(async move { act::change(&*spool, &who, command).await });
+                Box::pin(async move { acting.await.unwrap_or(Err(SpoolError::Closed)).map(Answer::Changed) })
             }
             Asked::Tested(tested) => {
                 act::note_test(&who, &tested.endpoint, tested.taken, tested.status);

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::block_on;
 use super::log;
@@ -26,6 +27,9 @@ use crate::spool::Command;
 use crate::spool::Listed;
 use crate::spool::Reading as _;
 use crate::spool::socket;
+
+/// How long a running pophook is asked when it visits next.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Shows mailboxes, takes skipped mail, settles changed unique-ids
 #[derive(Debug, Subcommand)]
@@ -178,7 +182,9 @@ impl List {
             Way::Server(server) => array(&server.ask("mailboxes", &[]).await?, "mailboxes").to_vec(),
             Way::File(config) => {
                 let rows = store::read(&config)?.mailboxes().await?;
-                let next = socket::next_visits(&config.load_spool()?.path).await?;
+                // Nothing hangs on it: a daemon that does not say is none for this purpose.
+                let asked = timeout(PATIENCE, socket::next_visits(&config.load_spool()?.path)).await;
+                let next = asked.ok().and_then(Result::ok).unwrap_or_default();
                 let mut rows = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
                 for row in rows.iter_mut().filter_map(Value::as_object_mut) {
                     let name = row.get("mailbox").and_then(Value::as_str).unwrap_or_default();

@@ -208,21 +208,21 @@ async fn send(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failed> {
         return Ok(bytes.into());
     }
     let said: Option<Value> = serde_json::from_slice(&bytes).ok();
-    let said = said.as_ref().and_then(|said| field(said, "message").as_str());
-    let message = match said {
-        Some(said) => format!("{said}{}", remedy(status)),
+    let word = said.as_ref().and_then(|said| field(said, "error").as_str()).unwrap_or_default();
+    let message = match said.as_ref().and_then(|said| field(said, "message").as_str()) {
+        Some(said) => format!("{said}{}", remedy(status, word)),
         None => format!("the server answered {status}; is it pophook's API?"),
     };
     Err(Failed::Refused { status, message })
 }
 
 /// What somebody can do who is not let in; nothing where the server's own sentence says it.
-fn remedy(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::UNAUTHORIZED => {
+fn remedy(status: StatusCode, word: &str) -> &'static str {
+    match (status, word) {
+        (StatusCode::UNAUTHORIZED, _) => {
             " Give one of its admin.tokens: put it in the variable POPHOOK_TOKEN, or name its file with --token-file."
         }
-        StatusCode::FORBIDDEN => {
+        (StatusCode::FORBIDDEN, "read_only_token" | "no_mail_content") => {
             " To change something takes a token with `role: operate`; to see what mails say, that or `mail_content: true` \
              (admin.tokens)."
         }

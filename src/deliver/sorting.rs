@@ -175,7 +175,9 @@ impl Sorter {
             if waited.is_none() || is_over {
                 let back = |one: Sorted| Sorted { verdict: Verdict::PutBack, glance: None, ..one };
                 return match self.spool.sort(sorted.into_iter().map(back).collect()).await {
-                    Err(error) if error.is_fatal() || is_over => Err(error),
+                    Err(fatal) if fatal.is_fatal() => Err(fatal),
+                    // Or they would be claimed, parsed and put back for ever.
+                    Err(_) | Ok(()) if is_over => Err(error),
                     Err(_) | Ok(()) => Ok(Written::PutBack),
                 };
             }

@@ -135,7 +135,7 @@ fn without_a_token_what_a_proxy_hands_on_is_refused_and_with_one_it_is_not() {
         }
     }
     let old = http::send(stage.pophook.admin_port(), b"GET /api/v1/whoami HTTP/1.0\r\nhost: 127.0.0.1:8080\r\n\r\n");
-    assert_eq!(old.expect(403).json()["error"], "proxied", "nginx adds nothing, and asks so");
+    assert_eq!(old.expect(403).json()["error"], "proxied", "older nginx adds nothing, and asks so");
 
     let stage = Stage::start(&[]);
     let bearer = format!("Bearer {LOOKER}");

@@ -49,8 +49,9 @@ pub(super) fn names_this_machine(uri: &Uri, headers: &HeaderMap) -> bool {
 const BY_PROXY: [&str; 6] =
     ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
-/// Whether a proxy handed the request on, as far as it tells. One that adds nothing mostly asks by HTTP/1.0, as nginx does
-/// unless it is told otherwise; no browser and no program of ours has done so for a long time.
+/// Whether a proxy handed the request on, as far as it tells. Of those that add nothing, some ask by HTTP/1.0, as older
+/// nginx does unless it is told otherwise; no browser and no program of ours has done so for a long time. The others cannot
+/// be told from who comes directly.
 pub(super) fn came_by_proxy(version: Version, headers: &HeaderMap) -> bool {
     version < Version::HTTP_11 || BY_PROXY.iter().any(|name| headers.contains_key(*name))
 }

@@ -26,7 +26,6 @@ use crate::spool::DeliveryRow;
 use crate::spool::Kind;
 use crate::spool::MessageRow;
 use crate::spool::Search;
-
 use crate::spool::State as MessageState;
 
 /// Characters of a text that a page shows; the rest is in the mail as it was received.

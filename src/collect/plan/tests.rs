@@ -1,8 +1,7 @@
 //! Tables over (listing, ledger, mailbox, now) → plan: one test for each rule.
 
-use std::time::Duration;
-
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use super::*;
 use crate::collect::Credential;
