@@ -375,7 +375,9 @@ fn m4_a_message_is_what_stands_before_the_dot_line() {
 #[test]
 fn a_message_of_no_bytes_is_a_message() {
     for retr in [&b"+OK 0 octets\r\n.\r\n"[..], b"+OK 0 octets\r\n\r\n.\r\n"] {
-        let sessions: &[&[&[Turn]]] = &[&[LOGIN, &[LIST_ONE, UIDL_ONE, ("RETR 1", retr), QUIT]], &[LOGIN, ONE_AGAIN]];
+        let listed: Turn = ("LIST", b"+OK\r\n1 0\r\n.\r\n");
+        let sessions: &[&[&[Turn]]] =
+            &[&[LOGIN, &[listed, UIDL_ONE, ("RETR 1", retr), QUIT]], &[LOGIN, &[listed, UIDL_ONE, QUIT]]];
         check("it arrives", sessions, &Expected { codes: &[0, 0], arrive: &[""], said: "" });
     }
 }

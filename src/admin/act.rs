@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Means;
 use super::access::Operator;
 use super::controls::Tested;
+use crate::crash;
 use crate::ident::EndpointName;
 use crate::ident::MessageId;
 use crate::spool::Changed;
@@ -79,7 +80,10 @@ pub async fn carry_out(means: &Means, operator: &Operator, command: Command) -> 
 /// What cannot be done, or a spool that cannot be written.
 pub async fn change(spool: &dyn Spool, who: &str, command: Command) -> Result<Changed, SpoolError> {
     let (action, on) = (name(&command), object(&command));
-    match spool.change(command).await {
+    crash::point!("before change");
+    let changed = spool.change(command).await;
+    crash::point!("after change");
+    match changed {
         Ok(done) => {
             let Changed { changed, erased, joined } = done;
             tracing::info!(target: "audit", who, action, on, changed, erased, joined, "done");

@@ -24,6 +24,23 @@ pub enum SpoolError {
     /// Our copy of one message is not what was written; everything else is as it was.
     #[error("our copy of this message is damaged: {DAMAGED_REMEDY}")]
     Damaged(MessageKey),
+    /// The file is not at its place any more. What is written is lost with this process.
+    #[error(
+        "the spool {path} was moved, removed or replaced while pophook runs: nothing is taken or deleted on a server until \
+         it is back; what is in it is still delivered: bring it back, or wait for that before you stop pophook"
+    )]
+    Moved {
+        /// The file that is missing, or another one.
+        path: PathBuf,
+    },
+    /// A second process could have the file under another name, beside every lock.
+    #[error(
+        "the spool {path} is a link, or has a second name (a hard link); name the file itself, and give it one name"
+    )]
+    Linked {
+        /// The database file.
+        path: PathBuf,
+    },
     /// The spool has been closed.
     #[error("the spool is closed")]
     Closed,

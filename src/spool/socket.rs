@@ -1,4 +1,4 @@
-//! The Unix socket beside the spool, by which changing commands reach a running daemon.
+//! The Unix socket beside the spool, by which commands reach a running daemon.
 //!
 //! One JSON line asks, one answers, after the commit. The socket has mode 0600 and stands only while the daemon runs.
 //! Without a daemon a command takes the spool's lock itself. What is done about what was asked, whoever serves decides:
@@ -26,8 +26,6 @@ use super::Command;
 use super::Reply;
 use super::SpoolError;
 use super::sqlite;
-
-use crate::crash;
 
 /// The longest line that is read, in bytes.
 const LINE_MAX: u64 = 1 << 20;
@@ -131,12 +129,7 @@ async fn answer(stream: UnixStream, act: &(impl Fn(u32, Asked) -> Reply<Answer> 
     // whoever must know of it would not be told.
     timeout(PATIENCE, BufReader::new(read.take(LINE_MAX)).read_line(&mut line)).await??;
     let answer = match serde_json::from_str::<Asked>(&line) {
-        Ok(asked) => {
-            crash::point!("before change");
-            let answer = act(user, asked).await;
-            crash::point!("after change");
-            answer.unwrap_or_else(|error| Answer::Failed(error.to_string()))
-        }
+        Ok(asked) => act(user, asked).await.unwrap_or_else(|error| Answer::Failed(error.to_string())),
         Err(_) => Answer::Failed("the daemon does not know this command; it may be of another version".to_owned()),
     };
     let mut line = serde_json::to_vec(&answer)?;

@@ -210,3 +210,56 @@ async fn a_folder_that_is_missing_is_named_and_not_made() {
     assert!(refused.contains("missing does not exist"), "{refused}");
     assert!(!missing.exists());
 }
+
+/// A spool that is missing at its place: nothing is taken into it, nothing is deleted for it, and it still delivers.
+async fn check_missing(ending: &str) {
+    let ground = Ground::new();
+    let spool = ground.open().await;
+    let taken = take(&spool, "1", "hello").await;
+    let file = std::path::PathBuf::from(format!("{}{ending}", ground.path().display()));
+    let aside = ground.path().with_extension("aside");
+    std::fs::rename(&file, &aside).unwrap();
+    let new = || vec![incoming("a", "2", "more")];
+    for refused in [
+        spool.room(&mailbox("a"), 100).await.err(),
+        spool.accept(&mailbox("a"), new()).await.err(),
+        spool.mark(&mailbox("a"), vec![taken.key]).await.err(),
+    ] {
+        assert!(matches!(refused, Some(SpoolError::Moved { .. })), "{ending}: {refused:?}");
+    }
+    assert_eq!(ground.metrics.spool.writable.get(), 0, "{ending}");
+    spool.prune().await.unwrap();
+    assert_eq!(ground.metrics.spool.writable.get(), 0, "{ending}: whatever else can be written");
+    sort_all(&spool, &["desk"]).await;
+    deliver_all(&spool, &ground.clock, "desk").await;
+    std::fs::write(&file, "").unwrap();
+    assert!(spool.accept(&mailbox("a"), new()).await.is_err(), "{ending}: another file is not ours");
+    std::fs::rename(&aside, &file).unwrap();
+    spool.accept(&mailbox("a"), new()).await.unwrap();
+    assert_eq!(ground.metrics.spool.writable.get(), 1, "{ending}");
+}
+
+#[tokio::test]
+async fn a_spool_that_is_not_at_its_place_takes_and_deletes_nothing() {
+    for ending in ["", "-wal"] {
+        check_missing(ending).await;
+    }
+}
+
+#[tokio::test]
+async fn a_spool_with_two_names_is_refused_under_either() {
+    let ground = Ground::new();
+    drop(ground.open().await);
+    let other = ground.path().with_extension("other");
+    std::os::unix::fs::symlink(ground.path(), &other).unwrap();
+    let mut by_link = Ground::new();
+    by_link.config.path = other.clone();
+    assert!(matches!(by_link.try_open(), Err(SpoolError::Linked { .. })), "a symbolic link");
+    std::fs::remove_file(&other).unwrap();
+    std::fs::hard_link(ground.path(), &other).unwrap();
+    for path in [&other, &ground.path()] {
+        by_link.config.path.clone_from(path);
+        let refused = by_link.try_open().err();
+        assert!(matches!(refused, Some(SpoolError::Linked { .. })), "a hard link: {refused:?}");
+    }
+}

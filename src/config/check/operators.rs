@@ -30,6 +30,9 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080
 /// A token is not guessed: so many characters at least.
 const TOKEN_MIN: usize = 20;
 
+/// What the tokens of the examples end with, which everybody can read.
+const EXAMPLE: &str = "make-your-own";
+
 const TOKEN_REMEDY: &str = "make one with: openssl rand -hex 32";
 
 pub(super) fn check(admin: Option<&Admin>, outside: &dyn Outside, report: &mut Report) -> admin::Config {
@@ -86,6 +89,9 @@ fn token(written: &Token, path: &Path, outside: &dyn Outside, report: &mut Repor
 fn strong(secret: Secret) -> Result<Secret, String> {
     if secret.reveal().len() < TOKEN_MIN {
         return Err(format!("has less than {TOKEN_MIN} characters; {TOKEN_REMEDY}"));
+    }
+    if secret.reveal().ends_with(EXAMPLE) {
+        return Err(format!("is that of an example, which everybody knows; {TOKEN_REMEDY}"));
     }
     if !secret.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("holds blanks, or what is no ASCII; {TOKEN_REMEDY}"));

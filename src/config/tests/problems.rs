@@ -711,6 +711,10 @@ fn a_token_is_long_has_a_name_of_its_own_and_a_role() {
         "0].token: has less than 20 characters; make one with: openssl rand -hex 32",
     );
     check(
+        "{ name: a, token: 0123456789abcdef-make-your-own, role: read }",
+        "0].token: is that of an example, which everybody knows; make one with: openssl rand -hex 32",
+    );
+    check(
         "{ name: a, token: \"0123456789 0123456789\", role: read }",
         "0].token: holds blanks, or what is no ASCII; make one with: openssl rand -hex 32",
     );

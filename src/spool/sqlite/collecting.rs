@@ -54,8 +54,9 @@ impl Collecting for Sqlite {
         let (mailbox, claimed, now) = (mailbox.clone(), Arc::clone(&self.claimed), self.clock.now());
         let (reserve, writable) = (self.reserve.clone(), self.metrics.writable.clone());
         let bytes = messages.iter().map(|message| columns::integer(message.raw.len()).unsigned_abs()).sum();
-        let (owner, pressure) = (mailbox.clone(), Arc::clone(&self.pressure));
+        let (owner, pressure, place) = (mailbox.clone(), Arc::clone(&self.pressure), self.place.clone());
         let reply = self.write(Haste::Now, MakesWork::Yes, move |c| {
+            place.expect()?;
             reserve.take()?;
             messages.iter().map(|message| collected::accept(c, &mailbox, message, &claimed, now)).collect()
         });
@@ -73,8 +74,12 @@ impl Collecting for Sqlite {
     }
 
     fn mark(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
-        let now = self.clock.now();
-        self.write(Haste::Now, MakesWork::No, move |c| collected::mark(c, &rows, now))
+        let (now, place) = (self.clock.now(), self.place.clone());
+        self.write(Haste::Now, MakesWork::No, move |c| {
+            // What was taken into a file that is gone is on the server alone.
+            place.expect()?;
+            collected::mark(c, &rows, now)
+        })
     }
 
     fn unmark(&self, _mailbox: &MailboxName, rows: Vec<LedgerKey>) -> Reply<()> {
@@ -108,8 +113,11 @@ impl Collecting for Sqlite {
 
     fn room(&self, mailbox: &MailboxName, wanted: u64) -> Reply<Room> {
         let (mailbox, config, pressure) = (mailbox.clone(), self.config.clone(), Arc::clone(&self.pressure));
-        let (times, show) = ((self.clock.now(), self.clock.uptime()), self.show());
-        let reply = self.write_past_damage(move |c| room::promise(c, &config, &pressure, (&mailbox, wanted), times));
+        let (times, show, place) = ((self.clock.now(), self.clock.uptime()), self.show(), self.place.clone());
+        let reply = self.write_past_damage(move |c| {
+            place.expect()?;
+            room::promise(c, &config, &pressure, (&mailbox, wanted), times)
+        });
         Box::pin(async move {
             let (room, look) = reply.await?;
             show(&look);

@@ -21,6 +21,7 @@ mod heads;
 mod mailbox;
 mod open;
 mod oversize;
+mod place;
 mod queue;
 mod raw;
 mod read_only;
@@ -50,6 +51,7 @@ use rusqlite::Connection;
 use rusqlite::OptionalExtension as _;
 use tokio::sync::watch;
 
+use self::place::Place;
 use self::queue::Claimed;
 use self::reserve::Reserve;
 use self::room::Look;
@@ -82,6 +84,7 @@ pub struct Sqlite {
     reserve: Reserve,
     claimed: Arc<Mutex<Claimed>>,
     pressure: Arc<Mutex<Pressure>>,
+    place: Place,
     work: watch::Sender<u64>,
     logins: watch::Sender<BTreeMap<MailboxName, u64>>,
     wishes: watch::Sender<Wishes>,
@@ -114,6 +117,7 @@ impl Sqlite {
         metrics.writable.set(1);
         Ok(Sqlite {
             readers: Readers::open(&path)?,
+            place: Place::of(&path),
             reserve,
             config,
             clock,
@@ -185,7 +189,7 @@ impl Sqlite {
         Box::pin(async move {
             let value = reply.await;
             // That it can be written again is seen where mail is accepted, not where there is nothing to write.
-            if let Err(SpoolError::NoSpace(_) | SpoolError::Broken(_)) = &value {
+            if let Err(SpoolError::NoSpace(_) | SpoolError::Broken(_) | SpoolError::Moved { .. }) = &value {
                 writable.set(0);
             }
             if value.is_ok() && makes_work == MakesWork::Yes {

@@ -14,6 +14,7 @@ use rusqlite::ErrorCode;
 use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 
+use super::place::refuse_links;
 use super::schema;
 use crate::crash;
 use crate::spool::SpoolError;
@@ -36,6 +37,7 @@ pub(super) struct Lock {
 
 /// Takes the lock beside the spool at `path`.
 pub(super) fn lock(path: &Path) -> Result<Lock, SpoolError> {
+    refuse_links(path)?;
     let name = beside(path, "lock");
     if !folder(path).is_dir() {
         // Not made here: a volume that is not mounted must not become a folder that is lost with the container.
@@ -71,8 +73,12 @@ pub(super) fn folder(path: &Path) -> &Path {
 
 /// `<spool>.<ending>`.
 pub(in crate::spool) fn beside(path: &Path, ending: &str) -> PathBuf {
+    beside_as(path, &format!(".{ending}"))
+}
+
+/// `<spool><ending>`.
+pub(super) fn beside_as(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".");
     name.push(ending);
     PathBuf::from(name)
 }

@@ -134,18 +134,24 @@ impl Spool for Sqlite {
         let ((now, ran_ms), keep, counter) = (self.times(), self.config.ledger_keep, self.metrics.pruned.clone());
         let (reserve, writable) = (self.reserve.clone(), self.metrics.writable.clone());
         let (config, pressure, show) = (self.config.clone(), Arc::clone(&self.pressure), self.show());
+        let place = self.place.clone();
         let pruned = self.write_past_damage(move |c| {
             note_running(c, ran_ms)?;
             let look = room::look(c, &config, &pressure, now)?;
-            Ok((release::prune(c, keep, now)?, reserve.take().is_ok(), look))
+            Ok((release::prune(c, keep, now)?, place.expect().and_then(|()| reserve.take()), look))
         });
         Box::pin(async move {
             let (pruned, held, look) = pruned.await?;
             counter.inc_by(pruned);
             show(&look);
-            // Something was written, and there is room for more.
-            if held {
-                writable.set(1);
+            match held {
+                // Something was written, and there is room for more.
+                Ok(()) => writable.set(1),
+                Err(error @ SpoolError::Moved { .. }) => {
+                    tracing::error!(%error, "the spool is not at its place");
+                    writable.set(0);
+                }
+                Err(_) => {}
             }
             Ok(pruned)
         })
