@@ -33,11 +33,17 @@ pub(super) struct Target {
     #[arg(short, long = "config", value_name = "FILE", required_unless_present = "server")]
     config: Option<PathBuf>,
     /// Ask the pophook that runs there (`http://127.0.0.1:8080`) by its API, in place of the spool's file
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = address)]
     server: Option<Url>,
     /// The file that holds a token for --server; without it, the variable `POPHOOK_TOKEN` does, if one is needed
     #[arg(long, value_name = "FILE", requires = "server")]
     token_file: Option<PathBuf>,
+}
+
+/// The address of a server, with nothing left to guess.
+fn address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| "write it with http:// or https://, such as http://127.0.0.1:8080".to_owned())
 }
 
 /// The way to what a command is about.
@@ -227,5 +233,20 @@ fn remedy(status: StatusCode, word: &str) -> &'static str {
              (admin.tokens)."
         }
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_how_it_is_spoken_to() {
+        for good in ["http://127.0.0.1:8080", "https://pophook.example.com/"] {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for bad in ["127.0.0.1:8080", "localhost:8080", "pophook.example.com", "ftp://a", ""] {
+            assert!(address(bad).unwrap_err().contains("http://"), "{bad}");
+        }
     }
 }

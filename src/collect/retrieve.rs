@@ -66,7 +66,8 @@ pub(super) async fn retrieve(
         crash::point!("after room");
         let Room::Free { bytes } = room else {
             course.report.left += left.len();
-            tracing::warn!(mailbox = %mailbox.name, messages = left.len(), "the spool has no room; they stay on the server");
+            let why = what_is_full(room);
+            tracing::warn!(mailbox = %mailbox.name, messages = left.len(), "{why}; they stay on the server");
             break;
         };
         let room = stretch(&left, allowed, bytes);
@@ -99,6 +100,14 @@ pub(super) async fn retrieve(
         means.spool.room(&mailbox.name, 0).await?;
     }
     Ok(taken)
+}
+
+fn what_is_full(room: Room) -> &'static str {
+    match room {
+        Room::ShareFull => "the mailbox's unsettled mail fills its share of the spool (spool.max_share)",
+        Room::DiskFull => "the disk of the spool is nearly full (spool.min_free)",
+        Room::Full | Room::Free { .. } => "the spool is full (spool.max_size)",
+    }
 }
 
 impl SessionLimits {
