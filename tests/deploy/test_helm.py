@@ -73,7 +73,7 @@ class Helm(unittest.TestCase):
 
     def test_pophook_takes_the_configuration(self):
         for folder, values in VALUES.items():
-            with self.subTest(folder), tools.Folders(tools.helm(*values), tools.example_secret()) as folders:
+            with self.subTest(folder), tools.Folders(tools.helm(*values), tools.own_secret()) as folders:
                 tools.succeed(tools.POPHOOK, "check", "-c", folders.config())
 
     def test_a_scanner_finds_nothing_above_low(self):

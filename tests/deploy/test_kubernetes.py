@@ -223,12 +223,19 @@ class Kubernetes(unittest.TestCase):
 
     @each
     def test_pophook_takes_the_configuration(self, objects):
-        with tools.Folders(objects, tools.example_secret()) as folders:
+        with tools.Folders(objects, tools.own_secret()) as folders:
             tools.succeed(tools.POPHOOK, "check", "-c", folders.config())
+
+    @each
+    def test_the_tokens_of_the_example_open_nothing(self, objects):
+        with tools.Folders(objects, tools.example_secret()) as folders:
+            checked = tools.run(tools.POPHOOK, "check", "-c", folders.config())
+        self.assertEqual(checked.returncode, 64)
+        self.assertEqual((checked.stdout + checked.stderr).count("is that of an example"), 2)
 
     def test_pophook_would_say_which_file_is_missing(self):
         for name in ["helpdesk-key", "ops-token"]:
-            secret = tools.example_secret()
+            secret = tools.own_secret()
             del secret[name]
             with tools.Folders(self.rendered["base"], secret) as folders:
                 checked = tools.run(tools.POPHOOK, "check", "-c", folders.config())
@@ -240,7 +247,7 @@ class Kubernetes(unittest.TestCase):
         config = self.config(objects)
         config["admin"]["tokens"] = []
         tools.of_kind(objects, "ConfigMap")["data"]["pophook.yaml"] = yaml.safe_dump(config)
-        secret = {name: value for name, value in tools.example_secret().items() if not name.endswith("-token")}
+        secret = {name: value for name, value in tools.own_secret().items() if not name.endswith("-token")}
         with tools.Folders(objects, secret) as folders:
             tools.succeed(tools.POPHOOK, "check", "-c", folders.config())
 

@@ -67,6 +67,12 @@ def example_secret():
     return yaml.safe_load((KUBERNETES / "overlays/example/secret.yaml").read_text())["stringData"]
 
 
+def own_secret():
+    """The same with tokens of one's own, as those of an example are refused."""
+    own = {name: f"{name}-that-nobody-else-has" for name in example_secret() if name.endswith("-token")}
+    return {**example_secret(), **own}
+
+
 class Folders:
     """The folders of a pod, below one of our own, as long as this context lasts."""
 
