@@ -55,15 +55,15 @@ pub fn tick() -> u64 {
     NEXT.fetch_add(1, Ordering::SeqCst)
 }
 
-/// Waits at most 30 s for something that another process does.
+/// Waits at most a minute for something that another process does.
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    for _ in 0..1500 {
+    for _ in 0..3000 {
         if condition() {
             return;
         }
         thread::sleep(Duration::from_millis(20));
     }
-    panic!("waited 30 s in vain: {what}");
+    panic!("waited a minute in vain: {what}");
 }
 
 /// A port of 127.0.0.1 that nobody uses, below those that the kernel gives to outgoing connections.

@@ -300,7 +300,7 @@ impl Running {
         self.child.wait().unwrap();
     }
 
-    /// Waits at most 30 s for its end.
+    /// Waits at most a minute for its end.
     pub fn wait(mut self) -> Ended {
         let mut status = None;
         wait_for("pophook ends", || {
