@@ -32,6 +32,9 @@ closing() {
     fi
 }
 trap closing EXIT
+# Whoever ends it has seen nothing pass.
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 step() {
     now=$1
