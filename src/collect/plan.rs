@@ -172,8 +172,6 @@ impl Plan {
         match &row.entry {
             // What is listed under this id now is another message, or was too large before and will be noted again.
             Entry::Oversize { .. } if was_gone => self.take_if_it_fits(take, mailbox),
-            // RFC 1939 section 7 lets a server give the id of a mail that is gone to another one.
-            Entry::Skipped if was_gone && differs(take.size, row.listed_size) => self.take_if_it_fits(take, mailbox),
             Entry::Skipped if was_gone => self.observation.returned.push(row.key),
             Entry::Skipped => {}
             Entry::Oversize { limit } => {
@@ -260,11 +258,6 @@ pub(super) fn held_back(listing: &Listing, keep_latest: usize) -> HashSet<u32> {
 
 fn holds(row: &LedgerRow, wanted: &Content) -> bool {
     matches!(&row.entry, Entry::Taken { content, .. } if content == wanted)
-}
-
-/// Whether two sizes are known to be those of two messages.
-fn differs(one: Option<u64>, other: Option<u64>) -> bool {
-    one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
 fn fits(take: &Take, mailbox: &Mailbox) -> bool {

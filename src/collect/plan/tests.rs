@@ -259,13 +259,14 @@ fn the_first_visit_of_a_date_skips_only_what_is_certainly_older() {
 }
 
 #[test]
-fn what_was_skipped_is_never_retrieved_and_never_deleted_until_another_mail_has_its_id() {
+fn what_was_skipped_is_never_retrieved_and_never_deleted() {
     for mailbox in [keep(), when_delivered(), when_spooled()] {
         check("a:100", &ledger([row("a").skipped()]), &mailbox, "");
         check("a:999", &ledger([row("a").skipped()]), &mailbox, "");
         check("a:100", &ledger([row("a").skipped().absent()]), &mailbox, "back #1");
         check("a:?", &ledger([row("a").skipped().absent()]), &mailbox, "back #1");
-        check("a:999", &ledger([row("a").skipped().absent()]), &mailbox, "retrieve 1");
+        // A server on the move may list nothing, and then give the old ids out anew: a human says what they are.
+        check("a:999", &ledger([row("a").skipped().absent()]), &mailbox, "back #1");
     }
     assert!(!has_something_to_delete(&ledger([row("a").skipped()]), &when_spooled(), at(NOW)));
 }

@@ -34,6 +34,8 @@ mod room;
 mod schema;
 mod search;
 mod sorting;
+#[cfg(test)]
+mod steps;
 mod token;
 mod verbs;
 mod walk;

@@ -89,9 +89,9 @@ fn log_attempt(connection: &Connection, record: &Record, took_ms: i64) -> Result
              (delivery, attempt, generation, started_at, took_ms, outcome, status, error, answer)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
                     -- It may quote the letter, of which nothing is kept once our copy is gone.
-                    CASE WHEN mail.released_at IS NULL THEN ?9 END
+                    CASE WHEN mail.seq IS NOT NULL AND mail.released_at IS NULL THEN ?9 END
              FROM delivery JOIN message ON message.seq = delivery.message
-             JOIN message AS mail ON mail.seq = coalesce(message.about, message.seq) WHERE delivery.key = ?1",
+             LEFT JOIN message AS mail ON mail.seq = coalesce(message.about, message.seq) WHERE delivery.key = ?1",
         )?
         .execute(params![
             record.delivery.0,

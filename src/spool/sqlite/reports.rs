@@ -241,12 +241,11 @@ fn endpoint(row: &Columns<'_>, column: usize) -> Result<EndpointName, rusqlite::
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicU64;
     use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::spool::sqlite::schema;
+    use crate::spool::sqlite::steps;
 
     /// How many steps it takes to find one id beside so many others.
     fn steps(others: u32) -> u64 {
@@ -260,13 +259,7 @@ mod tests {
                 [others],
             )
             .unwrap();
-        let count = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&count);
-        let stepped = move || {
-            counter.fetch_add(1, Ordering::Relaxed);
-            false
-        };
-        connection.progress_handler(1, Some(stepped)).unwrap();
+        let count = steps::count(&mut connection);
         let filter = Filter { ids: vec!["msg_0".to_owned()], ..Filter::default() };
         assert_eq!(list(&connection, &filter).unwrap().len(), 1);
         count.load(Ordering::Relaxed)

@@ -209,8 +209,6 @@ fn has_deliveries(connection: &Connection, message: MessageKey) -> Result<bool, 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicU64;
     use std::sync::atomic::Ordering;
 
     use sha2::Digest as _;
@@ -223,6 +221,7 @@ mod tests {
     use crate::spool::Wanted;
     use crate::spool::sqlite::queue;
     use crate::spool::sqlite::schema;
+    use crate::spool::sqlite::steps;
 
     /// How many steps it takes, beside so many messages that are settled, to claim a new one, to sort it, and to claim
     /// its delivery.
@@ -250,13 +249,7 @@ mod tests {
                 one = message("1000000", "'spooled', NULL"),
             ))
             .unwrap();
-        let count = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&count);
-        let stepped = move || {
-            counter.fetch_add(1, Ordering::Relaxed);
-            false
-        };
-        connection.progress_handler(1, Some(stepped)).unwrap();
+        let count = steps::count(&mut connection);
         let desk = EndpointName::parse("desk").unwrap();
         let claimed = Mutex::new(Claimed::default());
         assert_eq!(claim_unsorted(&connection, &claimed, 9).unwrap().len(), 1);
